@@ -22,6 +22,7 @@ core = Pybind11Extension(
     "stnas._core",
     [*sources("core"), "csrc/core/bindings.cpp"],
     include_dirs=["csrc"],
+    depends=sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc/core").glob("*.h")),
     cxx_std=20,
     extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra"],
 )

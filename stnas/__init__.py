@@ -1,0 +1,42 @@
+"""One-shot topological neural architecture search with a stabilised share-parameter proxy."""
+
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+try:
+    from stnas import _core
+except ImportError as error:
+    raise ImportError(
+        "stnas._core, the compiled part of stnas, is missing or does not load: build it with "
+        "`pip install .` or, in a source tree, with `python setup.py build_ext --inplace` "
+        f"(cause: {error})"
+    ) from error
+
+if TYPE_CHECKING:
+    from stnas.ops.flops import count_madds
+    from stnas.space import SearchSpace
+
+try:
+    __version__ = metadata.version("stnas")
+except metadata.PackageNotFoundError:
+    __version__ = "0+not.installed"
+
+__all__ = ["SearchSpace", "__version__", "count_madds"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name at its first use, so that `import stnas` does not load torch."""
+    if name == "SearchSpace":
+        from stnas.space import SearchSpace
+
+        return SearchSpace
+    if name == "count_madds":
+        from stnas.ops.flops import count_madds
+
+        return count_madds
+    raise AttributeError(f"module 'stnas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not imported yet included."""
+    return sorted({*globals(), *__all__})
