@@ -1,0 +1,124 @@
+"""The ``space:`` section: which search space is built."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+Profile = Literal["imagenet", "parity", "small", "micro", "nano"]
+Activation = Literal["relu6", "relu", "hardswish", "silu"]
+Residual = Literal["stem", "none", "all"]
+Merge = Literal["sum", "mean", "shadow"]
+
+MAX_BOTTLENECKS = 34
+"""Most linear bottlenecks a choice block may offer: a gene is one base-36 digit."""
+
+
+@dataclass(frozen=True)
+class SpaceConfig:
+    """Choose a profile and override what differs; None keeps the profile's value."""
+
+    profile: Profile = "micro"
+    """Named space: imagenet (224x224), parity, small, micro, nano (32x32)."""
+    stages: tuple[int, ...] | None = None
+    """Nodes in each stage; every stage after the first halves the resolution."""
+    widths: tuple[int, ...] | None = None
+    """Channels of the nodes of each stage, as many as there are stages."""
+    kernels: tuple[int, ...] | None = None
+    """Depthwise kernel sizes of the linear bottlenecks, odd."""
+    expands: tuple[int, ...] | None = None
+    """Expansion ratios of the linear bottlenecks."""
+    branch_distances: tuple[int, ...] | None = None
+    """Distances j - i of the branch edges, each at least 2; empty for a chain space."""
+    stem_stride: int | None = None
+    """Stride of the first 3x3 convolution."""
+    tail_width: int | None = None
+    """Channels of the last 1x1 convolution, before the classifier."""
+    activation: Activation | None = None
+    """Activation function of every block."""
+    residual: Residual | None = None
+    """Which stride-1 bottlenecks with equal channels add their input: stem edges, none or all."""
+    merge: Merge | None = None
+    """How the edges that enter a node are joined: sum, mean, or sum with one BN per in-degree."""
+    se_ratio: float | None = None
+    """Squeeze-and-excitation width over input channels, in (0, 1]."""
+    dropout: float | None = None
+    """Dropout probability before the classifier, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        """Check each field by itself; raise ValueError or TypeError that names the key."""
+        _check_choice("profile", self.profile, get_args(Profile))
+        for name in ("stages", "widths", "kernels", "expands", "branch_distances"):
+            _check_tuple(name, getattr(self, name))
+        for name in ("stem_stride", "tail_width"):
+            _check_integer(name, getattr(self, name), least=1)
+        for name, kind in (("activation", Activation), ("residual", Residual), ("merge", Merge)):
+            if getattr(self, name) is not None:
+                _check_choice(name, getattr(self, name), get_args(kind))
+        _check_number("se_ratio", self.se_ratio, "(0, 1]", lambda value: 0 < value <= 1)
+        _check_number("dropout", self.dropout, "[0, 1)", lambda value: 0 <= value < 1)
+        self._check_blocks()
+
+    def _check_blocks(self) -> None:
+        for kernel in self.kernels or ():
+            if kernel % 2 == 0:
+                raise ValueError(
+                    f"space.kernels must be odd, got {kernel}: an even kernel has no padding that"
+                    f" keeps the resolution; use {kernel + 1}"
+                )
+        count = len(self.kernels or (0,)) * len(self.expands or (0,))
+        if count > MAX_BOTTLENECKS:
+            raise ValueError(
+                f"space.kernels x space.expands must give at most {MAX_BOTTLENECKS} bottlenecks,"
+                f" got {count}: remove kernels or expansion ratios"
+            )
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the fields that are set, without the profile."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        del named["profile"]
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(
+            f"space.{name} must be one of {', '.join(choices)}, got {value!r}: correct the name"
+        )
+
+
+def _check_integer(name: str, value: object, *, least: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"space.{name} must hold integers, got {value!r}: write a whole number")
+    if value < least:
+        raise ValueError(f"space.{name} must be at least {least}, got {value}: use {least} or more")
+
+
+def _check_tuple(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, tuple):
+        raise TypeError(
+            f"space.{name} must be a tuple of integers, got {value!r}: write (2, 3) or, in YAML,"
+            " [2, 3]"
+        )
+    branch = name == "branch_distances"
+    if not value and not branch:
+        raise ValueError(f"space.{name} must not be empty, got (): give at least one integer")
+    for item in value:
+        _check_integer(name, item, least=2 if branch else 1)
+    ordered = branch or name in ("kernels", "expands")
+    if ordered and list(value) != sorted(set(value)):
+        raise ValueError(
+            f"space.{name} must rise without repeats, got {value}: write"
+            f" {tuple(sorted(set(value)))}"
+        )
+
+
+def _check_number(name: str, value: object, interval: str, inside: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"space.{name} must be a number, got {value!r}: write one in {interval}")
+    if not inside(value):
+        raise ValueError(f"space.{name} must lie in {interval}, got {value}: choose a value inside")
