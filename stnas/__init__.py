@@ -1,10 +1,10 @@
 """One-shot topological neural architecture search with a stabilised share-parameter proxy."""
 
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 
 try:
-    from stnas import _core
+    import_module("stnas._core")
 except ImportError as error:
     raise ImportError(
         "stnas._core, the compiled part of stnas, is missing or does not load: build it with "

@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <new>
 #include <span>
 #include <string>
 
@@ -10,32 +11,43 @@
 
 namespace stnas {
 
-template <typename T>
-using Array = pybind11::array_t<T, pybind11::array::c_style>;
+// Row-major, and on addresses from which T may be read (a view into packed bytes is copied).
+constexpr int kPlain =
+    pybind11::array::c_style | pybind11::detail::npy_api::NPY_ARRAY_ALIGNED_;
 
-// Takes `value` as an array of exactly this dtype and number of axes, copied only when it is not
-// contiguous; `name` is "function: argument" for the messages.
 template <typename T>
-Array<T> take_array(const pybind11::object& value, pybind11::ssize_t axes, const std::string& name) {
+using Array = pybind11::array_t<T, kPlain>;
+
+template <typename T>
+[[noreturn]] void refuse_kind(const pybind11::object& value, const std::string& name) {
   namespace py = pybind11;
   const std::string wanted = py::str(py::dtype::of<T>());
-  if (!py::isinstance<py::array>(value)) {
-    const std::string kind = py::str(py::type::of(value).attr("__name__"));
-    throw py::type_error(name + " must be a numpy array of " + wanted + ", got " + kind +
-                         ": use numpy.asarray(..., dtype=numpy." + wanted + ")");
-  }
+  const bool is_array = py::isinstance<py::array>(value);
+  const std::string kind = is_array ? py::str(value.attr("dtype"))
+                                    : py::str(py::type::of(value).attr("__name__"));
+  const std::string repair = is_array
+                                 ? ".astype(numpy." + wanted + ") if no value changes by it"
+                                 : "numpy.asarray(..., dtype=numpy." + wanted + ")";
+  throw py::type_error(name + " must be a numpy array of " + wanted + ", got " + kind + ": use " +
+                       repair);
+}
+
+// Takes `value` as an array of exactly this dtype and number of axes, copied only when it is not
+// plain; `name` is "function: argument" for the messages.
+template <typename T>
+Array<T> take_array(const pybind11::object& value, pybind11::ssize_t axes,
+                    const std::string& name) {
+  namespace py = pybind11;
+  if (!py::isinstance<py::array_t<T, 0>>(value)) refuse_kind<T>(value, name);
   const auto array = py::reinterpret_borrow<py::array>(value);
-  if (!py::isinstance<py::array_t<T, 0>>(value)) {
-    const std::string kind = py::str(array.dtype());
-    throw py::type_error(name + " must be a numpy array of " + wanted + ", got " + kind +
-                         ": use .astype(numpy." + wanted + ") if no value changes by it");
-  }
   if (array.ndim() != axes) {
     const std::string shape = py::str(array.attr("shape"));
     throw py::value_error(name + " must have " + std::to_string(axes) + " axes, got shape " + shape +
                           ": reshape it");
   }
-  return Array<T>::ensure(array);
+  auto plain = Array<T>::ensure(array);
+  if (!plain) throw std::bad_alloc();
+  return plain;
 }
 
 template <typename T>
