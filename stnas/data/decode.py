@@ -1,0 +1,133 @@
+"""Decode image files into one array, and find the broken ones before anything is trained."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from stnas.data.dataset import check_bytes
+from stnas.data.source import Pixels
+
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF")
+_GREY = ("1", "L", "LA")
+_COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+_MAX_PIXELS = 2**26
+_SHOWN = 20
+Header = tuple[int, int, str]
+Result = TypeVar("Result")
+
+
+def decode(files: Sequence[Path], *, root: Path, image_size: int | None) -> Tensor:
+    """Return the images of ``files`` as uint8 ``[N, C, H, W]``; C is 1 if all are grey, else 3.
+
+    Of a GIF the first frame counts; transparency is dropped. ValueError: broken files (all of them
+    are listed), images of different sizes without ``image_size``, or more than 4 GiB of pixels.
+    """
+    headers, broken = _each(_probe, files)
+    _refuse(broken, root=root)
+    channels = 1 if all(header[2] in _GREY for header in headers) else 3
+    width, height = _shape(files, headers, root=root, image_size=image_size)
+    check_bytes(len(files), channels=channels, height=height, width=width, origin=root)
+    images: Pixels = np.empty((len(files), height, width, channels), dtype=np.uint8)
+    rows = {file: row for row, file in enumerate(files)}
+
+    def fill(file: Path) -> None:
+        images[rows[file]] = _pixels(file, channels=channels, image_size=image_size)
+
+    _, broken = _each(fill, files)
+    _refuse(broken, root=root)
+    if channels == 1:
+        return torch.from_numpy(images.reshape(len(files), 1, height, width))
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def _each(
+    work: Callable[[Path], Result], files: Sequence[Path]
+) -> tuple[list[Result], list[tuple[Path, str]]]:
+    """Do ``work`` on every file in threads; return the results and the files that failed."""
+
+    def attempt(file: Path) -> tuple[Result | None, str]:
+        try:
+            return work(file), ""
+        except Exception as error:  # A decoder raises many kinds, all of which mean: broken.
+            return None, str(error) or type(error).__name__
+
+    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+        done = list(pool.map(attempt, files))
+    broken = [(file, reason) for file, (_, reason) in zip(files, done, strict=True) if reason]
+    return [result for result, _ in done if result is not None], broken
+
+
+def _probe(file: Path) -> Header:
+    """Return (width, height, mode) of a file's header; ValueError: not one of our images."""
+    if file.stat().st_size == 0:
+        raise ValueError("the file is empty")
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            width, height = image.size
+            mode = image.mode
+    except UnidentifiedImageError:
+        raise ValueError("not a PNG, JPEG, BMP, WebP or GIF image") from None
+    if width * height > _MAX_PIXELS:
+        raise ValueError(f"{width}x{height} pixels, more than {_MAX_PIXELS}")
+    if mode not in _GREY + _COLOUR:
+        raise ValueError(f"mode {mode}, not 8 bits a channel")
+    return width, height, mode
+
+
+def _shape(
+    files: Sequence[Path], headers: Sequence[Header], *, root: Path, image_size: int | None
+) -> tuple[int, int]:
+    """Return the (width, height) of the decoded images; refuse a mixture that nothing settles."""
+    if image_size is not None:
+        return image_size, image_size
+    first = headers[0][:2]
+    for file, header in zip(files, headers, strict=True):
+        if header[:2] != first:
+            raise ValueError(
+                f"{root}: images must have one size, got {first[0]}x{first[1]} in {files[0]} and "
+                f"{header[0]}x{header[1]} in {file}: set --data.image_size N, which scales all"
+            )
+    if first[0] != first[1]:
+        raise ValueError(f"{root}: images must be square, got {first[0]}x{first[1]} in {files[0]}: "
+                         f"set --data.image_size {min(first)} to cut out the centre")
+    return first
+
+
+def _pixels(file: Path, *, channels: int, image_size: int | None) -> Pixels:
+    """Decode one file to ``[H, W, channels]``; scaled and centre-cropped to ``image_size``."""
+    mode = "L" if channels == 1 else "RGB"
+    with Image.open(file, formats=_FORMATS) as opened:
+        if image_size is not None:
+            opened.draft(mode, (2 * image_size, 2 * image_size))
+        image: Image.Image = opened.convert(mode)
+    if image_size is not None:
+        image = _square(image, image_size)
+    return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    """Scale the shorter side to ``size`` (bilinear, antialiased) and cut out the centre square."""
+    scale = size / min(image.size)
+    width, height = (max(size, round(side * scale)) for side in image.size)
+    left, top = (width - size) // 2, (height - size) // 2
+    box = (left / scale, top / scale)
+    end = (min(image.width, box[0] + size / scale), min(image.height, box[1] + size / scale))
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=(*box, *end))
+
+
+def _refuse(broken: Sequence[tuple[Path, str]], *, root: Path) -> None:
+    """Raise one error that lists the broken files, if there are any."""
+    if not broken:
+        return
+    lines = [f"  {file.relative_to(root)}: {reason}" for file, reason in broken[:_SHOWN]]
+    if len(broken) > _SHOWN:
+        lines.append(f"  and {len(broken) - _SHOWN} more")
+    raise ValueError(f"{root}: every image must be readable, got {len(broken)} broken:\n"
+                     + "\n".join(lines) + "\nreplace or delete these files and start again")
