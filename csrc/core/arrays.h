@@ -13,7 +13,8 @@ namespace stnas {
 
 // Row-major, and on addresses from which T may be read (a view into packed bytes is copied).
 constexpr int kPlain =
-    pybind11::array::c_style | pybind11::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    static_cast<int>(pybind11::array::c_style) |
+    static_cast<int>(pybind11::detail::npy_api::NPY_ARRAY_ALIGNED_);
 
 template <typename T>
 using Array = pybind11::array_t<T, kPlain>;
