@@ -1,7 +1,18 @@
 """The topology augmented search space; it imports no torch."""
 
+from stnas.space.distribution import MaddsDistribution
 from stnas.space.graph import Edge, Node, Operation
+from stnas.space.sampling import Sampler, make_sampler
 from stnas.space.space import SearchSpace
 from stnas.space.spec import SpaceSpec
 
-__all__ = ["Edge", "Node", "Operation", "SearchSpace", "SpaceSpec"]
+__all__ = [
+    "Edge",
+    "MaddsDistribution",
+    "Node",
+    "Operation",
+    "Sampler",
+    "SearchSpace",
+    "SpaceSpec",
+    "make_sampler",
+]

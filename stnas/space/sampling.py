@@ -1,40 +1,142 @@
-"""Architecture samplers: pure functions of (seed, step)."""
+"""Architecture samplers of the supernet's training: pure functions of (seed, step)."""
 
 from collections.abc import Sequence
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnas.space.cost import check_p_drop
+from stnas.space.draws import check_integer, choose, drop_probabilities, generator
 from stnas.space.graph import Edge
+from stnas.space.space import SearchSpace
+
+Kind = Literal["p_drop", "uniform", "bins", "fair"]
+STEP, FAIR, BINS = 1, 2, 3
+"""First counter words, which keep the streams of the samplers apart."""
+BLOCK, BLOCKS = 64, 64
+"""Genotypes per rejection round, and rounds before a bin counts as unreachable."""
 
 
-def generator(seed: int, *words: int) -> np.random.Generator:
-    """Return the counter-based generator (Philox) of a seed and up to three counter words."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed must be an integer, got {seed!r}: give one in [0, 2**64)")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must lie in [0, 2**64), got {seed}: choose one inside")
-    counter = np.array([0, *words, *[0] * (3 - len(words))], np.uint64)
-    key = np.array([seed, 0], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+class Sampler(Protocol):
+    """Give the architecture of each step, the same on every rank."""
+
+    def genotype(self, step: int) -> NDArray[np.int8]:
+        """Return the genotype ``[genes]`` of a step, a function of (seed, step) alone."""
+        ...
 
 
-def sample(edges: Sequence[Edge], n: int, *, p_drop: float, seed: int) -> NDArray[np.int8]:
-    """Draw ``n`` genotypes ``[n, genes]``: stem uniform, branch none with ``p_drop``."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer):
-        raise TypeError(f"n must be an integer, got {n!r}: give the number of genotypes")
-    if n < 0:
-        raise ValueError(f"n must be at least 0, got {n}: give the number of genotypes")
-    uniform = generator(seed).random((n, len(edges)))
-    return choose(edges, uniform, check_p_drop(p_drop))
+class IndependentSampler:
+    """Draw every edge by itself: none with probability ``drop[edge]``, else uniform."""
+
+    def __init__(self, edges: Sequence[Edge], drop: NDArray[np.float64], *, seed: int) -> None:
+        """Keep the edges, the probabilities of none ``[genes]`` and the seed."""
+        self.edges, self.drop, self.seed = edges, drop, seed
+
+    def genotype(self, step: int) -> NDArray[np.int8]:
+        """Return the genotype of a step (Guo et al. 2020, equations 2 and 3 or 5)."""
+        check_integer("step", step, least=0, below=2**63)
+        uniform = generator(self.seed, STEP, step).random((1, len(self.edges)))
+        return choose(self.edges, uniform, self.drop).reshape(-1)
 
 
-def choose(edges: Sequence[Edge], uniform: NDArray[np.float64], p_drop: float) -> NDArray[np.int8]:
-    """Turn uniform numbers in [0, 1) into genotypes, both ``[n, genes]``, by inversion."""
-    drop = np.array([p_drop if edge.kind == "branch" else 0.0 for edge in edges])
-    first = np.array([edge.kind == "branch" for edge in edges])
-    counts = np.array([len(edge.operations) for edge in edges])
-    kept = np.where(drop < 1, 1 - drop, 1.0)
-    index = np.minimum(((uniform - drop) / kept * counts).astype(np.int64), counts - 1)
-    return np.where(uniform < drop, 0, index + first).astype(np.int8)
+class FairSampler:
+    """Offer each operation of an edge once in a window of as many steps as it has operations.
+
+    Windows are ``[k I, (k + 1) I)`` with I the number of the edge's operations. A branch edge is
+    still none with p_drop, independently. Strict fairness: Chu et al. 2019 (FairNAS), section 3.2.
+    """
+
+    def __init__(self, edges: Sequence[Edge], p_drop: float, *, seed: int) -> None:
+        """Group the edges by their number of operations."""
+        self.seed = seed
+        self.drop = drop_probabilities(edges, p_drop)
+        self.branch = np.array([edge.kind == "branch" for edge in edges])
+        counts = np.array([len(edge.operations) for edge in edges])
+        self.groups = {int(c): np.flatnonzero(counts == c) for c in np.unique(counts)}
+
+    def genotype(self, step: int) -> NDArray[np.int8]:
+        """Return the genotype of a step."""
+        check_integer("step", step, least=0, below=2**63)
+        offered = np.empty(len(self.drop), np.int64)
+        for count, edges in self.groups.items():
+            window, place = divmod(int(step), count)
+            keys = generator(self.seed, FAIR, window, count).random((len(edges), count))
+            offered[edges] = np.argsort(keys, axis=1, kind="stable")[:, place]
+        dropped = generator(self.seed, STEP, step).random(len(self.drop)) < self.drop
+        return np.where(dropped, 0, offered + self.branch).astype(np.int8)
+
+
+class BinSampler:
+    """Spread the MAdds evenly: draw a bin, then an architecture inside it.
+
+    The bins have equal width between the 1 % and 99 % quantiles of the MAdds at p_drop. A bin is
+    drawn uniformly; genotypes are drawn with the p_drop whose expectation is the bin's middle,
+    clipped to [0, 1], until one falls inside.
+    """
+
+    def __init__(self, space: SearchSpace, p_drop: float, *, bins: int, seed: int) -> None:
+        """Set the bins up and try each one; raise ValueError where one cannot be reached."""
+        self.space, self.seed = space, seed
+        spread = space.madds_distribution(p_drop, max_points=2**16)
+        self.bounds = np.linspace(spread.quantile(0.01), spread.quantile(0.99), bins + 1)
+        if self.bounds[0] == self.bounds[-1]:
+            raise ValueError(
+                f"bins must divide a range of MAdds, got networks that all cost {self.bounds[0]}:"
+                " use the sampler p_drop"
+            )
+        middles = (self.bounds[:-1] + self.bounds[1:]) / 2
+        self.drops = [drop_probabilities(space.edges, self._solve(m, p_drop)) for m in middles]
+        for index in range(bins):
+            self._draw(generator(seed, BINS, 2**63, index), index)
+
+    def genotype(self, step: int) -> NDArray[np.int8]:
+        """Return the genotype of a step."""
+        check_integer("step", step, least=0, below=2**63)
+        stream = generator(self.seed, BINS, step)
+        return self._draw(stream, int(stream.integers(len(self.drops))))
+
+    def _solve(self, madds: float, p_drop: float) -> float:
+        high, low = self.space.expected_madds(0.0), self.space.expected_madds(1.0)
+        if high == low:
+            return p_drop
+        return float(np.clip((high - madds) / (high - low), 0, 1))
+
+    def _draw(self, stream: np.random.Generator, index: int) -> NDArray[np.int8]:
+        low, high = self.bounds[index], self.bounds[index + 1]
+        for _ in range(BLOCKS):
+            uniform = stream.random((BLOCK, self.space.num_genes))
+            genotypes = choose(self.space.edges, uniform, self.drops[index])
+            madds = self.space.madds(genotypes)
+            inside = np.flatnonzero((low <= madds) & (madds <= high))
+            if inside.size:
+                return np.ascontiguousarray(genotypes[inside[0]])
+        raise ValueError(
+            f"bins must each hold architectures, got none in {BLOCK * BLOCKS} draws with MAdds in"
+            f" [{low:,.0f}, {high:,.0f}]: use fewer than {len(self.drops)} bins"
+        )
+
+
+def make_sampler(
+    space: SearchSpace, kind: Kind, *, p_drop: float, seed: int, bins: int = 8
+) -> Sampler:
+    """Return the sampler of one kind; all of them are functions of (seed, step).
+
+    p_drop: equations 2 and 5 of Guo et al. 2020. uniform: equations 2 and 3, ``p_drop`` unused.
+    fair: FairSampler. bins: BinSampler with ``bins`` bins.
+    """
+    p_drop = check_p_drop(p_drop)
+    check_integer("seed", seed, least=0, below=2**64)
+    check_integer("bins", bins, least=1, below=2**16)
+    if kind == "p_drop":
+        return IndependentSampler(space.edges, drop_probabilities(space.edges, p_drop), seed=seed)
+    if kind == "uniform":
+        even = [edge.kind == "branch" and 1 / len(edge.choices) for edge in space.edges]
+        return IndependentSampler(space.edges, np.array(even, np.float64), seed=seed)
+    if kind == "fair":
+        return FairSampler(space.edges, p_drop, seed=seed)
+    if kind == "bins":
+        return BinSampler(space, p_drop, bins=bins, seed=seed)
+    raise ValueError(
+        f"kind must be one of {', '.join(get_args(Kind))}, got {kind!r}: correct the name"
+    )

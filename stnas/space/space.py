@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnas._core import count_madds
 from stnas.config.space import SpaceConfig
-from stnas.space import cost, genotype, sampling
+from stnas.space import cost, draws, genotype
+from stnas.space.canonical import canonical_key
+from stnas.space.distribution import MAX_POINTS, MaddsDistribution, convolve_edges
 from stnas.space.graph import Edge, Node, Operation, build_edges, build_nodes
 from stnas.space.profiles import profile_spec
 from stnas.space.spec import SpaceSpec
@@ -86,7 +88,7 @@ class SearchSpace:
 
         A function of (p_drop, seed): the first rows do not depend on ``n``.
         """
-        return sampling.sample(self.edges, n, p_drop=p_drop, seed=seed)
+        return draws.sample(self.edges, n, p_drop=p_drop, seed=seed)
 
     def madds(self, genotypes: ArrayLike) -> NDArray[np.int64]:
         """Count the multiply-adds ``[n]`` of convolutions and linear layers."""
@@ -114,6 +116,27 @@ class SearchSpace:
         """Return the p_drop whose expected MAdds are ``madds``; raise outside the range."""
         ends = {"at_zero": self.expected_madds(0.0), "at_one": self.expected_madds(1.0)}
         return cost.solve_p_drop(madds, **ends)
+
+    def madds_distribution(
+        self, p_drop: float, *, max_points: int = MAX_POINTS
+    ) -> MaddsDistribution:
+        """Return the distribution of the MAdds of ``sample`` at ``p_drop``.
+
+        Exact on the grid of the greatest common divisor of all costs; where that grid has more
+        than ``max_points`` points, the costs are rounded to a wider one, which keeps the mean.
+        """
+        return convolve_edges(
+            self.edges,
+            self.madds_table,
+            fixed=self.fixed_madds,
+            p_drop=cost.check_p_drop(p_drop),
+            max_points=max_points,
+        )
+
+    def canonical(self, genotypes: ArrayLike) -> NDArray[np.str_]:
+        """Return keys ``[n]``: equal if and only if the stand-alone networks are the same."""
+        keys = [canonical_key(row, self.edges, self.spec) for row in self.check(genotypes)]
+        return np.array(keys, np.str_)
 
     def format(self, genotype_row: ArrayLike) -> str:
         """Write one genotype ``[genes]`` as ``st1-<fingerprint>-<genes>-<checksum>``."""
