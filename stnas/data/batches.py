@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stnas.config.data import DataConfig
 from stnas.data.dataset import Split
 from stnas.data.order import Stream, permutation
 
@@ -19,7 +20,7 @@ def epoch_order(n: int, *, seed: int, epoch: int) -> Tensor:
 
 def train_batch(
     split: Split, indices: Tensor, *, mean: Sequence[float], std: Sequence[float],
-    crop_padding: int, flip: bool, jitter: float, generator: torch.Generator,
+    config: DataConfig, generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Return the augmented, normalised images of the rows ``indices`` and their labels.
 
@@ -28,12 +29,12 @@ def train_batch(
     that order, and only for what is on. IndexError: a row does not exist.
     """
     images = split.images[indices]
-    if crop_padding > 0:
-        images = _crop(images, padding=crop_padding, generator=generator)
-    if flip:
+    if config.crop_padding > 0:
+        images = _crop(images, padding=config.crop_padding, generator=generator)
+    if config.flip:
         images = _mirror(images, generator=generator)
-    if jitter > 0.0:
-        pixels = _jitter(images.float().div_(255.0), strength=jitter, generator=generator)
+    if config.jitter > 0.0:
+        pixels = _jitter(images.float().div_(255.0), strength=config.jitter, generator=generator)
         return _normalise(pixels, mean, std, top=1.0), split.labels[indices]
     return normalise(images, mean=mean, std=std), split.labels[indices]
 
