@@ -47,9 +47,10 @@ def _level(counts: Indices, limit: int) -> Indices:
     while (left := limit - int(quota.sum())) > 0:
         open_classes = np.flatnonzero(quota < counts)
         share, rest = divmod(left, len(open_classes))
-        step = np.full(len(open_classes), share)
-        step[:rest] += 1
-        quota[open_classes] = np.minimum(quota[open_classes] + step, counts[open_classes])
+        if share == 0:
+            quota[open_classes[:rest]] += 1
+        else:
+            quota[open_classes] = np.minimum(quota[open_classes] + share, counts[open_classes])
     return quota
 
 
