@@ -1,0 +1,82 @@
+"""``stnas count``: multiply-adds and parameters of a genotype or a published network."""
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from rich.table import Table
+from torch import nn
+
+from stnas.engine.files import read_json
+from stnas.engine.journal import CONSOLE
+from stnas.ops.flops import madds_by_layer
+from stnas.space import SearchSpace, SpaceSpec
+from stnas.space.genotype import TEXT_PREFIX
+
+LIBRARIES = ("torchvision.models", "timm")
+
+
+def count(options: Namespace) -> None:
+    """Print the counts of ``options.network``, with ``options.explain`` layer by layer."""
+    if options.network.startswith(TEXT_PREFIX):
+        space = genotype_space(options)
+        layers = space.madds_by_layer(space.parse(options.network))
+        params = int(space.params(space.parse(options.network)[None])[0])
+    else:
+        module, shape = published(options)
+        layers = madds_by_layer(module, shape)
+        params = sum(parameter.numel() for parameter in module.parameters())
+    if options.explain:
+        CONSOLE.print(layer_table(layers))
+    CONSOLE.print(f"MAdds: {sum(layers.values()):,}")
+    CONSOLE.print(f"parameters: {params:,}")
+
+
+def layer_table(layers: dict[str, int]) -> Table:
+    """Tabulate the multiply-adds of the layers and their shares."""
+    total = max(sum(layers.values()), 1)
+    table = Table("layer", "MAdds", "share")
+    for name, madds in layers.items():
+        table.add_row(name or "(whole)", f"{madds:,}", f"{100 * madds / total:.1f} %")
+    return table
+
+
+def genotype_space(options: Namespace) -> SearchSpace:
+    """Build the space that a genotype belongs to: a run's, or a profile's."""
+    if options.run is not None:
+        result = read_json(Path(options.run) / "train" / "result.json")
+        return SearchSpace(SpaceSpec.from_json(result["space"]))
+    space = SearchSpace.profile(options.profile or "micro")
+    return SearchSpace(replace(space.spec, **sizes(options)))
+
+
+def sizes(options: Namespace) -> dict[str, int]:
+    """Collect the sizes that were given."""
+    names = ("image_size", "in_channels", "num_classes")
+    return {name: options[name] for name in names if options[name] is not None}
+
+
+def published(options: Namespace) -> tuple[nn.Module, tuple[int, int, int]]:
+    """Build a network that torchvision or timm publishes, and the shape of its images."""
+    given = sizes(options)
+    classes: dict[str, Any] = {"num_classes": given.get("num_classes", 1000)}
+    shape = (given.get("in_channels", 3), *[given.get("image_size", 224)] * 2)
+    tried = []
+    for name in LIBRARIES:
+        try:
+            library = importlib.import_module(name)
+        except (ImportError, RuntimeError) as error:
+            tried.append(f"{name} does not import ({error})")
+            continue
+        known = library.list_models()
+        if options.network in known:
+            build = library.get_model if name != "timm" else library.create_model
+            module: nn.Module = build(options.network, **classes)
+            return module, shape
+        tried.append(f"{name} has {len(known)} models, but not this one")
+    raise ValueError(
+        f"network must be a genotype ({TEXT_PREFIX}...) or a model of torchvision or timm, got "
+        f"{options.network!r}: {'; '.join(tried)}: correct the name or pip install the library"
+    )

@@ -1,0 +1,71 @@
+"""``stnas doctor``: versions, kernels, threads, optional parts, and what to do about each lack."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+
+import torch
+from rich.table import Table
+
+import stnas
+from stnas import _core
+from stnas.data import default_source
+from stnas.engine.journal import CONSOLE
+
+LIBRARIES = ("torch", "numpy", "safetensors", "jsonargparse", "rich", "plotly", "pillow")
+
+
+def doctor() -> None:
+    """Print one line a part: what it is here, and what to do."""
+    table = Table("part", "here", "what to do", title="stnas doctor")
+    for line in (*versions(), *compute(), *optional()):
+        table.add_row(*line)
+    CONSOLE.print(table)
+
+
+def versions() -> list[tuple[str, str, str]]:
+    """List the versions of stnas, Python and the libraries."""
+    found = [(name, importlib.metadata.version(name), "") for name in LIBRARIES]
+    return [
+        ("stnas", stnas.__version__, ""),
+        ("python", f"{platform.python_version()} on {platform.machine()}", ""),
+        *found,
+    ]
+
+
+def compute() -> list[tuple[str, str, str]]:
+    """List compiled parts, threads and devices."""
+    policy = os.environ.get("OMP_WAIT_POLICY", "not set")
+    advice = "" if policy == "PASSIVE" else "set OMP_WAIT_POLICY=PASSIVE if processors are shared"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return [
+        ("compiled core", f"{_core.__file__}", ""),
+        ("choice block", "reference (plain PyTorch)", ""),
+        ("threads", f"{torch.get_num_threads()} of {os.cpu_count()}", "--threads N sets them"),
+        ("OMP_WAIT_POLICY", policy, advice),
+        ("GPU", gpu, "" if gpu == "none" else "stnas computes on the processor"),
+        ("images", default_source(), "--data.path takes your own"),
+    ]
+
+
+def optional() -> list[tuple[str, str, str]]:
+    """List optional libraries."""
+    lines = []
+    for module, package, use in (
+        ("torchvision", "torchvision", "stnas count of its models"),
+        ("timm", "timm", "stnas count of its models"),
+        ("nvidia.dali", "nvidia-dali-cuda130", "nothing in this version"),
+    ):
+        there = present(module)
+        repair = "" if there else f"pip install {package} (for: {use})"
+        lines.append((package, "installed" if there else "not installed", repair))
+    return lines
+
+
+def present(module: str) -> bool:
+    """Tell whether a module can be found."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,73 @@
+"""Entry point: read the arguments, run the command, turn errors into one line."""
+
+import signal
+import sys
+from types import FrameType
+
+import torch
+
+from stnas import report, retrain, search, sgld, train
+from stnas.cli.count import count
+from stnas.cli.doctor import doctor
+from stnas.cli.outcome import print_outcome
+from stnas.cli.parser import parse
+from stnas.config import Config
+from stnas.engine.journal import CONSOLE
+from stnas.engine.run_folder import StageComplete
+
+STAGES = {
+    "train": train.run,
+    "sgld": sgld.run,
+    "search": search.run,
+    "retrain": retrain.run,
+    "report": report.run,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``stnas`` with the arguments of the process, or the given ones.
+
+    Exits with 1 after an error, 2 if the arguments are wrong, 130 if interrupted.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        run_command(words)
+    except (ValueError, TypeError, OSError, RuntimeError, ArithmeticError) as error:
+        CONSOLE.print(f"[bold red]stnas: error:[/bold red] ", end="")
+        CONSOLE.print(str(error), markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        CONSOLE.print("stnas: stopped; what is done is saved, the same command goes on from there")
+        sys.exit(130)
+
+
+def interrupt(_: int, __: FrameType | None) -> None:
+    """Stop on SIGTERM as on Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def run_command(words: list[str]) -> None:
+    """Parse and run one command."""
+    parsed = parse(words)
+    if parsed.command == "doctor":
+        doctor()
+    elif parsed.command == "count":
+        count(parsed["count"])
+    else:
+        config: Config = parsed.config
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        together = parsed.command in ("run", "quickstart")
+        for stage in STAGES if together else [parsed.command]:
+            run_stage(stage, config)
+        if together:
+            print_outcome(config)
+
+
+def run_stage(stage: str, config: Config) -> None:
+    """Run one stage unless it is complete."""
+    try:
+        STAGES[stage](config)
+    except StageComplete as complete:
+        CONSOLE.print(f"stnas: {complete}", markup=False)

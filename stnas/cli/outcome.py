@@ -1,0 +1,60 @@
+"""What a whole run ends with: the front, the chosen networks, and where the page is."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from stnas.config import Config
+from stnas.engine.files import read_json
+from stnas.engine.journal import CONSOLE
+
+
+def percent(value: float) -> str:
+    """Format a share."""
+    return f"{100 * value:.2f} %"
+
+
+def print_outcome(config: Config) -> None:
+    """Print the tables of a complete run."""
+    run = Path(config.run)
+    CONSOLE.print(front_table(read_json(run / "search" / "front.json")))
+    CONSOLE.print(network_table(read_json(run / "retrain" / "result.json")["networks"]))
+    stages = ("train", "sgld", "search", "retrain")
+    seconds = {name: read_json(run / name / "result.json")["seconds"] for name in stages}
+    times = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
+    CONSOLE.print(f"time: {times}, together {sum(seconds.values()) / 60:.1f} min")
+    CONSOLE.print(f"report: {run / 'report' / 'report.html'}")
+
+
+def front_table(front: list[dict[str, Any]]) -> Table:
+    """Tabulate the front."""
+    table = Table("MAdds", "parameters", "accuracy, shared weights", "genotype", title="Front")
+    for row in front:
+        table.add_row(
+            f"{row['madds']:,}", f"{row['params']:,}", percent(row["accuracy"]), row["genotype"]
+        )
+    return table
+
+
+def network_table(networks: list[dict[str, Any]]) -> Table:
+    """Tabulate the networks that were trained on their own."""
+    table = Table(
+        "network",
+        "MAdds",
+        "parameters",
+        "held-out, shared weights",
+        "test, shared weights",
+        "test, retrained",
+        title="Chosen networks and random ones of the same multiply-adds",
+    )
+    for network in networks:
+        table.add_row(
+            network["name"],
+            f"{network['madds']:,}",
+            f"{network['params']:,}",
+            percent(network["validation_accuracy"]),
+            percent(network["test_accuracy_before"]),
+            percent(network["test_accuracy"]),
+        )
+    return table

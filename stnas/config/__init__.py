@@ -1,0 +1,52 @@
+"""Configuration: one frozen dataclass a section, standard library alone."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stnas.config import rules
+from stnas.config.data import DataConfig
+from stnas.config.retrain import RetrainConfig
+from stnas.config.search import SearchConfig
+from stnas.config.sgld import SgldConfig
+from stnas.config.space import SpaceConfig
+from stnas.config.train import TrainConfig
+
+Kernels = Literal["reference"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that determines a run."""
+
+    run: str = "runs/default"
+    """Run folder: every stage reads the ones before it there and writes its own folder."""
+    seed: int = 0
+    """Seed of every random choice: weights, architectures, batches, augmentation, search."""
+    threads: int | None = None
+    """Threads of the processor to compute on; default: all of them."""
+    kernels: Kernels = "reference"
+    """Code of the choice block: `reference` is plain PyTorch."""
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    sgld: SgldConfig = field(default_factory=SgldConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+    def __post_init__(self) -> None:
+        """Check what concerns no single section."""
+        rules.require(bool(self.run), "run", "the path of a folder", self.run)
+        rules.require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
+        if self.threads is not None:
+            rules.at_least("threads", self.threads, 1)
+
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "RetrainConfig",
+    "SearchConfig",
+    "SgldConfig",
+    "SpaceConfig",
+    "TrainConfig",
+]

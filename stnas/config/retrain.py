@@ -1,0 +1,42 @@
+"""Training of the chosen networks on their own."""
+
+from dataclasses import dataclass
+
+from stnas.config import rules
+
+
+@dataclass(frozen=True)
+class RetrainConfig:
+    """How a chosen network is trained from scratch (paper, section 4.1)."""
+
+    epochs: int = 300
+    """Passes over the training images."""
+    batch_size: int = 2048
+    """Images a step."""
+    learning_rate: float = 0.8
+    """Learning rate after the warm-up; it follows a cosine to 0."""
+    warmup_epochs: float = 5.0
+    """Epochs in which the learning rate rises linearly from 0."""
+    momentum: float = 0.9
+    """Momentum of Nesterov's SGD."""
+    weight_decay: float = 1e-4
+    """Factor of the L2 term."""
+    random_twins: int = 1
+    """Random architectures of the same multiply-adds trained the same way beside each choice."""
+    with_validation: bool = True
+    """Whether the images held out for the search are trained on too; test images never are."""
+
+    def __post_init__(self) -> None:
+        """Check the section."""
+        rules.at_least("retrain.epochs", self.epochs, 1)
+        rules.at_least("retrain.batch_size", self.batch_size, 2)
+        rules.positive("retrain.learning_rate", self.learning_rate)
+        rules.require(
+            0 <= self.warmup_epochs < self.epochs,
+            "retrain.warmup_epochs",
+            f"in [0, retrain.epochs = {self.epochs})",
+            self.warmup_epochs,
+        )
+        rules.require(0 <= self.momentum < 1, "retrain.momentum", "in [0, 1)", self.momentum)
+        rules.not_negative("retrain.weight_decay", self.weight_decay)
+        rules.at_least("retrain.random_twins", self.random_twins, 0)

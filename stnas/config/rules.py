@@ -1,0 +1,35 @@
+"""Checks that the sections of the configuration share."""
+
+import math
+
+
+def require(holds: bool, key: str, rule: str, value: object) -> None:
+    """Raise a ValueError that names the key, its rule and the value unless the rule holds."""
+    if not holds:
+        raise ValueError(f"{key} must be {rule}, got {value!r}")
+
+
+def at_least(key: str, value: int, bound: int) -> None:
+    """Require an integer of ``bound`` or more."""
+    require(value >= bound, key, f"{bound} or more", value)
+
+
+def positive(key: str, value: float) -> None:
+    """Require a finite number above 0."""
+    require(math.isfinite(value) and value > 0, key, "a finite number above 0", value)
+
+
+def not_negative(key: str, value: float) -> None:
+    """Require a finite number of 0 or more."""
+    require(math.isfinite(value) and value >= 0, key, "a finite number of 0 or more", value)
+
+
+def probability(key: str, value: float) -> None:
+    """Require a number in [0, 1]."""
+    require(0 <= value <= 1, key, "in [0, 1]", value)
+
+
+def window(key: str, low: float | None, high: float | None) -> None:
+    """Require ``low <= high`` where both ends of a window are given."""
+    if low is not None and high is not None:
+        require(low <= high, f"{key}_min", f"at most {key}_max = {high}", low)

@@ -1,0 +1,1 @@
+"""Loops, checkpoints and the run folder that the stages share."""

@@ -1,0 +1,86 @@
+"""What a stage tells while it works: live progress, metrics.jsonl and TensorBoard."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from tensorboardX import SummaryWriter
+
+from stnas.engine.files import read_rows, write_rows
+from stnas.engine.run_folder import RunFolder
+
+CONSOLE = Console(soft_wrap=True, highlight=False)
+
+
+def show(name: str, value: float) -> str:
+    """Format one number for people."""
+    if name in ("accuracy", "best_accuracy"):
+        return f"{name.replace('_', ' ')} {100 * value:.2f} %"
+    if name == "images_per_second":
+        return f"{value:,.0f} images/s"
+    return f"{name.replace('_', ' ')} {value:.4g}"
+
+
+class Journal:
+    """Record of one stage, whose work is counted in units (``epoch`` or ``generation``).
+
+    start: units that a resumed stage has behind it. A unit that is recorded again replaces its row.
+    """
+
+    def __init__(
+        self, run: RunFolder, stage: str, *, total: int, unit: str = "epoch", start: int = 0
+    ) -> None:
+        self.stage, self.unit, self.total = stage, unit, total
+        self._file = run.path / "metrics.jsonl"
+        self._rows = read_rows(self._file)
+        self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=None)
+        self._live = Progress(
+            TextColumn("[bold]{task.fields[stage]}[/bold]"),
+            BarColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=CONSOLE,
+            disable=not CONSOLE.is_terminal,
+            transient=True,
+        )
+        self._task = self._live.add_task("", total=total, completed=start, stage=stage, text="")
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        self._board.close()
+
+    def progress(self, done: float, **numbers: float) -> None:
+        """Show where the stage is, counted in units with a fraction."""
+        text = ", ".join(show(name, value) for name, value in numbers.items())
+        label = f"{self.unit} {int(done) + 1}/{self.total}  {text}"
+        self._live.update(self._task, completed=done, text=label)
+
+    def record(
+        self, index: int, *, network: str | None = None, of: int | None = None, **numbers: float
+    ) -> None:
+        """Write the numbers of one unit to the files and, as a plain line, to the terminal.
+
+        network: the network that the unit belongs to. of: how many units there are, by default
+        the stage's total.
+        """
+        key = {"stage": self.stage, self.unit: index, "network": network}
+        self._rows = [row for row in self._rows if {name: row.get(name) for name in key} != key]
+        self._rows.append({**key, "time": time.time(), **numbers})
+        write_rows(self._file, self._rows)
+        prefix = self.stage if network is None else f"{self.stage}/{network}"
+        for name, value in numbers.items():
+            self._board.add_scalar(f"{prefix}/{name}", value, index)
+        text = ", ".join(show(name, value) for name, value in numbers.items() if name != "step")
+        self.say(f"{prefix} {self.unit} {index + 1}/{of or self.total}: {text}")
+
+    def say(self, text: str) -> None:
+        """Print a line above the progress."""
+        self._live.console.print(text)

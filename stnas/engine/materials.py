@@ -1,0 +1,60 @@
+"""What every stage starts from: the images, the search space and the hyper-network."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stnas.config import Config
+from stnas.data import Dataset, load
+from stnas.engine.randomness import derive, global_stream
+from stnas.engine.run_folder import RunFolder
+from stnas.space import SearchSpace
+from stnas.space.sampling import Sampler, make_sampler
+from stnas.supernet import SuperNet
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Images, search space and sampler of a configuration."""
+
+    dataset: Dataset
+    space: SearchSpace
+    p_drop: float
+    sampler: Sampler
+
+
+def prepare(config: Config, run: RunFolder | None = None) -> Materials:
+    """Load the images and build the search space for them.
+
+    run: refuse images other than those that its hyper-network was trained on.
+    """
+    dataset = load(config.data, seed=config.seed)
+    if run is not None:
+        check_images(run.result("train"), dataset)
+    space = SearchSpace.from_config(
+        config.space,
+        image_size=dataset.image_size,
+        in_channels=dataset.in_channels,
+        num_classes=dataset.num_classes,
+    )
+    train = config.train
+    p_drop = train.p_drop if train.madds is None else space.solve_p_drop(train.madds)
+    sampler = make_sampler(
+        space, train.sampling, p_drop=p_drop, seed=derive(config.seed, "architecture")
+    )
+    return Materials(dataset=dataset, space=space, p_drop=p_drop, sampler=sampler)
+
+
+def check_images(trained: dict[str, Any], dataset: Dataset) -> None:
+    """Raise unless the images are those of the training stage's result."""
+    expected = trained["data"]["fingerprint"]
+    if dataset.fingerprint != expected:
+        raise ValueError(
+            f"data.path gives other images (fingerprint {dataset.fingerprint}) than the "
+            f"hyper-network was trained on ({expected}): restore them or choose another --run"
+        )
+
+
+def build_supernet(config: Config, space: SearchSpace) -> SuperNet:
+    """Make the hyper-network with the seed's initial weights."""
+    with global_stream(config.seed, "weights"):
+        return SuperNet(space, affine=config.train.affine)

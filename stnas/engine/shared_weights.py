@@ -1,0 +1,141 @@
+"""The loop that training and SGLD share: one architecture a step, its tensors alone move."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from stnas.config import Config
+from stnas.data import Dataset, epoch_order
+from stnas.engine.images import training_batch
+from stnas.engine.journal import Journal
+from stnas.engine.randomness import derive, global_stream
+from stnas.ops.sgld import sgld_step_
+from stnas.space.sampling import Sampler
+from stnas.supernet import SuperNet
+
+
+@dataclass(frozen=True)
+class Step:
+    """Options of ``sgld_step_`` that do not change during a stage, and the learning rate.
+
+    learning_rate: a function of the step, counted from the start of training.
+    """
+
+    learning_rate: Callable[[int], float]
+    options: dict[str, Any]
+
+
+def cosine(step: int, *, steps: int, start: float, end: float) -> float:
+    """Return ``end + (start - end) (1 + cos(pi step / steps)) / 2``, held at end afterwards."""
+    done = min(step / steps, 1.0)
+    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Return the number of whole batches in an epoch; the rest of its images are left out."""
+    if images < batch_size:
+        raise ValueError(
+            f"batch_size must be at most the number of training images = {images}, "
+            f"got {batch_size}: set train.batch_size or retrain.batch_size lower"
+        )
+    return images // batch_size
+
+
+def train_step_(
+    supernet: SuperNet,
+    genotype: NDArray[np.int8],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    lr: float,
+    seed: int,
+    step: int,
+    **options: Any,
+) -> tuple[float, float]:
+    """Move the activated tensors by one step and return (loss, accuracy) of the batch.
+
+    Raises FloatingPointError that names genotype and step, before anything moves, where the
+    loss is not finite.
+    """
+    with global_stream(seed, "dropout", step):
+        logits = supernet(images, genotype)
+    loss = functional.cross_entropy(logits, labels)
+    if not math.isfinite(loss.item()):
+        raise FloatingPointError(
+            f"the loss is {loss.item()} at step {step} with the architecture "
+            f"{supernet.space.format(genotype)}: lower train.learning_rate "
+            "(the last saved epoch is untouched)"
+        )
+    loss.backward()  # type: ignore[no-untyped-call]
+    active = [(i, p) for i, p in enumerate(supernet.parameters()) if p.grad is not None]
+    sgld_step_(
+        [parameter for _, parameter in active],
+        [parameter.grad for _, parameter in active if parameter.grad is not None],
+        ids=[identity for identity, _ in active],
+        lr=lr,
+        seed=derive(seed, "noise"),
+        step=step,
+        **options,
+    )
+    for _, parameter in active:
+        parameter.grad = None
+    return loss.item(), float((logits.argmax(1) == labels).float().mean())
+
+
+def train_epoch_(
+    supernet: SuperNet,
+    dataset: Dataset,
+    sampler: Sampler,
+    *,
+    config: Config,
+    epoch: int,
+    step: Step,
+    journal: Journal,
+    shown: int,
+) -> None:
+    """Train the hyper-network for one epoch and record it as unit ``shown`` of the journal.
+
+    Everything random is a function of the seed and of the step, counted from the start of
+    training, so that an interrupted run goes on as if it had not stopped.
+    """
+    split, size = dataset.train, config.train.batch_size
+    order = epoch_order(len(split.labels), seed=derive(config.seed, "order"), epoch=epoch)
+    count = steps_per_epoch(len(order), size)
+    supernet.train()
+    losses, accuracies = [], []
+    begin = time.perf_counter()
+    for i in range(count):
+        number = epoch * count + i
+        rows = order[i * size : (i + 1) * size]
+        images, labels = training_batch(
+            dataset, split, rows, config=config, purpose="augment", step=number
+        )
+        loss, accuracy = train_step_(
+            supernet,
+            sampler.genotype(number),
+            images,
+            labels,
+            lr=step.learning_rate(number),
+            seed=config.seed,
+            step=number,
+            **step.options,
+        )
+        losses.append(loss)
+        accuracies.append(accuracy)
+        speed = (i + 1) * size / (time.perf_counter() - begin)
+        journal.progress(shown + (i + 1) / count, loss=loss, images_per_second=speed)
+    journal.record(
+        shown,
+        step=(epoch + 1) * count,
+        loss=sum(losses) / count,
+        accuracy=sum(accuracies) / count,
+        learning_rate=step.learning_rate((epoch + 1) * count - 1),
+        images_per_second=speed,
+    )

@@ -1,0 +1,136 @@
+"""Train one network from scratch."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.optim import SGD
+
+from stnas.config import Config
+from stnas.data import Dataset, Split, epoch_order
+from stnas.engine.evaluation import evaluate
+from stnas.engine.files import read_tensors, write_tensors
+from stnas.engine.images import evaluation_batches, training_batch
+from stnas.engine.journal import Journal
+from stnas.engine.randomness import derive, global_stream
+from stnas.engine.shared_weights import cosine, steps_per_epoch
+from stnas.supernet import Network
+
+
+def learning_rate(config: Config, step: int, *, steps: int) -> float:
+    """Return the rate of a step: linear up in the warm-up, then a cosine to 0.
+
+    steps: steps of an epoch.
+    """
+    retrain = config.retrain
+    warmup = round(retrain.warmup_epochs * steps)
+    if step < warmup:
+        return retrain.learning_rate * (step + 1) / warmup
+    rest = retrain.epochs * steps - warmup
+    return cosine(step - warmup, steps=rest, start=retrain.learning_rate, end=0.0)
+
+
+class Fit:
+    """Training of one network, whose state is saved after every epoch."""
+
+    def __init__(
+        self, config: Config, dataset: Dataset, split: Split, network: Network, *, folder: Path
+    ) -> None:
+        self.config, self.dataset, self.split, self.network = config, dataset, split, network
+        self.name = folder.name
+        self.state = folder / "state.safetensors"
+        self.steps = steps_per_epoch(len(split), config.retrain.batch_size)
+        self.test = evaluation_batches(
+            dataset, dataset.test, size=config.search.evaluation_batch
+        )
+        self.optimizer = SGD(
+            network.parameters(),
+            lr=config.retrain.learning_rate,
+            momentum=config.retrain.momentum,
+            nesterov=config.retrain.momentum > 0,
+            weight_decay=config.retrain.weight_decay,
+        )
+
+    def run(self, journal: Journal, *, position: int) -> tuple[list[dict[str, float]], float]:
+        """Train to the end; return the history of the epochs and the seconds they took.
+
+        position: how many networks the stage has behind it.
+        """
+        history, seconds = self.resume_()
+        begin = time.perf_counter() - seconds
+        for epoch in range(len(history), self.config.retrain.epochs):
+            loss = self.epoch_(epoch, journal, position=position)
+            accuracy = evaluate(self.network, self.test).accuracy
+            history.append({"epoch": epoch, "loss": loss, "accuracy": accuracy})
+            journal.record(
+                epoch,
+                network=self.name,
+                of=self.config.retrain.epochs,
+                loss=loss,
+                accuracy=accuracy,
+            )
+            seconds = time.perf_counter() - begin
+            write_tensors(self.state, self.tensors(), history=history, seconds=seconds)
+        return history, seconds
+
+    def epoch_(self, epoch: int, journal: Journal, *, position: int) -> float:
+        """Train one epoch and return its mean loss."""
+        size = self.config.retrain.batch_size
+        seed = derive(self.config.seed, "retrain", self.name)
+        order = epoch_order(len(self.split), seed=seed, epoch=epoch)
+        self.network.train()
+        total = 0.0
+        for i in range(self.steps):
+            step = epoch * self.steps + i
+            images, labels = training_batch(
+                self.dataset,
+                self.split,
+                order[i * size : (i + 1) * size],
+                config=self.config,
+                purpose=f"retrain/{self.name}",
+                step=step,
+            )
+            with global_stream(seed, "dropout", step):
+                loss = functional.cross_entropy(self.network(images), labels)
+            if not math.isfinite(loss.item()):
+                raise FloatingPointError(
+                    f"the loss of network {self.name} is {loss.item()} at step {step}: "
+                    "lower retrain.learning_rate or raise retrain.warmup_epochs"
+                )
+            self.step_(loss, rate=learning_rate(self.config, step, steps=self.steps))
+            total += loss.item()
+            done = position + (epoch + (i + 1) / self.steps) / self.config.retrain.epochs
+            journal.progress(done, loss=loss.item())
+        return total / self.steps
+
+    def step_(self, loss: torch.Tensor, *, rate: float) -> None:
+        """Take one step of SGD."""
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Collect weights, statistics and momenta."""
+        momenta = {
+            f"momentum.{name}": self.optimizer.state[parameter]["momentum_buffer"]
+            for name, parameter in self.network.named_parameters()
+            if self.optimizer.state[parameter].get("momentum_buffer") is not None
+        }
+        return {**self.network.state_dict(), **momenta}
+
+    def resume_(self) -> tuple[list[dict[str, float]], float]:
+        """Load the last saved epoch, if any; return its history and seconds."""
+        if not self.state.exists():
+            return [], 0.0
+        tensors, metadata = read_tensors(self.state)
+        for name, parameter in self.network.named_parameters():
+            if f"momentum.{name}" in tensors:
+                momentum: Any = {"momentum_buffer": tensors.pop(f"momentum.{name}")}
+                self.optimizer.state[parameter] = momentum
+        self.network.load_state_dict(tensors)
+        return list(metadata["history"]), float(metadata["seconds"])

@@ -1,0 +1,130 @@
+"""Train the chosen networks, and random ones of the same multiply-adds, the same way."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnas.config import Config
+from stnas.data import Split
+from stnas.engine.files import read_json, write_json, write_tensors
+from stnas.engine.images import joined
+from stnas.engine.journal import Journal
+from stnas.engine.materials import Materials, prepare
+from stnas.engine.randomness import derive, global_stream
+from stnas.engine.run_folder import RunFolder
+from stnas.engine.scoring import Score, scorer
+from stnas.retrain.fit import Fit
+from stnas.space import SearchSpace
+from stnas.supernet import Network
+
+TWIN_SAMPLES = 4096
+
+
+def run(config: Config) -> None:
+    """Train every network to ``<name>/network.safetensors``; finished ones are kept."""
+    with RunFolder(config) as folder:
+        stage = folder.begin("retrain")
+        materials = prepare(config, folder)
+        dataset = materials.dataset
+        validation = scorer(config, materials, folder.path, split=dataset.validation)
+        test = scorer(config, materials, folder.path, split=dataset.test)
+        plans = plan(config, materials.space, folder.result("search")["choices"])
+        split = dataset.train
+        if config.retrain.with_validation:
+            split = joined(dataset.train, dataset.validation)
+        begin = time.perf_counter()
+        networks = []
+        with Journal(folder, "retrain", total=len(plans)) as journal:
+            for position, entry in enumerate(plans):
+                file = stage / entry["name"] / "network.json"
+                if not file.exists():
+                    entry.update(before_training(materials.space, entry, validation, test))
+                    train(config, materials, split, entry, file.parent, journal, position)
+                networks.append(read_json(file))
+        folder.finish("retrain", {"seconds": time.perf_counter() - begin, "networks": networks})
+
+
+def plan(
+    config: Config, space: SearchSpace, choices: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """List the networks to train: each choice, followed by its random twins."""
+    entries = []
+    for choice in choices:
+        known = {name: choice[name] for name in ("name", "genotype", "madds", "params")}
+        entries.append({**known, "role": "chosen"})
+        seed = derive(config.seed, "twins", choice["name"])
+        twins = random_twins(space, choice["genotype"], config.retrain.random_twins, seed=seed)
+        for number, twin in enumerate(twins, start=1):
+            entries.append(
+                {
+                    "name": f"{choice['name']}-random-{number}",
+                    "genotype": space.format(twin),
+                    "madds": int(space.madds(twin[None])[0]),
+                    "params": int(space.params(twin[None])[0]),
+                    "role": "random",
+                }
+            )
+    return entries
+
+
+def random_twins(
+    space: SearchSpace, genotype: str, count: int, *, seed: int
+) -> list[NDArray[np.int8]]:
+    """Draw random architectures and keep those whose MAdds are nearest to a genotype's.
+
+    They are drawn with the p_drop whose mean is the genotype's MAdds (0 or 1 beyond the ends).
+    """
+    own = space.parse(genotype)
+    target = int(space.madds(own[None])[0])
+    ends = space.expected_madds(1.0), space.expected_madds(0.0)
+    p_drop = space.solve_p_drop(min(max(target, ends[0]), ends[1]))
+    drawn = space.sample(TWIN_SAMPLES, p_drop=p_drop, seed=seed)
+    drawn = np.unique(drawn[(drawn != own).any(axis=1)], axis=0)
+    order = np.argsort(np.abs(space.madds(drawn) - target), kind="stable")
+    return [drawn[i] for i in order[:count]]
+
+
+def before_training(
+    space: SearchSpace, entry: dict[str, Any], validation: Score, test: Score
+) -> dict[str, float]:
+    """Measure a network under the shared weights, on held-out and on test images."""
+    genotype = space.parse(entry["genotype"])
+    return {
+        "validation_accuracy": validation(genotype).accuracy,
+        "test_accuracy_before": test(genotype).accuracy,
+    }
+
+
+def train(
+    config: Config,
+    materials: Materials,
+    split: Split,
+    entry: dict[str, Any],
+    folder: Path,
+    journal: Journal,
+    position: int,
+) -> None:
+    """Train one network and write its weights, then its description."""
+    space = materials.space
+    with global_stream(config.seed, "retrain", entry["name"]):
+        network = Network.build(space, space.parse(entry["genotype"]))
+    fit = Fit(config, materials.dataset, split, network, folder=folder)
+    history, seconds = fit.run(journal, position=position)
+    write_tensors(
+        folder / "network.safetensors", network.state_dict(), genotype=entry["genotype"]
+    )
+    description = {
+        **entry,
+        "test_accuracy": history[-1]["accuracy"],
+        "seconds": seconds,
+        "history": history,
+        "space": space.spec.to_json(),
+        "classes": list(materials.dataset.classes),
+        "mean": list(materials.dataset.mean),
+        "std": list(materials.dataset.std),
+    }
+    write_json(folder / "network.json", description)
+    fit.state.unlink()

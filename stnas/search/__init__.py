@@ -1,0 +1,5 @@
+"""Stage `search`: NSGA-II over accuracy and multiply-adds (paper, section 3.4)."""
+
+from stnas.search.stage import run
+
+__all__ = ["run"]

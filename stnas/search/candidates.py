@@ -1,0 +1,87 @@
+"""Which architectures may be evaluated: inside the bounds, and each network once."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnas.config import SearchConfig
+from stnas.space import SearchSpace
+
+Genotypes = NDArray[np.int8]
+DRAW = 2048
+DRAWS = 64
+
+
+class Bounds:
+    """Windows of multiply-adds and parameters; ValueError where they hold no architecture."""
+
+    def __init__(self, space: SearchSpace, config: SearchConfig) -> None:
+        self.space = space
+        self.madds = window(config.madds_min, config.madds_max)
+        self.params = window(config.params_min, config.params_max)
+        check_reachable("madds", self.madds, space.fixed_madds, space.madds_table, space)
+        check_reachable("params", self.params, space.fixed_params, space.params_table, space)
+
+    def hold(self, genotypes: Genotypes) -> NDArray[np.bool_]:
+        """Tell which genotypes ``[n, genes]`` lie inside both windows."""
+        madds, params = self.space.madds(genotypes), self.space.params(genotypes)
+        inside = (madds >= self.madds[0]) & (madds <= self.madds[1])
+        return inside & (params >= self.params[0]) & (params <= self.params[1])
+
+    def p_drops(self, p_drop: float) -> list[float]:
+        """List the p_drops to sample with: the sampler's, and those that aim into the window."""
+        ends = [self.space.expected_madds(p) for p in (1.0, 0.0)]
+        low, high = (min(max(end, ends[0]), ends[1]) for end in self.madds)
+        return [p_drop, *(self.space.solve_p_drop(low + (high - low) * t) for t in (0.5, 0, 1))]
+
+
+def window(low: float | None, high: float | None) -> tuple[float, float]:
+    """Return a window's ends, infinite where none is given."""
+    return (-np.inf if low is None else low, np.inf if high is None else high)
+
+
+def check_reachable(
+    name: str,
+    bounds: tuple[float, float],
+    fixed: int,
+    table: NDArray[np.int64],
+    space: SearchSpace,
+) -> None:
+    """Raise unless the window overlaps what the space can reach."""
+    reach = [[int(row[g]) for g in range(len(e.choices))] for row, e in zip(table, space.edges)]
+    least = fixed + sum(min(row) for row in reach)
+    most = fixed + sum(max(row) for row in reach)
+    if bounds[0] > most or bounds[1] < least:
+        raise ValueError(
+            f"search.{name}_min and search.{name}_max must leave some architecture: the window "
+            f"[{bounds[0]:,.0f}, {bounds[1]:,.0f}] misses what the space reaches, "
+            f"[{least:,}, {most:,}]: choose a window inside"
+        )
+
+
+def feasible_samples(
+    bounds: Bounds, *, p_drop: float, rng: np.random.Generator
+) -> Iterator[NDArray[np.int8]]:
+    """Draw random genotypes ``[genes]`` inside the bounds; stop when too few are found."""
+    p_drops = bounds.p_drops(p_drop)
+    for i in range(DRAWS):
+        p = p_drops[0] if i == 0 else p_drops[i % len(p_drops)]
+        drawn = bounds.space.sample(DRAW, p_drop=p, seed=int(rng.integers(2**63)))
+        yield from drawn[bounds.hold(drawn)]
+
+
+class Archive:
+    """The networks that were proposed, by canonical form."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+        self.keys: set[str] = set()
+
+    def add(self, genotype: NDArray[np.int8]) -> bool:
+        """Add a network; False if it was there."""
+        key = str(self.space.canonical(genotype[None])[0])
+        if key in self.keys:
+            return False
+        self.keys.add(key)
+        return True

@@ -1,0 +1,150 @@
+"""Search, keep an archive of all that was evaluated, and choose."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stnas.config import Config
+from stnas.engine.files import read_rows, write_json, write_rows
+from stnas.engine.journal import Journal
+from stnas.engine.materials import Materials, prepare
+from stnas.engine.randomness import derive
+from stnas.engine.run_folder import RunFolder
+from stnas.engine.scoring import Score, scorer
+from stnas.ops import hypervolume
+from stnas.search.candidates import Bounds
+from stnas.search.nsga2 import Candidate, Genotype, evolve, front, objectives
+from stnas.space import SearchSpace
+
+
+def run(config: Config) -> None:
+    """Search to ``archive.jsonl``, ``front.json`` and the choices in ``result.json``.
+
+    An interrupted search replays the scores in its archive and goes on: the result is the same.
+    """
+    with RunFolder(config) as folder:
+        stage = folder.begin("search")
+        begin = time.perf_counter()
+        materials = prepare(config, folder)
+        bounds = Bounds(materials.space, config.search)
+        limits = choice_limits(config, materials)
+        score = scorer(config, materials, folder.path, split=materials.dataset.validation)
+        with Journal(
+            folder, "search", total=config.search.generations, unit="generation"
+        ) as journal:
+            ledger = Ledger(stage / "archive.jsonl", materials.space, score, config, journal)
+            archive = evolve(
+                bounds,
+                config.search,
+                p_drop=materials.p_drop,
+                seed=derive(config.seed, "search"),
+                evaluate=ledger.evaluate,
+                report=ledger.report,
+            )
+        best = [row(materials.space, candidate) for candidate in front(archive)]
+        write_json(stage / "front.json", best)
+        result = {
+            "seconds": ledger.seconds + time.perf_counter() - begin,
+            "evaluated": len(archive),
+            "choices": choices(materials.space, archive, limits),
+        }
+        folder.finish("search", result)
+
+
+def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
+    """Turn a candidate into a row of the archive."""
+    return {
+        "genotype": space.format(candidate.genotype),
+        "madds": candidate.madds,
+        "params": candidate.params,
+        "accuracy": candidate.accuracy,
+        "loss": candidate.loss,
+        "generation": candidate.generation,
+    }
+
+
+class Ledger:
+    """Scores candidates, and writes each one down before the next is scored."""
+
+    def __init__(
+        self, file: Path, space: SearchSpace, score: Score, config: Config, journal: Journal
+    ) -> None:
+        self.file, self.space, self.score, self.journal = file, space, score, journal
+        self.population = config.search.population
+        self.rows = read_rows(file)
+        self.known = {str(row["genotype"]): row for row in self.rows}
+        self.seconds = 0.0
+        self.evaluated = 0
+
+    def evaluate(self, genotype: Genotype, generation: int) -> Candidate:
+        """Return the score of a genotype, from the archive where it is there."""
+        text = self.space.format(genotype)
+        if text not in self.known:
+            result = self.score(genotype)
+            candidate = Candidate(
+                genotype=genotype,
+                madds=int(self.space.madds(genotype[None])[0]),
+                params=int(self.space.params(genotype[None])[0]),
+                accuracy=result.accuracy,
+                loss=result.loss,
+                generation=generation,
+            )
+            self.known[text] = row(self.space, candidate)
+            self.rows.append(self.known[text])
+            write_rows(self.file, self.rows)
+        self.evaluated += 1
+        known = {k: v for k, v in self.known[text].items() if k != "genotype"}
+        self.journal.progress(self.evaluated / self.population, accuracy=known["accuracy"])
+        return Candidate(genotype=genotype, **known)
+
+    def report(self, generation: int, archive: list[Candidate]) -> None:
+        """Record the state after a generation."""
+        self.journal.record(
+            generation,
+            evaluated=len(archive),
+            best_accuracy=max(candidate.accuracy for candidate in archive),
+            front=len(front(archive)),
+            hypervolume=hypervolume_share(self.space, archive),
+        )
+
+
+def hypervolume_share(space: SearchSpace, archive: list[Candidate]) -> float:
+    """Return the dominated share of ``[0, most MAdds] x [0, accuracy 1]``, in [0, 1]."""
+    most = space.fixed_madds + int(space.madds_table.max(axis=1).sum())
+    points = objectives(archive)
+    return hypervolume(points, np.array([float(most), 0.0])) / most
+
+
+def choice_limits(config: Config, materials: Materials) -> list[float]:
+    """Return the MAdds limits, ascending: the configured ones, or mean less and plus one s.d."""
+    if config.search.limits is not None:
+        return sorted(config.search.limits)
+    mean = materials.space.expected_madds(materials.p_drop)
+    spread = materials.space.variance_madds(materials.p_drop) ** 0.5
+    return [round(mean - spread), round(mean + spread)]
+
+
+def choices(
+    space: SearchSpace, archive: list[Candidate], limits: list[float]
+) -> list[dict[str, Any]]:
+    """Choose the most accurate architecture under each limit, the smaller one on a tie.
+
+    Names are A, B, ... by rising limit; a limit that no candidate meets has no choice, and two
+    limits with the same best network give it once, under the lower one.
+    """
+    chosen: list[dict[str, Any]] = []
+    for limit in limits:
+        inside = [c for c in archive if c.madds <= limit]
+        if inside:
+            best = row(space, max(inside, key=lambda c: (c.accuracy, -c.madds)))
+            if best["genotype"] not in [choice["genotype"] for choice in chosen]:
+                chosen.append({"name": chr(ord("A") + len(chosen)), "limit": limit, **best})
+    if not chosen:
+        smallest = min(candidate.madds for candidate in archive)
+        raise ValueError(
+            f"search.limits must admit an architecture of the archive, got {limits} where the "
+            f"smallest found has {smallest:,} MAdds: raise a limit or search.madds_max"
+        )
+    return chosen

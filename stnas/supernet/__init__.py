@@ -1,0 +1,5 @@
+"""The hyper-network and the networks cut out of it."""
+
+from stnas.supernet.network import Network, SuperNet
+
+__all__ = ["Network", "SuperNet"]

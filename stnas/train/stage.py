@@ -1,0 +1,99 @@
+"""Train the hyper-network one architecture a step."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from stnas.config import Config
+from stnas.engine.files import load_weights_, write_tensors
+from stnas.engine.journal import Journal
+from stnas.engine.materials import Materials, build_supernet, prepare
+from stnas.engine.run_folder import RunFolder
+from stnas.engine.shared_weights import Step, cosine, steps_per_epoch, train_epoch_
+from stnas.supernet import SuperNet
+
+
+def run(config: Config) -> None:
+    """Train from the seed's weights, or from the last saved epoch, to ``weights.safetensors``."""
+    with RunFolder(config) as folder:
+        stage = folder.begin("train")
+        materials = prepare(config)
+        supernet = build_supernet(config, materials.space)
+        start, seconds = resume_(supernet, stage / "state.safetensors")
+        with Journal(folder, "train", total=config.train.epochs, start=start) as journal:
+            journal.say(describe(config, materials))
+            begin = time.perf_counter() - seconds
+            for epoch in range(start, config.train.epochs):
+                train_epoch_(
+                    supernet,
+                    materials.dataset,
+                    materials.sampler,
+                    config=config,
+                    epoch=epoch,
+                    step=schedule(config, len(materials.dataset.train.labels)),
+                    journal=journal,
+                    shown=epoch,
+                )
+                write_tensors(
+                    stage / "state.safetensors",
+                    supernet.state_dict(),
+                    epochs=epoch + 1,
+                    seconds=time.perf_counter() - begin,
+                )
+        write_tensors(stage / "weights.safetensors", supernet.state_dict())
+        seconds = time.perf_counter() - begin
+        folder.finish("train", {"seconds": seconds, **summary(config, materials)})
+        (stage / "state.safetensors").unlink()
+
+
+def resume_(supernet: SuperNet, state: Path) -> tuple[int, float]:
+    """Load the last saved epoch, if any; return the epochs done and the seconds they took."""
+    if not state.exists():
+        return 0, 0.0
+    metadata = load_weights_(supernet, state)
+    return int(metadata["epochs"]), float(metadata["seconds"])
+
+
+def schedule(config: Config, images: int) -> Step:
+    """Make the cosine schedule without momentum and noise (paper, section 4.1)."""
+    train = config.train
+    steps = train.epochs * steps_per_epoch(images, train.batch_size)
+    rate = partial(
+        cosine, steps=steps, start=train.learning_rate, end=train.final_learning_rate
+    )
+    return Step(rate, {"weight_decay": train.weight_decay, "mode": "none"})
+
+
+def describe(config: Config, materials: Materials) -> str:
+    """Say in words what is about to be trained on what."""
+    space, data = materials.space, materials.dataset
+    spread = space.variance_madds(materials.p_drop) ** 0.5
+    return (
+        f"train: {space.num_topologies:,} topologies on {data.name}, "
+        f"{len(data.train):,} images of {data.in_channels}x{data.image_size}x{data.image_size} "
+        f"in {data.num_classes} classes, {len(data.validation):,} held out for the search\n"
+        f"train: p_drop {materials.p_drop:.3f} gives {space.expected_madds(materials.p_drop):,.0f} "
+        f"MAdds on average, standard deviation {spread:,.0f}"
+    )
+
+
+def summary(config: Config, materials: Materials) -> dict[str, Any]:
+    """Collect what later stages and the report need to know."""
+    space, data = materials.space, materials.dataset
+    return {
+        "epochs": config.train.epochs,
+        "space": space.spec.to_json(),
+        "p_drop": materials.p_drop,
+        "expected_madds": space.expected_madds(materials.p_drop),
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "classes": list(data.classes),
+            "mean": list(data.mean),
+            "std": list(data.std),
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test),
+        },
+    }
