@@ -1,0 +1,124 @@
+"""Load what the stages left in a run folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stnas.engine.files import read_json, read_rows
+from stnas.space import SearchSpace
+from stnas.space.spec import SpaceSpec
+
+Row = dict[str, Any]
+STAGES = ("train", "sgld", "search", "retrain")
+_CANDIDATE = ("genotype", "madds", "params", "accuracy", "generation")
+_CHOICE = ("name", "limit", "genotype", "madds", "params", "accuracy")
+_NETWORK = (
+    "name", "role", "genotype", "madds", "params", "validation_accuracy", "test_accuracy_before",
+    "test_accuracy", "history",
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that the page shows, as plain values.
+
+    results: ``result.json`` of the stages that are complete. archive, front: evaluated
+    architectures. choices, networks: empty until their stage is complete. metrics: rows of
+    ``metrics.jsonl``.
+    """
+
+    name: str
+    config: str
+    space: SearchSpace
+    results: dict[str, Row]
+    metrics: list[Row]
+    archive: list[Row]
+    front: list[Row]
+    choices: list[Row]
+    networks: list[Row]
+
+    @property
+    def train(self) -> Row:
+        """Return the result of training, which is always there."""
+        return self.results["train"]
+
+    @property
+    def madds_target(self) -> float | None:
+        """Return the MAdds target that p_drop was solved from, if one was configured."""
+        section = (yaml.safe_load(self.config) or {}).get("train") or {}
+        target = section.get("madds") if isinstance(section, dict) else None
+        return None if target is None else float(target)
+
+
+def load_record(folder: Path) -> Record:
+    """Load a run folder; stages that are not complete are left out.
+
+    FileNotFoundError: training is not complete. ValueError: a file lacks what it must hold.
+    """
+    results = {stage: _result(folder, stage) for stage in STAGES if _done(folder, stage)}
+    if "train" not in results:
+        raise FileNotFoundError(
+            f"{folder / 'train' / 'result.json'} is missing, so there is nothing to report: run "
+            f"`stnas train --run {folder}` first"
+        )
+    train = folder / "train" / "result.json"
+    _need(results["train"], ("space", "p_drop", "expected_madds", "data"), train)
+    _need(results["train"]["data"], ("name", "classes", "train", "validation", "test"), train)
+    config, front = folder / "config.yaml", folder / "search" / "front.json"
+    archive = folder / "search" / "archive.jsonl"
+    return Record(
+        name=folder.resolve().name,
+        config=config.read_text(encoding="utf-8") if config.exists() else "",
+        space=SearchSpace(SpaceSpec.from_json(results["train"]["space"])),
+        results=results,
+        metrics=read_rows(folder / "metrics.jsonl"),
+        archive=_rows(read_rows(archive), _CANDIDATE, archive),
+        front=_rows(read_json(front) if front.exists() else [], _CANDIDATE, front),
+        choices=_of(results, folder, "search", "choices", _CHOICE),
+        networks=_of(results, folder, "retrain", "networks", _NETWORK),
+    )
+
+
+def _done(folder: Path, stage: str) -> bool:
+    """Tell whether a stage has written its result."""
+    return (folder / stage / "result.json").exists()
+
+
+def _result(folder: Path, stage: str) -> Row:
+    """Read one stage's result; ValueError: it is of another version."""
+    path = folder / stage / "result.json"
+    result = read_json(path)
+    if not isinstance(result, dict) or result.get("version") != 1:
+        raise ValueError(f"{path} must have version 1, got {str(result)[:80]}: read it with the "
+                         "release that wrote it")
+    return result
+
+
+def _of(results: dict[str, Row], folder: Path, stage: str, key: str, keys: tuple[str, ...]
+        ) -> list[Row]:
+    """Return the list ``key`` of a stage's result; empty if the stage is not complete."""
+    if stage not in results:
+        return []
+    path = folder / stage / "result.json"
+    _need(results[stage], (key,), path)
+    return _rows(results[stage][key], keys, path)
+
+
+def _rows(rows: Any, keys: tuple[str, ...], path: Path) -> list[Row]:
+    """Return a list of rows that all have ``keys``."""
+    if not isinstance(rows, list):
+        raise ValueError(f"{path} must hold a list of rows, got {type(rows).__name__}: delete it "
+                         "and run its stage again")
+    for row in rows:
+        _need(row, keys, path)
+    return rows
+
+
+def _need(row: Any, keys: tuple[str, ...], path: Path) -> None:
+    """Refuse a row without one of ``keys``."""
+    missing = [key for key in keys if not isinstance(row, dict) or key not in row]
+    if missing:
+        raise ValueError(f"{path} must hold {', '.join(keys)}, got none of {', '.join(missing)}: "
+                         "delete it and run its stage again")

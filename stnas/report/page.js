@@ -1,0 +1,49 @@
+"use strict";
+
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const charts = [...document.querySelectorAll("[data-figure]")];
+
+// Plotly takes colours as values, so those of the style sheet are read where they hold.
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const value = (name) => style.getPropertyValue(name).trim();
+  const layout = {
+    "font.color": value("--ink"),
+    "hoverlabel.bgcolor": value("--card"),
+    "hoverlabel.font.color": value("--ink"),
+  };
+  for (const axis of ["xaxis", "xaxis2", "yaxis", "yaxis2"]) {
+    layout[`${axis}.gridcolor`] = value("--line");
+    layout[`${axis}.linecolor`] = value("--line");
+    layout[`${axis}.zerolinecolor`] = value("--line");
+  }
+  return layout;
+}
+
+function relevant(layout, figure) {
+  const known = Object.entries(layout).filter(([key]) => {
+    const part = key.split(".")[0];
+    return !part.includes("axis") || part in figure.layout;
+  });
+  return Object.fromEntries(known);
+}
+
+function paint() {
+  for (const place of charts) Plotly.relayout(place, relevant(colours(), place));
+}
+
+for (const place of charts) {
+  const text = document.getElementById(`figure-${place.dataset.figure}`).textContent;
+  const figure = JSON.parse(text);
+  Plotly.newPlot(place, figure.data, figure.layout, { responsive: true, displaylogo: false });
+}
+paint();
+dark.addEventListener("change", paint);
+window.addEventListener("beforeprint", () => {
+  document.documentElement.classList.add("print");
+  paint();
+});
+window.addEventListener("afterprint", () => {
+  document.documentElement.classList.remove("print");
+  paint();
+});

@@ -1,0 +1,25 @@
+"""Read a run folder and write ``report/report.html``."""
+
+from pathlib import Path
+
+from stnas.config import Config
+from stnas.engine.files import write_text
+from stnas.engine.journal import CONSOLE
+from stnas.report.load import load_record
+from stnas.report.page import render
+
+
+def run(config: Config) -> None:
+    """Write the page of the configured run folder, from whatever stages are complete."""
+    path = write_report(Path(config.run))
+    CONSOLE.print(f"report: {path}", markup=False)
+
+
+def write_report(folder: Path) -> Path:
+    """Write the page of a run folder and return its path.
+
+    FileNotFoundError: training is not complete; ValueError: a file of the run is damaged.
+    """
+    path = folder / "report" / "report.html"
+    write_text(path, render(load_record(folder)))
+    return path
