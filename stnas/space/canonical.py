@@ -42,8 +42,12 @@ def canonical_key(genotype: NDArray[np.int8], edges: tuple[Edge, ...], spec: Spa
     if spec.merge == "shadow":
         return "".join(DIGITS[gene] for gene in genotype)
     graph = symbol_graph(genotype, edges, spec)
-    leaf = min(_leaves(graph, graph.labels))
-    return hashlib.blake2b(graph.names + leaf, digest_size=16).hexdigest()
+    return hashlib.blake2b(graph.names + certificate(graph), digest_size=16).hexdigest()
+
+
+def certificate(graph: SymbolGraph) -> bytes:
+    """Return the labels and arcs in canonical order: equal for isomorphic graphs alone."""
+    return min(_leaves(graph, graph.labels))
 
 
 def symbol_graph(
@@ -156,7 +160,8 @@ def _leaves(graph: SymbolGraph, colours: Colours, *, first_only: bool = False) -
     sizes = np.bincount(colours)
     if sizes.max() == 1:
         order = np.argsort(colours)
-        return {graph.labels[order].tobytes() + graph.arcs[np.ix_(order, order)].tobytes()}
+        ordered = np.vstack([graph.labels[order], graph.arcs[np.ix_(order, order)]])
+        return {ordered.astype("<i8").tobytes()}
     cell = np.flatnonzero(colours == int(np.argmax(sizes > 1)))
     if first_only or _interchangeable(graph.arcs, cell):
         cell = cell[:1]

@@ -8,6 +8,7 @@ from typing import Any
 from stnas.config.space import Activation, Merge, Residual, SpaceConfig
 
 VERSION = 1
+MAX_NODES = 1000
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ class SpaceSpec:
                 f" {len(self.widths)} widths for {len(self.stages)} stages: give"
                 f" {len(self.stages)} widths"
             )
-        if sum(self.stages) < 2:
+        if not 2 <= sum(self.stages) <= MAX_NODES:
             raise ValueError(
-                f"space.stages must hold at least 2 nodes, got {self.stages}: add a node"
+                f"space.stages must hold 2 to {MAX_NODES} nodes, got {sum(self.stages)}: change"
+                " the nodes of a stage"
             )
 
     def to_json(self) -> dict[str, Any]:
