@@ -31,7 +31,7 @@ def _scatter(record: Record) -> go.Figure:
     rows = record.archive
     figure = go.Figure(go.Scatter(
         **_points(rows, "accuracy"), mode="markers", name="evaluated",
-        marker={"size": 6, "opacity": 0.75, "color": [row["generation"] for row in rows],
+        marker={"size": 6, "opacity": 0.75, "color": [row["generation"] + 1 for row in rows],
                 "colorscale": _GENERATIONS, "colorbar": {"title": {"text": "generation"}}},
     ))
     front = sorted(record.front, key=lambda row: row["madds"])
@@ -80,9 +80,10 @@ def _hypervolume(record: Record) -> go.Figure | None:
 
 
 def _distribution(record: Record) -> go.Figure:
-    """Show the MAdds of the sampler's architectures: probability of each of 80 bins."""
-    values = record.space.madds_distribution(record.train["p_drop"])
-    share, edges = np.histogram(values.values, bins=BINS, weights=values.probabilities)
+    """Show the MAdds of the sampler's architectures: probabilities of bins that hold 99.9 %."""
+    exact = record.distribution
+    ends = exact.quantile(0.0005), exact.quantile(0.9995)
+    share, edges = np.histogram(exact.values, bins=BINS, weights=exact.probabilities, range=ends)
     centres = (edges[:-1] + edges[1:]) / 2
     figure = go.Figure(go.Bar(
         x=centres.tolist(), y=(100 * share).tolist(), marker={"color": _COLOURS[0]}, name="sampled",

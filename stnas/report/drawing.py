@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stnas.space import SearchSpace
 from stnas.space.graph import Edge, Node, Operation
 
-STEP, RADIUS, MARGIN, HEADER = 82, 14, 96, 52
+STEP, RADIUS, MARGIN, HEADER = 72, 14, 100, 52
 _ABOVE, _BELOW = 34, 30
 Genotype = NDArray[np.int8]
 
@@ -63,7 +63,7 @@ def draw(space: SearchSpace, genotype: Genotype, *, title: str) -> str:
     svg = Element("svg", {
         "xmlns": "http://www.w3.org/2000/svg", "class": "architecture", "role": "img",
         "viewBox": f"0 0 {width} {height}", "aria-label": title,
-        "style": f"min-width:{3 * width // 4}px;max-width:{width}px",
+        "style": f"min-width:{7 * width // 10}px;max-width:{width}px",
     })
     SubElement(svg, "title").text = title
     _draw_stages(svg, space, height)
@@ -105,12 +105,12 @@ def _draw_stages(svg: Element, space: SearchSpace, height: int) -> None:
 def _draw_ends(svg: Element, space: SearchSpace, middle: int, width: int) -> None:
     """Draw the stem convolution before the first node and the tail behind the last."""
     spec, last = space.spec, _x(len(space.nodes) - 1)
-    for x1, x2 in ((44, _x(0) - RADIUS), (last + RADIUS, width - 44)):
+    for x1, x2 in ((58, _x(0) - RADIUS), (last + RADIUS, width - 58)):
         SubElement(svg, "line", {"class": "wire", "x1": str(x1), "x2": str(x2),
                                  "y1": str(middle), "y2": str(middle)})
     ends = (
-        (24, ("image", f"{spec.image_size} px", "3x3 conv", f"stride {spec.stem_stride}")),
-        (width - 24, ("1x1 conv", f"{spec.tail_width} ch", "pool", f"{spec.num_classes} cl.")),
+        (30, ("image", f"{spec.image_size} px", "3x3 conv", f"stride {spec.stem_stride}")),
+        (width - 30, ("1x1 conv", f"{spec.tail_width} ch", "pool", f"{spec.num_classes} cl.")),
     )
     for x, lines in ends:
         for number, line in enumerate(lines):

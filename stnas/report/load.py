@@ -1,6 +1,7 @@
 """Load what the stages left in a run folder."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 
 from stnas.engine.files import read_json, read_rows
 from stnas.space import SearchSpace
+from stnas.space.distribution import MaddsDistribution
 from stnas.space.spec import SpaceSpec
 
 Row = dict[str, Any]
@@ -43,6 +45,11 @@ class Record:
     def train(self) -> Row:
         """Return the result of training, which is always there."""
         return self.results["train"]
+
+    @cached_property
+    def distribution(self) -> MaddsDistribution:
+        """Return the distribution of the MAdds of the sampler's architectures."""
+        return self.space.madds_distribution(self.train["p_drop"])
 
     @property
     def madds_target(self) -> float | None:

@@ -9,6 +9,9 @@ function colours() {
   const value = (name) => style.getPropertyValue(name).trim();
   const layout = {
     "font.color": value("--ink"),
+    "modebar.bgcolor": "rgba(0,0,0,0)",
+    "modebar.color": value("--soft"),
+    "modebar.activecolor": value("--ink"),
     "hoverlabel.bgcolor": value("--card"),
     "hoverlabel.font.color": value("--ink"),
   };

@@ -29,7 +29,6 @@ def render(record: Record) -> str:
         kernels=record.space.spec.kernels,
         widths=[(share, line_width(share)) for share in _SHARES],
         figures=figures(record),
-        exact=record.space.madds_distribution(record.train["p_drop"]).exact,
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
         plotly=Markup(get_plotlyjs()),

@@ -1,0 +1,200 @@
+"""The whole page, from a run folder to HTML."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from stnas.config import Config
+from stnas.report import run, write_report
+
+HOSTILE = (
+    "</script><script>alert('x')</script>", "<img src=http://evil.example/x onerror=y>", "\u00fc&"
+)
+VOID = {"meta", "br", "img", "link", "input"}
+
+
+class Reader(HTMLParser):
+    """Collect tags, attributes and texts, and check that tags are closed in order."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.scripts, self.texts = [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        (self.scripts if self.open and self.open[-1] == "script" else self.texts).append(data)
+
+
+def read(folder):
+    reader = Reader(write_report(folder).read_text(encoding="utf-8"))
+    assert reader.open == []
+    return reader
+
+
+def figures(reader):
+    return [json.loads(s) for s in reader.scripts if s.startswith('{"data"')]
+
+
+def genotypes(folder):
+    search = json.loads((folder / "search/result.json").read_text())
+    retrain = json.loads((folder / "retrain/result.json").read_text())
+    return [row["genotype"] for row in search["choices"] + retrain["networks"]]
+
+
+@pytest.mark.parametrize("profile", ["nano", "parity"])
+def test_the_page_shows_every_network(make_run, profile):
+    folder = make_run(profile=profile)
+    reader = read(folder)
+    text = "".join(reader.texts)
+    for genotype in genotypes(folder):
+        assert genotype in text
+    parts = ("fashion", "10,800 / 1,200 / 3,000", "A-random-1", "85.00 %", "+1.00", "madds: 20")
+    for part in parts:
+        assert part in text
+    assert "Not complete" not in text
+    assert len(figures(reader)) == 5
+    assert sum(tag == "svg" and attrs.get("role") == "img" for tag, attrs in reader.tags) == 2
+
+
+def test_the_page_loads_nothing(make_run):
+    reader = read(make_run(classes=HOSTILE, data=HOSTILE[1]))
+    for tag, attrs in reader.tags:
+        assert tag not in ("link", "img", "iframe", "object", "embed", "base", "form")
+        assert not {"src", "href", "srcset", "action", "data"} & set(attrs)
+        assert not any(name.startswith("on") for name in attrs)
+    policy = next(a["content"] for t, a in reader.tags if a.get("http-equiv"))
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy
+    style = "".join(reader.texts)
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_texts_of_the_run_are_escaped(make_run):
+    folder = make_run(classes=HOSTILE, data=HOSTILE[0])
+    (folder / "config.yaml").write_text(f"run: {HOSTILE[0]!r}\n# {HOSTILE[1]}\n")
+    path = folder / "retrain/result.json"
+    result = json.loads(path.read_text())
+    result["networks"][0]["name"] = HOSTILE[0]
+    path.write_text(json.dumps(result))
+    reader = read(folder)
+    plain = read(make_run("plain"))
+    assert [tag for tag, _ in reader.tags] == [tag for tag, _ in plain.tags]
+    text = "".join(reader.texts)
+    for part in HOSTILE:
+        assert part in text
+    assert not any("alert('x')</script>" in script for script in reader.scripts)
+
+
+def test_the_page_is_the_same_each_time(make_run):
+    folder = make_run()
+    assert write_report(folder).read_text() == write_report(folder).read_text()
+
+
+@pytest.mark.parametrize(
+    ("stages", "missing", "count"),
+    [
+        (("train",), "sgld, search, retrain", 2),
+        (("train", "sgld"), "search, retrain", 2),
+        (("train", "sgld", "search"), "retrain", 4),
+        (("train", "search", "retrain"), "sgld", 5),
+    ],
+    ids=str,
+)
+def test_missing_stages_are_said(make_run, stages, missing, count):
+    reader = read(make_run(stages=stages))
+    assert f"Not complete: {missing}." in "".join(reader.texts)
+    assert len(figures(reader)) == count
+
+
+def test_a_search_that_goes_on_is_shown(make_run):
+    folder = make_run(stages=("train", "sgld", "search"))
+    (folder / "search/result.json").unlink()
+    (folder / "search/front.json").unlink()
+    reader = read(folder)
+    assert "Not complete: search, retrain." in "".join(reader.texts)
+    assert [trace["name"] for trace in figures(reader)[0]["data"]] == ["evaluated"]
+
+
+def test_retraining_that_goes_on_is_shown(make_run):
+    folder = make_run(stages=("train", "sgld", "search"))
+    with (folder / "metrics.jsonl").open("a") as file:
+        for epoch in range(2):
+            row = {"stage": "retrain", "epoch": epoch, "network": "A", "loss": 1.0, "accuracy": 0.5}
+            file.write(json.dumps(row) + "\n")
+    assert [trace["name"] for trace in figures(read(folder))[-1]["data"]] == ["A", "A"]
+
+
+def test_charts_hold_the_numbers_of_the_run(make_run):
+    folder = make_run()
+    scatter, volume, spread, training, _ = figures(read(folder))
+    by_name = {trace["name"]: trace for trace in scatter["data"]}
+    rows = [json.loads(row) for row in (folder / "search/archive.jsonl").read_text().splitlines()]
+    assert by_name["evaluated"]["x"] == [row["madds"] for row in rows]
+    assert by_name["evaluated"]["text"] == [row["genotype"] for row in rows]
+    assert by_name["evaluated"]["marker"]["color"][0] == 1
+    assert by_name["front"]["x"] == sorted(by_name["front"]["x"])
+    assert len(by_name["chosen, test after retraining"]["x"]) == 2
+    assert by_name["random, test after retraining"]["y"] == pytest.approx([84.0, 84.0])
+    assert volume["data"][0]["x"] == [1, 2, 3, 4, 5, 6]
+    assert 99.5 < sum(spread["data"][0]["y"]) <= 100 + 1e-9
+    notes = [note["text"] for note in spread["layout"]["annotations"]]
+    assert notes == ["mean", "target", "A", "B"]
+    assert training["data"][2]["x"] == [13, 14, 15, 16]
+
+
+def test_a_run_without_metrics_and_configuration_has_a_page(make_run):
+    folder = make_run(stages=("train",))
+    (folder / "metrics.jsonl").unlink()
+    (folder / "config.yaml").unlink()
+    reader = read(folder)
+    assert "No epoch is recorded." in "".join(reader.texts)
+    assert len(figures(reader)) == 1
+
+
+def test_no_training_is_an_error_that_names_the_command(make_run, tmp_path):
+    folder = make_run(stages=("search",))
+    with pytest.raises(FileNotFoundError, match=r"is missing.*run `stnas train --run .*run` first"):
+        write_report(folder)
+    assert not (folder / "report").exists()
+    with pytest.raises(FileNotFoundError, match="stnas train"):
+        run(Config(run=str(tmp_path / "absent")))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("train/result.json", "{", "is damaged"),
+        ("train/result.json", '{"version": 2}', "must have version 1, got"),
+        ("train/result.json", '{"version": 1}', "must hold space, .*got none of space"),
+        ("search/result.json", '{"version": 1}', "must hold choices"),
+        ("search/front.json", "{}", "must hold a list of rows, got dict"),
+        ("search/archive.jsonl", "{}\n", "must hold genotype, .*got none of genotype"),
+        ("retrain/result.json", '{"version": 1, "networks": [3]}', "must hold name, role"),
+    ],
+)
+def test_damaged_files_are_named(make_run, file, content, message):
+    folder = make_run()
+    (folder / file).write_text(content)
+    with pytest.raises(ValueError, match=rf"{file} .*{message}"):
+        write_report(folder)
+
+
+def test_the_stage_writes_the_configured_folder(make_run):
+    folder = make_run()
+    run(Config(run=str(folder)))
+    assert (folder / "report/report.html").stat().st_size > 4_000_000
+    assert [path.name for path in (folder / "report").iterdir()] == ["report.html"]
