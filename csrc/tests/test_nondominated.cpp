@@ -78,6 +78,22 @@ void equals_brute_force_where_division_starts() {
   }
 }
 
+// Two objectives keep the points apart; the others have so few values that whole parts of a
+// division agree in them.
+void equals_brute_force_on_coarse_objectives() {
+  std::mt19937_64 random(6);
+  for (std::int64_t columns = 3; columns < 7; ++columns) {
+    for (int draw = 0; draw < 8; ++draw) {
+      Owned<double> points{{}, columns};
+      for (std::int64_t at = 0; at < 500 * columns; ++at) {
+        const std::uint64_t values = at % columns < 2 ? 200 : 2 + random() % 2;
+        points.values.push_back(static_cast<double>(random() % values));
+      }
+      expect_equal(rank(points), rank_by_force(points.view()));
+    }
+  }
+}
+
 void orders_infinities_and_zeros() {
   expect_equal(rank({{0, kInfinity, -kInfinity, kInfinity, kInfinity, -kInfinity}, 2}), {1, 0, 0});
   expect_equal(rank({{0.0, 1, 1, -0.0, 1, 1}, 3}), {0, 0});
@@ -108,6 +124,7 @@ int main() {
       {"takes few points", takes_few_points},
       {"equals brute force on ties", equals_brute_force_on_ties},
       {"equals brute force where division starts", equals_brute_force_where_division_starts},
+      {"equals brute force on coarse objectives", equals_brute_force_on_coarse_objectives},
       {"orders infinities and zeros", orders_infinities_and_zeros},
       {"ranks a long chain and many copies", ranks_a_long_chain_and_many_copies},
       {"refuses nan and no objectives", refuses_nan_and_no_objectives},
