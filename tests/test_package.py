@@ -1,5 +1,6 @@
 """What `import stnas` gives, and what it says when its compiled part is missing."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,9 @@ SOURCE = Path(stnas.__file__)
 
 def import_copy(folder: Path) -> str:
     """Import the copy of stnas in a folder in a fresh interpreter; return what it wrote last."""
-    command = [sys.executable, "-c", "import stnas"]  # which looks in its working folder first
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", "import stnas"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     return done.stderr.strip().splitlines()[-1]
 
