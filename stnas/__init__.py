@@ -13,6 +13,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    from stnas.engine.networks import load_network
     from stnas.ops.flops import count_madds
     from stnas.space import SearchSpace
 
@@ -21,19 +22,18 @@ try:
 except metadata.PackageNotFoundError:
     __version__ = "0+not.installed"
 
-__all__ = ["SearchSpace", "__version__", "count_madds"]
+__all__ = ["SearchSpace", "__version__", "count_madds", "load_network"]
+HOMES = {
+    "SearchSpace": "stnas.space",
+    "count_madds": "stnas.ops.flops",
+    "load_network": "stnas.engine.networks",
+}
 
 
 def __getattr__(name: str) -> object:
     """Import a public name at its first use, so that `import stnas` does not load torch."""
-    if name == "SearchSpace":
-        from stnas.space import SearchSpace
-
-        return SearchSpace
-    if name == "count_madds":
-        from stnas.ops.flops import count_madds
-
-        return count_madds
+    if name in HOMES:
+        return getattr(import_module(HOMES[name]), name)
     raise AttributeError(f"module 'stnas' has no attribute {name!r}")
 
 

@@ -8,6 +8,6 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from stnas.cli.main import main  # noqa: E402
+from stnas.cli.commands import main
 
 __all__ = ["main"]

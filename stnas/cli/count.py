@@ -1,7 +1,7 @@
 """``stnas count``: multiply-adds and parameters of a genotype or a published network."""
 
 import importlib
-from dataclasses import replace
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ from stnas.engine.files import read_json
 from stnas.engine.journal import CONSOLE
 from stnas.ops.flops import madds_by_layer
 from stnas.space import SearchSpace, SpaceSpec
-from stnas.space.genotype import TEXT_PREFIX
 
 LIBRARIES = ("torchvision.models", "timm")
+GENOTYPE = re.compile(r"st\d+-")
 
 
 def count(options: Namespace) -> None:
     """Print the counts of ``options.network``, with ``options.explain`` layer by layer."""
-    if options.network.startswith(TEXT_PREFIX):
+    if GENOTYPE.match(options.network):
         space = genotype_space(options)
         layers = space.madds_by_layer(space.parse(options.network))
         params = int(space.params(space.parse(options.network)[None])[0])
@@ -48,8 +48,7 @@ def genotype_space(options: Namespace) -> SearchSpace:
     if options.run is not None:
         result = read_json(Path(options.run) / "train" / "result.json")
         return SearchSpace(SpaceSpec.from_json(result["space"]))
-    space = SearchSpace.profile(options.profile or "micro")
-    return SearchSpace(replace(space.spec, **sizes(options)))
+    return SearchSpace.profile(options.profile or "micro", **sizes(options))
 
 
 def sizes(options: Namespace) -> dict[str, int]:
@@ -58,7 +57,7 @@ def sizes(options: Namespace) -> dict[str, int]:
     return {name: options[name] for name in names if options[name] is not None}
 
 
-def published(options: Namespace) -> tuple[nn.Module, tuple[int, int, int]]:
+def published(options: Namespace) -> tuple[nn.Module, tuple[int, ...]]:
     """Build a network that torchvision or timm publishes, and the shape of its images."""
     given = sizes(options)
     classes: dict[str, Any] = {"num_classes": given.get("num_classes", 1000)}
@@ -77,6 +76,6 @@ def published(options: Namespace) -> tuple[nn.Module, tuple[int, int, int]]:
             return module, shape
         tried.append(f"{name} has {len(known)} models, but not this one")
     raise ValueError(
-        f"network must be a genotype ({TEXT_PREFIX}...) or a model of torchvision or timm, got "
+        "network must be a genotype (st1-...) or a model of torchvision or timm, got "
         f"{options.network!r}: {'; '.join(tried)}: correct the name or pip install the library"
     )

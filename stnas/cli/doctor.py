@@ -10,7 +10,7 @@ from rich.table import Table
 
 import stnas
 from stnas import _core
-from stnas.data import default_source
+from stnas.data.loading import INSTALLED
 from stnas.engine.journal import CONSOLE
 
 LIBRARIES = ("torch", "numpy", "safetensors", "jsonargparse", "rich", "plotly", "pillow")
@@ -45,8 +45,13 @@ def compute() -> list[tuple[str, str, str]]:
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()}", "--threads N sets them"),
         ("OMP_WAIT_POLICY", policy, advice),
         ("GPU", gpu, "" if gpu == "none" else "stnas computes on the processor"),
-        ("images", default_source(), "--data.path takes your own"),
+        ("images", default_images(), "--data.path takes your own"),
     ]
+
+
+def default_images() -> str:
+    """Name the images that are used where no path is given."""
+    return f"full Fashion-MNIST in {INSTALLED}" if INSTALLED.is_dir() else "embedded Fashion-MNIST"
 
 
 def optional() -> list[tuple[str, str, str]]:

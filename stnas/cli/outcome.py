@@ -24,7 +24,7 @@ def print_outcome(config: Config) -> None:
     seconds = {name: read_json(run / name / "result.json")["seconds"] for name in stages}
     times = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
     CONSOLE.print(f"time: {times}, together {sum(seconds.values()) / 60:.1f} min")
-    CONSOLE.print(f"report: {run / 'report' / 'report.html'}")
+    CONSOLE.print(f"report: {run / 'report' / 'report.html'}", soft_wrap=True)
 
 
 def front_table(front: list[dict[str, Any]]) -> Table:

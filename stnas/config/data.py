@@ -44,8 +44,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         """Refuse values outside their range; TypeError for the wrong kind of value."""
         if not isinstance(self.path, str):
-            raise TypeError(f"data.path must be a string, got {self.path!r}: give auto, embedded "
-                            "or a path")
+            raise TypeError(
+                f"data.path must be a string, got {self.path!r}: give auto, embedded or a path"
+            )
         if not self.path.strip():
             raise ValueError("data.path must not be empty, got '': give auto, embedded or a path")
         if not isinstance(self.flip, bool):
@@ -80,8 +81,9 @@ def _check_jitter(value: float) -> None:
     """Refuse a strength outside [0, 1), where a factor could become zero or negative."""
     number = _check_number("jitter", value)
     if not (math.isfinite(number) and 0.0 <= number < 1.0):
-        raise ValueError(f"data.jitter must lie in [0, 1), got {value!r}: 0 turns it off, 0.4 is "
-                         "strong")
+        raise ValueError(
+            f"data.jitter must lie in [0, 1), got {value!r}: 0 turns it off, 0.4 is strong"
+        )
 
 
 def _check_count(

@@ -57,8 +57,9 @@ def _level(counts: Indices, limit: int) -> Indices:
 def _take(labels: Indices, quota: Indices, *, stream: Stream, seed: int) -> Indices:
     """Return ``quota[c]`` random rows of every class c, ascending."""
     rows = [
-        np.flatnonzero(labels == c)[permutation(int((labels == c).sum()), stream=stream, seed=seed,
-                                                index=c)[: quota[c]]]
+        np.flatnonzero(labels == c)[
+            permutation(int((labels == c).sum()), stream=stream, seed=seed, index=c)[: quota[c]]
+        ]
         for c in range(len(quota))
     ]
     return np.sort(np.concatenate(rows)).astype(np.int64)

@@ -19,8 +19,13 @@ def epoch_order(n: int, *, seed: int, epoch: int) -> Tensor:
 
 
 def train_batch(
-    split: Split, indices: Tensor, *, mean: Sequence[float], std: Sequence[float],
-    config: DataConfig, generator: torch.Generator,
+    split: Split,
+    indices: Tensor,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    config: DataConfig,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Return the augmented, normalised images of the rows ``indices`` and their labels.
 
@@ -57,8 +62,10 @@ def _normalise(
     """Return ``(images / top - mean) / std`` in the channels-last layout, one channel included."""
     batch, channels, height, width = images.shape
     if not len(mean) == len(std) == channels:
-        raise ValueError(f"mean and std must have one number for each of the {channels} channels, "
-                         f"got {len(mean)} and {len(std)}: take those of the data set")
+        raise ValueError(
+            f"mean and std must have one number for each of the {channels} channels, "
+            f"got {len(mean)} and {len(std)}: take those of the data set"
+        )
     out = torch.empty((batch, height, width, channels), device=images.device).permute(0, 3, 1, 2)
     centre = torch.tensor(mean, device=images.device).mul_(top)[:, None, None]
     scale = torch.tensor(std, device=images.device).mul_(top).reciprocal_()[:, None, None]

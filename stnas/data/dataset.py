@@ -68,13 +68,20 @@ class Dataset:
         return len(self.classes)
 
 
-def assemble(*, train: Split, validation: Split, test: Split, name: str,
-             classes: tuple[str, ...]) -> Dataset:
+def assemble(
+    *, train: Split, validation: Split, test: Split, name: str, classes: tuple[str, ...]
+) -> Dataset:
     """Make a data set of its splits: adds the statistics of ``train`` and the fingerprint."""
     mean, std = statistics(train.images)
     return Dataset(
-        train=train, validation=validation, test=test, name=name, classes=classes,
-        mean=mean, std=std, fingerprint=fingerprint(train, validation, test),
+        train=train,
+        validation=validation,
+        test=test,
+        name=name,
+        classes=classes,
+        mean=mean,
+        std=std,
+        fingerprint=fingerprint(train, validation, test),
     )
 
 

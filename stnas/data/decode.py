@@ -95,8 +95,10 @@ def _shape(
                 f"{header[0]}x{header[1]} in {file}: set --data.image_size N, which scales all"
             )
     if first[0] != first[1]:
-        raise ValueError(f"{root}: images must be square, got {first[0]}x{first[1]} in {files[0]}: "
-                         f"set --data.image_size {min(first)} to cut out the centre")
+        raise ValueError(
+            f"{root}: images must be square, got {first[0]}x{first[1]} in {files[0]}: "
+            f"set --data.image_size {min(first)} to cut out the centre"
+        )
     return first
 
 
@@ -129,5 +131,8 @@ def _refuse(broken: Sequence[tuple[Path, str]], *, root: Path) -> None:
     lines = [f"  {file.relative_to(root)}: {reason}" for file, reason in broken[:_SHOWN]]
     if len(broken) > _SHOWN:
         lines.append(f"  and {len(broken) - _SHOWN} more")
-    raise ValueError(f"{root}: every image must be readable, got {len(broken)} broken:\n"
-                     + "\n".join(lines) + "\nreplace or delete these files and start again")
+    raise ValueError(
+        f"{root}: every image must be readable, got {len(broken)} broken:\n"
+        + "\n".join(lines)
+        + "\nreplace or delete these files and start again"
+    )

@@ -36,13 +36,18 @@ def folder_source(root: Path, *, image_size: int | None) -> Source:
         kept, held = held_out(labels, share=_TEST_SHARE, stream=Stream.TEST, seed=0)
         test_files, test_labels = [files[i] for i in held], labels[held]
         files, labels = [files[i] for i in kept], labels[kept]
-        _LOG.warning("%s has no test folder: a fixed %d %% of each class (%d images) is the test "
-                     "split", root, 100 * _TEST_SHARE, len(test_files))
+        _LOG.warning(
+            "%s has no test folder: a fixed %d %% of each class (%d images) is the test split",
+            root,
+            100 * _TEST_SHARE,
+            len(test_files),
+        )
 
     def read(rows: Indices, more: Indices, held: Indices) -> tuple[Tensor, Tensor, Tensor]:
         groups = ([files[i] for i in rows], [files[i] for i in more], [test_files[i] for i in held])
-        images = decode([file for group in groups for file in group], root=root,
-                        image_size=image_size)
+        images = decode(
+            [file for group in groups for file in group], root=root, image_size=image_size
+        )
         first, second, third = torch.split(images, [len(group) for group in groups])
         return first, second, third
 
@@ -53,23 +58,32 @@ def _test_root(root: Path) -> Path | None:
     """Return the folder of the test images, ``test`` before ``val``."""
     found = [root / name for name in ("test", "val") if (root / name).is_dir()]
     if len(found) == 2:
-        _LOG.warning("%s is not used: %s is the test split, and the validation split is held out "
-                     "of the training images", found[1], found[0])
+        _LOG.warning(
+            "%s is not used: %s is the test split, and the validation split is held out "
+            "of the training images",
+            found[1],
+            found[0],
+        )
     return found[0] if found else None
 
 
 def _list(root: Path) -> tuple[tuple[str, ...], list[Path], Indices]:
     """Return the classes of ``root`` in the order of their names, the files and their labels."""
-    folders = sorted(entry for entry in root.iterdir()
-                     if entry.is_dir() and not entry.name.startswith("."))
+    folders = sorted(
+        entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
     if len(folders) < 2:
-        raise ValueError(f"{root} must have at least 2 class folders, got {len(folders)}: put the "
-                         "images of each class into a folder of its own")
+        raise ValueError(
+            f"{root} must have at least 2 class folders, got {len(folders)}: put the "
+            "images of each class into a folder of its own"
+        )
     found = [_images(folder) for folder in folders]
     empty = [folder.name for folder, files in zip(folders, found, strict=True) if not files]
     if empty:
-        raise ValueError(f"{root}: every class folder must hold images ({' '.join(SUFFIXES)}), got "
-                         f"none in {', '.join(empty[:20])}: add images or remove the folder")
+        raise ValueError(
+            f"{root}: every class folder must hold images ({' '.join(SUFFIXES)}), got "
+            f"none in {', '.join(empty[:20])}: add images or remove the folder"
+        )
     labels = np.repeat(np.arange(len(folders), dtype=np.int64), [len(files) for files in found])
     return tuple(f.name for f in folders), [file for files in found for file in files], labels
 
@@ -88,8 +102,12 @@ def _images(folder: Path) -> list[Path]:
             else:
                 other += 1
     if other:
-        _LOG.warning("%s: %d files with other endings than %s are passed over", folder, other,
-                     " ".join(SUFFIXES))
+        _LOG.warning(
+            "%s: %d files with other endings than %s are passed over",
+            folder,
+            other,
+            " ".join(SUFFIXES),
+        )
     return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
 
 
@@ -99,5 +117,7 @@ def _check_same(
     """Refuse class folders that only one of the two splits has."""
     if train != test:
         only = sorted(set(train) ^ set(test))[:8]
-        raise ValueError(f"{train_root} and {test_root} must have the same class folders, got "
-                         f"{', '.join(only)} in one of them alone: add or remove it")
+        raise ValueError(
+            f"{train_root} and {test_root} must have the same class folders, got "
+            f"{', '.join(only)} in one of them alone: add or remove it"
+        )

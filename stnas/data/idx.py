@@ -18,8 +18,16 @@ from stnas.data.order import Indices
 from stnas.data.source import Pixels, Source, array_source
 
 FASHION_CLASSES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
 )
 _OPEN: dict[str, Callable[..., Any]] = {"": open, ".gz": gzip.open, ".xz": lzma.open}
 _UNSIGNED_BYTE = 8
@@ -38,8 +46,14 @@ def idx_source(folder: Path, *, name: str, image_size: int | None) -> Source:
     """
     train, test = _read_part(folder, "train"), _read_part(folder, "t10k")
     classes = FASHION_CLASSES if "fashion-mnist" in name.lower() else None
-    return array_source(origin=str(folder), name=name, classes=classes, train=train, test=test,
-                        image_size=image_size)
+    return array_source(
+        origin=str(folder),
+        name=name,
+        classes=classes,
+        train=train,
+        test=test,
+        image_size=image_size,
+    )
 
 
 def read_idx(path: Path, *, rank: int) -> Pixels:
@@ -61,23 +75,31 @@ def _parse(file: BinaryIO, *, path: Path, rank: int) -> Pixels:
     """Read header and data; the field that breaks a rule is named with its value."""
     header = file.read(4 + 4 * rank)
     if len(header) < 4 + 4 * rank:
-        raise ValueError(f"{path}: the header must have {4 + 4 * rank} bytes, got {len(header)}: "
-                         "fetch the file again")
+        raise ValueError(
+            f"{path}: the header must have {4 + 4 * rank} bytes, got {len(header)}: "
+            "fetch the file again"
+        )
     magic = (_UNSIGNED_BYTE << 8) | rank
     found = int.from_bytes(header[:4], "big")
     if found != magic:
-        raise ValueError(f"{path}: magic must be {magic:#010x} (unsigned bytes, {rank} "
-                         f"dimensions), got {found:#010x}: give an IDX file of that kind")
+        raise ValueError(
+            f"{path}: magic must be {magic:#010x} (unsigned bytes, {rank} "
+            f"dimensions), got {found:#010x}: give an IDX file of that kind"
+        )
     shape = tuple(int.from_bytes(header[4 * i + 4 : 4 * i + 8], "big") for i in range(rank))
     size = math.prod(shape)
     if size > MAX_BYTES:
-        raise ValueError(f"{path}: dimensions must multiply to at most {MAX_BYTES} bytes, got "
-                         f"{list(shape)}: split the file")
+        raise ValueError(
+            f"{path}: dimensions must multiply to at most {MAX_BYTES} bytes, got "
+            f"{list(shape)}: split the file"
+        )
     data = file.read(size)
     if len(data) < size or file.read(1):
         what = f"only {len(data)}" if len(data) < size else "more"
-        raise ValueError(f"{path}: dimensions {list(shape)} need {size} bytes of data, got "
-                         f"{what}: fetch the file again")
+        raise ValueError(
+            f"{path}: dimensions {list(shape)} need {size} bytes of data, got "
+            f"{what}: fetch the file again"
+        )
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
@@ -87,8 +109,10 @@ def _read_part(folder: Path, part: str) -> tuple[Pixels, Indices]:
     for kind, rank in (("images", 3), ("labels", 1)):
         path = _find(folder, part=part, kind=kind, rank=rank)
         if path is None:
-            raise ValueError(f"{folder}: the file {part}-{kind}-idx{rank}-ubyte (or .gz, .xz) must "
-                             "be there, got none: copy all four IDX files into the folder")
+            raise ValueError(
+                f"{folder}: the file {part}-{kind}-idx{rank}-ubyte (or .gz, .xz) must "
+                "be there, got none: copy all four IDX files into the folder"
+            )
         found.append(read_idx(path, rank=rank))
     return found[0][:, None], found[1].astype(np.int64)
 

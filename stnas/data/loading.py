@@ -28,8 +28,9 @@ def load(config: DataConfig, *, seed: int) -> Dataset:
     source = open_source(config.path, image_size=config.image_size)
     rows = limited(source.train_labels, limit=config.train_limit, name="data.train_limit")
     test = limited(source.test_labels, limit=config.test_limit, name="data.test_limit")
-    kept, held = held_out(source.train_labels[rows], share=config.validation,
-                          stream=Stream.VALIDATION, seed=seed)
+    kept, held = held_out(
+        source.train_labels[rows], share=config.validation, stream=Stream.VALIDATION, seed=seed
+    )
     groups = (rows[kept], rows[held], test)
     images = source.read(*groups)
     labels = (source.train_labels, source.train_labels, source.test_labels)
@@ -37,8 +38,9 @@ def load(config: DataConfig, *, seed: int) -> Dataset:
         Split(pixels, _tensor(label[chosen]))
         for pixels, label, chosen in zip(images, labels, groups, strict=True)
     )
-    return assemble(train=train, validation=validation, test=tested, name=source.name,
-                    classes=source.classes)
+    return assemble(
+        train=train, validation=validation, test=tested, name=source.name, classes=source.classes
+    )
 
 
 def open_source(path: str, *, image_size: int | None) -> Source:
@@ -55,9 +57,11 @@ def open_source(path: str, *, image_size: int | None) -> Source:
         return folder_source(place, image_size=image_size)
     if place.is_file() and place.suffix == ".npz":
         return npz_source(place, image_size=image_size)
-    raise ValueError(f"data.path must be auto, embedded, a folder or an .npz file, got {path!r}, "
-                     f"which {'is another file' if place.exists() else 'does not exist'}: correct "
-                     "the path")
+    raise ValueError(
+        f"data.path must be auto, embedded, a folder or an .npz file, got {path!r}, "
+        f"which {'is another file' if place.exists() else 'does not exist'}: correct "
+        "the path"
+    )
 
 
 def _tensor(labels: Indices) -> torch.Tensor:

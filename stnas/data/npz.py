@@ -31,14 +31,24 @@ def npz_source(path: Path, *, image_size: int | None) -> Source:
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = _read_all(archive, path)
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError,
-            MemoryError, RuntimeError) as error:
-        raise ValueError(f"{path}: cannot be read as .npz ({error}): write it with "
-                         "numpy.savez_compressed") from error
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        EOFError,
+        zlib.error,
+        NotImplementedError,
+        MemoryError,
+        RuntimeError,
+    ) as error:
+        raise ValueError(
+            f"{path}: cannot be read as .npz ({error}): write it with numpy.savez_compressed"
+        ) from error
     keys = next(keys for keys in _NAMES if keys[0] in arrays)
     names = arrays.get("classes")
     return array_source(
-        origin=str(path), name=path.stem, image_size=image_size,
+        origin=str(path),
+        name=path.stem,
+        image_size=image_size,
         classes=None if names is None else tuple(str(name) for name in names.reshape(-1)),
         train=(_images(arrays, keys[0], path), _labels(arrays, keys[1], path)),
         test=(_images(arrays, keys[2], path), _labels(arrays, keys[3], path)),
@@ -50,13 +60,17 @@ def _read_all(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[Any]]:
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     keys = next((keys for keys in _NAMES if all(key in members for key in keys)), None)
     if keys is None:
-        raise ValueError(f"{path}: the arrays {', '.join(_NAMES[0])} (or {', '.join(_NAMES[1])}) "
-                         f"must be there, got {sorted(members)[:8]}: save them under these names")
+        raise ValueError(
+            f"{path}: the arrays {', '.join(_NAMES[0])} (or {', '.join(_NAMES[1])}) "
+            f"must be there, got {sorted(members)[:8]}: save them under these names"
+        )
     wanted = {key: members[key] for key in (*keys, "classes") if key in members}
     size = sum(info.file_size for info in wanted.values())
     if size > MAX_BYTES:
-        raise ValueError(f"{path}: the arrays must have at most {MAX_BYTES} bytes, got {size}: "
-                         "save smaller or fewer images")
+        raise ValueError(
+            f"{path}: the arrays must have at most {MAX_BYTES} bytes, got {size}: "
+            "save smaller or fewer images"
+        )
     return {key: _read(archive, info, f"{path}: {key}") for key, info in wanted.items()}
 
 
@@ -65,19 +79,24 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, label: str) -> NDArra
     with archive.open(info) as file:
         try:
             version = npy.read_magic(file)
-            header = (npy.read_array_header_1_0 if version == (1, 0)
-                      else npy.read_array_header_2_0)
+            header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, fortran, dtype = header(file)
         except ValueError as error:
-            raise ValueError(f"{label} must be an array in .npy format, got a broken header "
-                             f"({error}): write it with numpy.savez_compressed") from error
+            raise ValueError(
+                f"{label} must be an array in .npy format, got a broken header "
+                f"({error}): write it with numpy.savez_compressed"
+            ) from error
         if dtype.hasobject or dtype.kind not in "uiU":
-            raise ValueError(f"{label} must hold integers (class names: strings), got {dtype}: "
-                             "convert it before saving; pickled objects are never read")
+            raise ValueError(
+                f"{label} must hold integers (class names: strings), got {dtype}: "
+                "convert it before saving; pickled objects are never read"
+            )
         size = math.prod(shape) * dtype.itemsize
         if size != info.file_size - file.tell():
-            raise ValueError(f"{label} must have the {size} bytes of its shape {list(shape)}, got "
-                             f"{info.file_size - file.tell()}: save the file again")
+            raise ValueError(
+                f"{label} must have the {size} bytes of its shape {list(shape)}, got "
+                f"{info.file_size - file.tell()}: save the file again"
+            )
         data = np.frombuffer(file.read(size), dtype=dtype)
     return data.reshape(shape, order="F" if fortran else "C")
 
@@ -86,24 +105,30 @@ def _images(arrays: dict[str, NDArray[Any]], key: str, path: Path) -> Pixels:
     """Return images as uint8 ``[N, C, H, W]``."""
     images = arrays[key]
     if images.dtype != np.uint8:
-        raise ValueError(f"{path}: {key} must be uint8, got {images.dtype}: scale to 0..255 and "
-                         "convert with .astype('uint8')")
+        raise ValueError(
+            f"{path}: {key} must be uint8, got {images.dtype}: scale to 0..255 and "
+            "convert with .astype('uint8')"
+        )
     if images.ndim == 3:
         return images[:, None]
     if images.ndim == 4 and images.shape[3] in (1, 3):
         return images.transpose(0, 3, 1, 2)
     if images.ndim == 4 and images.shape[1] in (1, 3):
         return images
-    raise ValueError(f"{path}: {key} must have the shape [N, H, W], [N, H, W, C] or [N, C, H, W] "
-                     f"with 1 or 3 channels, got {list(images.shape)}: reshape it")
+    raise ValueError(
+        f"{path}: {key} must have the shape [N, H, W], [N, H, W, C] or [N, C, H, W] "
+        f"with 1 or 3 channels, got {list(images.shape)}: reshape it"
+    )
 
 
 def _labels(arrays: dict[str, NDArray[Any]], key: str, path: Path) -> Indices:
     """Return labels as int64 ``[N]``."""
     labels = arrays[key]
     if labels.dtype.kind not in "ui" or labels.shape not in ((len(labels),), (len(labels), 1)):
-        raise ValueError(f"{path}: {key} must be integers of the shape [N], got {labels.dtype} "
-                         f"{list(labels.shape)}: save the class numbers 0..K-1")
+        raise ValueError(
+            f"{path}: {key} must be integers of the shape [N], got {labels.dtype} "
+            f"{list(labels.shape)}: save the class numbers 0..K-1"
+        )
     if labels.size and labels.dtype == np.uint64 and labels.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{path}: {key} must be 0..K-1, got {labels.max()}: renumber the classes")
     return labels.reshape(-1).astype(np.int64)

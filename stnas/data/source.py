@@ -30,8 +30,13 @@ class Source:
 
 
 def array_source(
-    *, origin: str, name: str, classes: tuple[str, ...] | None, train: tuple[Pixels, Indices],
-    test: tuple[Pixels, Indices], image_size: int | None,
+    *,
+    origin: str,
+    name: str,
+    classes: tuple[str, ...] | None,
+    train: tuple[Pixels, Indices],
+    test: tuple[Pixels, Indices],
+    image_size: int | None,
 ) -> Source:
     """Make a source of arrays in memory: images uint8 ``[N, C, H, W]`` and labels int64 ``[N]``.
 
@@ -39,23 +44,37 @@ def array_source(
     """
     for part, (images, labels) in (("train", train), ("test", test)):
         if len(images) != len(labels):
-            raise ValueError(f"{origin}: {part} must have one label for each image, got "
-                             f"{len(images)} images and {len(labels)} labels: repair the file")
+            raise ValueError(
+                f"{origin}: {part} must have one label for each image, got "
+                f"{len(images)} images and {len(labels)} labels: repair the file"
+            )
         if images.size == 0:
-            raise ValueError(f"{origin}: {part} must not be empty, got images of shape "
-                             f"{list(images.shape)}: repair the file")
+            raise ValueError(
+                f"{origin}: {part} must not be empty, got images of shape "
+                f"{list(images.shape)}: repair the file"
+            )
     _check_sizes(train[0].shape[1:], test[0].shape[1:], origin=origin, image_size=image_size)
     count = _check_labels(train[1], test[1], origin=origin)
     if classes is not None and len(classes) != count:
-        raise ValueError(f"{origin}: there must be one name for each of the {count} classes, got "
-                         f"{len(classes)}: repair the names")
+        raise ValueError(
+            f"{origin}: there must be one name for each of the {count} classes, got "
+            f"{len(classes)}: repair the names"
+        )
 
     def read(rows: Indices, more: Indices, held: Indices) -> tuple[Tensor, Tensor, Tensor]:
         channels, height, width = train[0].shape[1:]
-        check_bytes(len(rows) + len(more) + len(held), channels=channels,
-                    height=image_size or height, width=image_size or width, origin=origin)
-        return (_resized(train[0][rows], image_size), _resized(train[0][more], image_size),
-                _resized(test[0][held], image_size))
+        check_bytes(
+            len(rows) + len(more) + len(held),
+            channels=channels,
+            height=image_size or height,
+            width=image_size or width,
+            origin=origin,
+        )
+        return (
+            _resized(train[0][rows], image_size),
+            _resized(train[0][more], image_size),
+            _resized(test[0][held], image_size),
+        )
 
     names = classes or tuple(str(c) for c in range(count))
     return Source(name, names, train[1], test[1], read)
@@ -66,11 +85,15 @@ def _check_sizes(
 ) -> None:
     """Refuse splits of different shape, and images that are not square where nothing cuts them."""
     if train != test:
-        raise ValueError(f"{origin}: training and test images must have one shape [C, H, W], got "
-                         f"{list(train)} and {list(test)}: repair the file")
+        raise ValueError(
+            f"{origin}: training and test images must have one shape [C, H, W], got "
+            f"{list(train)} and {list(test)}: repair the file"
+        )
     if image_size is None and train[1] != train[2]:
-        raise ValueError(f"{origin}: images must be square, got {train[2]}x{train[1]} pixels: set "
-                         f"--data.image_size {min(train[1:])} to cut out the centre")
+        raise ValueError(
+            f"{origin}: images must be square, got {train[2]}x{train[1]} pixels: set "
+            f"--data.image_size {min(train[1:])} to cut out the centre"
+        )
 
 
 def _check_labels(train: Indices, test: Indices, *, origin: str) -> int:
@@ -78,17 +101,23 @@ def _check_labels(train: Indices, test: Indices, *, origin: str) -> int:
     for part, labels in (("train", train), ("test", test)):
         if labels.min() < 0 or labels.max() >= len(train):
             bad = int(labels.min() if labels.min() < 0 else labels.max())
-            raise ValueError(f"{origin}: {part} labels must be 0 to K-1 for K classes, got {bad}: "
-                             "number the classes from 0 without gaps")
+            raise ValueError(
+                f"{origin}: {part} labels must be 0 to K-1 for K classes, got {bad}: "
+                "number the classes from 0 without gaps"
+            )
     counts = np.bincount(train)
     if len(counts) < 2:
         raise ValueError(f"{origin}: there must be at least 2 classes, got 1: add another class")
     if not counts.all():
-        raise ValueError(f"{origin}: every class must have training images, got none for label "
-                         f"{int(counts.argmin())}: number the classes from 0 without gaps")
+        raise ValueError(
+            f"{origin}: every class must have training images, got none for label "
+            f"{int(counts.argmin())}: number the classes from 0 without gaps"
+        )
     if test.max() >= len(counts):
-        raise ValueError(f"{origin}: test labels must be classes of the training set, 0 to "
-                         f"{len(counts) - 1}, got {int(test.max())}: repair the labels")
+        raise ValueError(
+            f"{origin}: test labels must be classes of the training set, 0 to "
+            f"{len(counts) - 1}, got {int(test.max())}: repair the labels"
+        )
     return len(counts)
 
 

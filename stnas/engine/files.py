@@ -22,6 +22,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(beside)
+        beside.chmod(0o644)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)
@@ -47,7 +48,11 @@ def is_full(error: Exception) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8."""
-    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8") and None)
+
+    def write(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -60,7 +65,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it and run its stage again") from None
+        raise ValueError(
+            f"{path} is damaged ({error}): delete it and run its stage again"
+        ) from None
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -17,16 +17,12 @@ def training_batch(
         rows,
         mean=dataset.mean,
         std=dataset.std,
-        crop_padding=config.data.crop_padding,
-        flip=config.data.flip,
-        jitter=config.data.jitter,
+        config=config.data,
         generator=torch_generator(config.seed, purpose, step),
     )
 
 
-def evaluation_batches(
-    dataset: Dataset, split: Split, *, size: int
-) -> list[tuple[Tensor, Tensor]]:
+def evaluation_batches(dataset: Dataset, split: Split, *, size: int) -> list[tuple[Tensor, Tensor]]:
     """Cut a split into normalised batches, in order and without augmentation."""
     count = len(split)
     return [
@@ -42,6 +38,4 @@ def subset(split: Split, rows: Tensor) -> Split:
 
 def joined(first: Split, second: Split) -> Split:
     """Put two splits together."""
-    return Split(
-        torch.cat((first.images, second.images)), torch.cat((first.labels, second.labels))
-    )
+    return Split(torch.cat((first.images, second.images)), torch.cat((first.labels, second.labels)))

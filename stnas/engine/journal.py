@@ -11,7 +11,9 @@ from tensorboardX import SummaryWriter
 from stnas.engine.files import read_rows, write_rows
 from stnas.engine.run_folder import RunFolder
 
-CONSOLE = Console(soft_wrap=True, highlight=False)
+CONSOLE = Console(highlight=False)
+if not CONSOLE.is_terminal:
+    CONSOLE.width = 160
 
 
 def show(name: str, value: float) -> str:
@@ -83,4 +85,4 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line above the progress."""
-        self._live.console.print(text)
+        self._live.console.print(text, markup=False, soft_wrap=True)

@@ -21,7 +21,7 @@ UPSTREAM = {
 VERSION = 1
 
 
-class StageComplete(Exception):
+class StageCompleteError(Exception):
     """The stage asked for is complete already."""
 
 
@@ -71,22 +71,20 @@ class RunFolder:
         """Check that a stage can start, record the configuration, and return its folder.
 
         Raises FileNotFoundError if a stage before it is missing, ValueError if the folder was
-        made by another configuration, StageComplete if there is nothing to do.
+        made by another configuration, StageCompleteError if there is nothing to do.
         """
         for earlier in list(UPSTREAM)[: list(UPSTREAM).index(stage)]:
             self.result(earlier)
         if (self.path / stage / "result.json").exists():
             self.result(stage)
-            raise StageComplete(
+            raise StageCompleteError(
                 f"{self.path / stage} is complete; delete that folder to do the stage again"
             )
         folder = self.path / stage
         folder.mkdir(exist_ok=True)
         self._check_sections(stage, folder / "config.json")
         write_json(folder / "config.json", self._sections(stage))
-        write_text(
-            self.path / "config.yaml", yaml.safe_dump(plain(self.config), sort_keys=False)
-        )
+        write_text(self.path / "config.yaml", yaml.safe_dump(plain(self.config), sort_keys=False))
         return folder
 
     def result(self, stage: str) -> dict[str, Any]:

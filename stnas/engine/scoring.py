@@ -46,9 +46,7 @@ def recalibration_images(config: Config, materials: Materials) -> list[Tensor]:
     return [images for images, _ in batches if len(images) > 1]
 
 
-def calibrated(
-    supernet: SuperNet, genotype: NDArray[np.int8], images: list[Tensor]
-) -> Network:
+def calibrated(supernet: SuperNet, genotype: NDArray[np.int8], images: list[Tensor]) -> Network:
     """Cut out a network with BN statistics of its own."""
     network = supernet.extract(genotype)
     recalibrate_(network, images)

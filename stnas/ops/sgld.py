@@ -73,8 +73,8 @@ def sgld_step_(
         )
     if not params:
         return
-    torch._foreach_mul_(params, 1 - lr * weight_decay)
-    torch._foreach_add_(params, grads, alpha=-lr)
+    torch._foreach_mul_(list(params), 1 - lr * weight_decay)
+    torch._foreach_add_(list(params), list(grads), alpha=-lr)
     if mode == "none":
         return
     for tensor, identity in zip(params, ids, strict=True):

@@ -29,25 +29,41 @@ def charts(record: Record) -> dict[str, go.Figure]:
 def _scatter(record: Record) -> go.Figure:
     """Show every evaluated architecture, the front, the choices and the retrained networks."""
     rows = record.archive
-    figure = go.Figure(go.Scatter(
-        **_points(rows, "accuracy"), mode="markers", name="evaluated",
-        marker={"size": 6, "opacity": 0.75, "color": [row["generation"] + 1 for row in rows],
-                "colorscale": _GENERATIONS, "colorbar": {"title": {"text": "generation"}}},
-    ))
+    figure = go.Figure(
+        go.Scatter(
+            **_points(rows, "accuracy"),
+            mode="markers",
+            name="evaluated",
+            marker={
+                "size": 6,
+                "opacity": 0.75,
+                "color": [row["generation"] + 1 for row in rows],
+                "colorscale": _GENERATIONS,
+                "colorbar": {"title": {"text": "generation"}},
+            },
+        )
+    )
     front = sorted(record.front, key=lambda row: row["madds"])
     if front:
-        figure.add_scatter(**_points(front, "accuracy"), mode="lines", name="front",
-                           line={"color": "#d64545", "width": 2, "shape": "hv"})
+        figure.add_scatter(
+            **_points(front, "accuracy"),
+            mode="lines",
+            name="front",
+            line={"color": "#d64545", "width": 2, "shape": "hv"},
+        )
     if record.choices:
         figure.add_scatter(
-            **_points(record.choices, "accuracy"), mode="markers", name="chosen, shared weights",
+            **_points(record.choices, "accuracy"),
+            mode="markers",
+            name="chosen, shared weights",
             marker={"symbol": "star", "size": 15, "color": "#d64545"},
         )
     for role, colour in (("chosen", "#2fa36b"), ("random", "#8a8f98")):
         networks = [row for row in record.networks if row["role"] == role]
         if networks:
             figure.add_scatter(
-                **_points(networks, "test_accuracy"), mode="markers",
+                **_points(networks, "test_accuracy"),
+                mode="markers",
                 name=f"{role}, test after retraining",
                 marker={"symbol": "diamond", "size": 11, "color": colour},
             )
@@ -56,10 +72,15 @@ def _scatter(record: Record) -> go.Figure:
 
 def _points(rows: Sequence[Row], accuracy: str) -> Row:
     """Return places, texts and tooltip of a series of networks."""
-    labels = [f"{row['name']}: {row['genotype']}" if "name" in row else row["genotype"]
-              for row in rows]
-    return {"x": [row["madds"] for row in rows], "y": [100 * row[accuracy] for row in rows],
-            "text": [_plain(label) for label in labels], "hovertemplate": _HOVER}
+    labels = [
+        f"{row['name']}: {row['genotype']}" if "name" in row else row["genotype"] for row in rows
+    ]
+    return {
+        "x": [row["madds"] for row in rows],
+        "y": [100 * row[accuracy] for row in rows],
+        "text": [_plain(label) for label in labels],
+        "hovertemplate": _HOVER,
+    }
 
 
 def _plain(text: str) -> str:
@@ -72,10 +93,15 @@ def _hypervolume(record: Record) -> go.Figure | None:
     rows = [row for row in record.metrics if row.get("stage") == "search" and "hypervolume" in row]
     if not rows:
         return None
-    figure = go.Figure(go.Scatter(
-        x=[row["generation"] + 1 for row in rows], y=[row["hypervolume"] for row in rows],
-        mode="lines+markers", line={"color": _COLOURS[0]}, name="hypervolume",
-    ))
+    figure = go.Figure(
+        go.Scatter(
+            x=[row["generation"] + 1 for row in rows],
+            y=[row["hypervolume"] for row in rows],
+            mode="lines+markers",
+            line={"color": _COLOURS[0]},
+            name="hypervolume",
+        )
+    )
     return _layout(figure, "generation", "hypervolume (share)")
 
 
@@ -85,18 +111,31 @@ def _distribution(record: Record) -> go.Figure:
     ends = exact.quantile(0.0005), exact.quantile(0.9995)
     share, edges = np.histogram(exact.values, bins=BINS, weights=exact.probabilities, range=ends)
     centres = (edges[:-1] + edges[1:]) / 2
-    figure = go.Figure(go.Bar(
-        x=centres.tolist(), y=(100 * share).tolist(), marker={"color": _COLOURS[0]}, name="sampled",
-        hovertemplate="about %{x:,.0f} MAdds: %{y:.2f} %<extra></extra>",
-    ))
+    figure = go.Figure(
+        go.Bar(
+            x=centres.tolist(),
+            y=(100 * share).tolist(),
+            marker={"color": _COLOURS[0]},
+            name="sampled",
+            hovertemplate="about %{x:,.0f} MAdds: %{y:.2f} %<extra></extra>",
+        )
+    )
     marks = [("mean", record.train["expected_madds"], "#e2722e")]
     if record.madds_target is not None:
         marks.append(("target", record.madds_target, "#2fa36b"))
     marks += [(row["name"], row["madds"], "#d64545") for row in record.choices]
     for number, (name, place, colour) in enumerate(marks):
         figure.add_vline(x=place, line={"color": colour, "dash": "dash", "width": 2})
-        figure.add_annotation(x=place, y=1.0 - 0.08 * (number % 4), yref="paper", showarrow=False,
-                              text=_plain(name), xanchor="left", xshift=4, font={"color": colour})
+        figure.add_annotation(
+            x=place,
+            y=1.0 - 0.08 * (number % 4),
+            yref="paper",
+            showarrow=False,
+            text=_plain(name),
+            xanchor="left",
+            xshift=4,
+            font={"color": colour},
+        )
     figure.update_layout(bargap=0.05, showlegend=False)
     return _layout(figure, "multiply-adds", "probability (%)")
 
@@ -125,16 +164,23 @@ def _retraining(record: Record) -> go.Figure | None:
     return _curves(figure, "training loss", "test accuracy (%)")
 
 
-def _pair(figure: go.Figure, rows: Sequence[Row], name: str, colour: str, *, behind: int = 0
-          ) -> None:
+def _pair(
+    figure: go.Figure, rows: Sequence[Row], name: str, colour: str, *, behind: int = 0
+) -> None:
     """Add the loss and the accuracy of some epochs to a pair of charts."""
     for column, key, scale in ((1, "loss", 1.0), (2, "accuracy", 100.0)):
         kept = [row for row in rows if key in row]
         if kept:
             figure.add_scatter(
-                x=[behind + row["epoch"] + 1 for row in kept], y=[scale * row[key] for row in kept],
-                mode="lines" if len(kept) > 1 else "markers", name=name, legendgroup=name,
-                line={"color": colour}, showlegend=column == 1, row=1, col=column,
+                x=[behind + row["epoch"] + 1 for row in kept],
+                y=[scale * row[key] for row in kept],
+                mode="lines" if len(kept) > 1 else "markers",
+                name=name,
+                legendgroup=name,
+                line={"color": colour},
+                showlegend=column == 1,
+                row=1,
+                col=column,
             )
 
 
@@ -150,9 +196,14 @@ def _curves(figure: go.Figure, left: str, right: str) -> go.Figure | None:
 def _layout(figure: go.Figure, x: str, y: str, *, legend_above: bool = False) -> go.Figure:
     """Give a figure the layout that all share; colours come from the page's theme."""
     figure.update_layout(
-        template="none", height=420, margin={"l": 64, "r": 24, "t": 48, "b": 56}, autosize=True,
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        xaxis_title_text=x, yaxis_title_text=y,
+        template="none",
+        height=420,
+        margin={"l": 64, "r": 24, "t": 48, "b": 56},
+        autosize=True,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis_title_text=x,
+        yaxis_title_text=y,
     )
     if legend_above:
         figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})

@@ -60,11 +60,17 @@ def draw(space: SearchSpace, genotype: Genotype, *, title: str) -> str:
     middle = HEADER + max([16, *(link.lift for link in kept)]) * 3 // 4 + 26
     height = middle + max([16, *(-link.lift for link in kept)]) * 3 // 4 + 40
     width = 2 * MARGIN + STEP * (len(space.nodes) - 1)
-    svg = Element("svg", {
-        "xmlns": "http://www.w3.org/2000/svg", "class": "architecture", "role": "img",
-        "viewBox": f"0 0 {width} {height}", "aria-label": title,
-        "style": f"min-width:{7 * width // 10}px;max-width:{width}px",
-    })
+    svg = Element(
+        "svg",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "class": "architecture",
+            "role": "img",
+            "viewBox": f"0 0 {width} {height}",
+            "aria-label": title,
+            "style": f"min-width:{7 * width // 10}px;max-width:{width}px",
+        },
+    )
     SubElement(svg, "title").text = title
     _draw_stages(svg, space, height)
     _draw_ends(svg, space, middle, width)
@@ -92,10 +98,18 @@ def _draw_stages(svg: Element, space: SearchSpace, height: int) -> None:
     for stage in range(len(space.spec.stages)):
         nodes = [node for node in space.nodes if node.stage == stage]
         left, right = _x(nodes[0].index) - STEP // 2 + 2, _x(nodes[-1].index) + STEP // 2 - 2
-        SubElement(svg, "rect", {
-            "class": f"stage s{stage % 6}", "x": str(left), "y": "2", "rx": "8",
-            "width": str(right - left), "height": str(height - 4),
-        })
+        SubElement(
+            svg,
+            "rect",
+            {
+                "class": f"stage s{stage % 6}",
+                "x": str(left),
+                "y": "2",
+                "rx": "8",
+                "width": str(right - left),
+                "height": str(height - 4),
+            },
+        )
         size = nodes[0].resolution
         lines = (f"{size} \u00d7 {size}", f"{nodes[0].width} ch")
         for line, y in zip(lines, (20, 36), strict=True):
@@ -106,8 +120,11 @@ def _draw_ends(svg: Element, space: SearchSpace, middle: int, width: int) -> Non
     """Draw the stem convolution before the first node and the tail behind the last."""
     spec, last = space.spec, _x(len(space.nodes) - 1)
     for x1, x2 in ((58, _x(0) - RADIUS), (last + RADIUS, width - 58)):
-        SubElement(svg, "line", {"class": "wire", "x1": str(x1), "x2": str(x2),
-                                 "y1": str(middle), "y2": str(middle)})
+        SubElement(
+            svg,
+            "line",
+            {"class": "wire", "x1": str(x1), "x2": str(x2), "y1": str(middle), "y2": str(middle)},
+        )
     ends = (
         (30, ("image", f"{spec.image_size} px", "3x3 conv", f"stride {spec.stem_stride}")),
         (width - 30, ("1x1 conv", f"{spec.tail_width} ch", "pool", f"{spec.num_classes} cl.")),
@@ -122,10 +139,15 @@ def _draw_link(svg: Element, link: Link, middle: int) -> None:
     kind = "identity" if link.operation.kind == "identity" else f"k{link.operation.kernel}"
     x1, x2 = _x(link.edge.source), _x(link.edge.target)
     bend = middle - link.lift
-    path = SubElement(svg, "path", {
-        "class": f"edge {kind}", "stroke-width": str(line_width(link.share)),
-        "d": f"M {x1} {middle} C {x1 + STEP // 3} {bend} {x2 - STEP // 3} {bend} {x2} {middle}",
-    })
+    path = SubElement(
+        svg,
+        "path",
+        {
+            "class": f"edge {kind}",
+            "stroke-width": str(line_width(link.share)),
+            "d": f"M {x1} {middle} C {x1 + STEP // 3} {bend} {x2 - STEP // 3} {bend} {x2} {middle}",
+        },
+    )
     stride = f", stride {link.edge.stride}" if link.edge.stride > 1 else ""
     SubElement(path, "title").text = (
         f"{link.edge.name.replace('->', ' → ')}, {link.edge.kind}, {link.operation.name}{stride}: "
@@ -135,8 +157,16 @@ def _draw_link(svg: Element, link: Link, middle: int) -> None:
 
 def _draw_node(svg: Element, node: Node, middle: int) -> None:
     """Draw one node with its name."""
-    SubElement(svg, "circle", {"class": f"node s{node.stage % 6}", "cx": str(_x(node.index)),
-                               "cy": str(middle), "r": str(RADIUS)})
+    SubElement(
+        svg,
+        "circle",
+        {
+            "class": f"node s{node.stage % 6}",
+            "cx": str(_x(node.index)),
+            "cy": str(middle),
+            "r": str(RADIUS),
+        },
+    )
     _text(svg, _x(node.index), middle + 4, node.name, "node-label")
 
 

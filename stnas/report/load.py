@@ -17,8 +17,15 @@ STAGES = ("train", "sgld", "search", "retrain")
 _CANDIDATE = ("genotype", "madds", "params", "accuracy", "generation")
 _CHOICE = ("name", "limit", "genotype", "madds", "params", "accuracy")
 _NETWORK = (
-    "name", "role", "genotype", "madds", "params", "validation_accuracy", "test_accuracy_before",
-    "test_accuracy", "history",
+    "name",
+    "role",
+    "genotype",
+    "madds",
+    "params",
+    "validation_accuracy",
+    "test_accuracy_before",
+    "test_accuracy",
+    "history",
 )
 
 
@@ -98,13 +105,16 @@ def _result(folder: Path, stage: str) -> Row:
     path = folder / stage / "result.json"
     result = read_json(path)
     if not isinstance(result, dict) or result.get("version") != 1:
-        raise ValueError(f"{path} must have version 1, got {str(result)[:80]}: read it with the "
-                         "release that wrote it")
+        raise ValueError(
+            f"{path} must have version 1, got {str(result)[:80]}: read it with the "
+            "release that wrote it"
+        )
     return result
 
 
-def _of(results: dict[str, Row], folder: Path, stage: str, key: str, keys: tuple[str, ...]
-        ) -> list[Row]:
+def _of(
+    results: dict[str, Row], folder: Path, stage: str, key: str, keys: tuple[str, ...]
+) -> list[Row]:
     """Return the list ``key`` of a stage's result; empty if the stage is not complete."""
     if stage not in results:
         return []
@@ -116,8 +126,10 @@ def _of(results: dict[str, Row], folder: Path, stage: str, key: str, keys: tuple
 def _rows(rows: Any, keys: tuple[str, ...], path: Path) -> list[Row]:
     """Return a list of rows that all have ``keys``."""
     if not isinstance(rows, list):
-        raise ValueError(f"{path} must hold a list of rows, got {type(rows).__name__}: delete it "
-                         "and run its stage again")
+        raise ValueError(
+            f"{path} must hold a list of rows, got {type(rows).__name__}: delete it "
+            "and run its stage again"
+        )
     for row in rows:
         _need(row, keys, path)
     return rows
@@ -127,5 +139,7 @@ def _need(row: Any, keys: tuple[str, ...], path: Path) -> None:
     """Refuse a row without one of ``keys``."""
     missing = [key for key in keys if not isinstance(row, dict) or key not in row]
     if missing:
-        raise ValueError(f"{path} must hold {', '.join(keys)}, got none of {', '.join(missing)}: "
-                         "delete it and run its stage again")
+        raise ValueError(
+            f"{path} must hold {', '.join(keys)}, got none of {', '.join(missing)}: "
+            "delete it and run its stage again"
+        )

@@ -18,8 +18,13 @@ _SHARES = (0.01, 0.05, 0.2)
 
 def render(record: Record) -> str:
     """Return the page of a run as HTML; every text of the run is escaped."""
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"percent": _percent, "count": _count, "gain": _gain}
     return environment.get_template("page.html").render(
         record=record,
@@ -42,18 +47,29 @@ def table(record: Record) -> list[Row]:
     """
     if not record.networks:
         return [
-            {**choice, "role": "chosen", "validation_accuracy": choice["accuracy"],
-             "test_accuracy_before": None, "test_accuracy": None, "gain": None}
+            {
+                **choice,
+                "role": "chosen",
+                "validation_accuracy": choice["accuracy"],
+                "test_accuracy_before": None,
+                "test_accuracy": None,
+                "gain": None,
+            }
             for choice in record.choices
         ]
-    return [{**network, "gain": _gain_over_twins(network, record.networks)}
-            for network in record.networks]
+    return [
+        {**network, "gain": _gain_over_twins(network, record.networks)}
+        for network in record.networks
+    ]
 
 
 def _gain_over_twins(network: Row, networks: list[Row]) -> float | None:
     """Return the lead of a chosen network over the mean of its twins; None without twins."""
-    twins = [row["test_accuracy"] for row in networks
-             if row["role"] == "random" and row["name"].startswith(f"{network['name']}-random-")]
+    twins = [
+        row["test_accuracy"]
+        for row in networks
+        if row["role"] == "random" and row["name"].startswith(f"{network['name']}-random-")
+    ]
     if network["role"] != "chosen" or not twins:
         return None
     return float(network["test_accuracy"] - sum(twins) / len(twins))
@@ -62,9 +78,17 @@ def _gain_over_twins(network: Row, networks: list[Row]) -> float | None:
 def drawings(record: Record) -> list[Row]:
     """Draw every choice, with its name, genotype and cost."""
     return [
-        {**choice, "edges": _edges(record.space, choice["genotype"]), "svg": Markup(
-            draw(record.space, record.space.parse(choice["genotype"]),
-                 title=f"architecture {choice['name']}"))}
+        {
+            **choice,
+            "edges": _edges(record.space, choice["genotype"]),
+            "svg": Markup(
+                draw(
+                    record.space,
+                    record.space.parse(choice["genotype"]),
+                    title=f"architecture {choice['name']}",
+                )
+            ),
+        }
         for choice in record.choices
     ]
 

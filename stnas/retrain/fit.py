@@ -43,9 +43,7 @@ class Fit:
         self.name = folder.name
         self.state = folder / "state.safetensors"
         self.steps = steps_per_epoch(len(split), config.retrain.batch_size)
-        self.test = evaluation_batches(
-            dataset, dataset.test, size=config.search.evaluation_batch
-        )
+        self.test = evaluation_batches(dataset, dataset.test, size=config.search.evaluation_batch)
         self.optimizer = SGD(
             network.parameters(),
             lr=config.retrain.learning_rate,

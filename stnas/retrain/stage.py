@@ -47,9 +47,7 @@ def run(config: Config) -> None:
         folder.finish("retrain", {"seconds": time.perf_counter() - begin, "networks": networks})
 
 
-def plan(
-    config: Config, space: SearchSpace, choices: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """List the networks to train: each choice, followed by its random twins."""
     entries = []
     for choice in choices:
@@ -75,13 +73,11 @@ def random_twins(
 ) -> list[NDArray[np.int8]]:
     """Draw random architectures and keep those whose MAdds are nearest to a genotype's.
 
-    They are drawn with the p_drop whose mean is the genotype's MAdds (0 or 1 beyond the ends).
+    They are drawn with the p_drop whose mean is nearest to the genotype's MAdds.
     """
     own = space.parse(genotype)
     target = int(space.madds(own[None])[0])
-    ends = space.expected_madds(1.0), space.expected_madds(0.0)
-    p_drop = space.solve_p_drop(min(max(target, ends[0]), ends[1]))
-    drawn = space.sample(TWIN_SAMPLES, p_drop=p_drop, seed=seed)
+    drawn = space.sample(TWIN_SAMPLES, p_drop=space.nearest_p_drop(target), seed=seed)
     drawn = np.unique(drawn[(drawn != own).any(axis=1)], axis=0)
     order = np.argsort(np.abs(space.madds(drawn) - target), kind="stable")
     return [drawn[i] for i in order[:count]]
@@ -113,9 +109,7 @@ def train(
         network = Network.build(space, space.parse(entry["genotype"]))
     fit = Fit(config, materials.dataset, split, network, folder=folder)
     history, seconds = fit.run(journal, position=position)
-    write_tensors(
-        folder / "network.safetensors", network.state_dict(), genotype=entry["genotype"]
-    )
+    write_tensors(folder / "network.safetensors", network.state_dict(), genotype=entry["genotype"])
     description = {
         **entry,
         "test_accuracy": history[-1]["accuracy"],

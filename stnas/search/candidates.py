@@ -31,9 +31,10 @@ class Bounds:
 
     def p_drops(self, p_drop: float) -> list[float]:
         """List the p_drops to sample with: the sampler's, and those that aim into the window."""
-        ends = [self.space.expected_madds(p) for p in (1.0, 0.0)]
-        low, high = (min(max(end, ends[0]), ends[1]) for end in self.madds)
-        return [p_drop, *(self.space.solve_p_drop(low + (high - low) * t) for t in (0.5, 0, 1))]
+        most = self.space.expected_madds(0.0)
+        low, high = (min(max(end, 0.0), most) for end in self.madds)
+        middle = (low + high) / 2
+        return [p_drop, *(self.space.nearest_p_drop(madds) for madds in (middle, low, high))]
 
 
 def window(low: float | None, high: float | None) -> tuple[float, float]:
@@ -49,7 +50,8 @@ def check_reachable(
     space: SearchSpace,
 ) -> None:
     """Raise unless the window overlaps what the space can reach."""
-    reach = [[int(row[g]) for g in range(len(e.choices))] for row, e in zip(table, space.edges)]
+    pairs = zip(table, space.edges, strict=True)
+    reach = [[int(row[g]) for g in range(len(e.choices))] for row, e in pairs]
     least = fixed + sum(min(row) for row in reach)
     most = fixed + sum(max(row) for row in reach)
     if bounds[0] > most or bounds[1] < least:

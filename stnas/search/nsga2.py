@@ -13,7 +13,8 @@ from stnas.search.candidates import Archive, Bounds, feasible_samples
 from stnas.space import SearchSpace
 
 Genotype = NDArray[np.int8]
-TRIES = 200
+PATIENCE = 1000
+"""Known networks in a row after which a source of proposals is left."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +113,9 @@ def offspring(
     config: SearchConfig,
     rng: np.random.Generator,
 ) -> Iterator[Genotype]:
-    """Make children inside the bounds, bounded in number."""
+    """Make children inside the bounds, out of PATIENCE tries for each one that is wanted."""
     key = fitness(parents)
-    for _ in range(TRIES * config.population):
+    for _ in range(PATIENCE * config.population):
         genotype = child(parents, key, space=bounds.space, config=config, rng=rng)
         if bounds.hold(genotype[None])[0]:
             yield genotype
@@ -140,11 +141,10 @@ def evolve(
     parents: list[Candidate] = []
     for generation in range(config.generations):
         rng = numpy_generator(seed, "search", generation)
-        proposals = [
-            *([offspring(parents, bounds=bounds, config=config, rng=rng)] if parents else []),
-            feasible_samples(bounds, p_drop=p_drop, rng=rng),
-        ]
-        genotypes = unseen((g for source in proposals for g in source), seen, config.population)
+        sources = [feasible_samples(bounds, p_drop=p_drop, rng=rng)]
+        if parents:
+            sources.insert(0, offspring(parents, bounds=bounds, config=config, rng=rng))
+        genotypes = unseen(sources, seen, config.population)
         children = [evaluate(genotype, generation) for genotype in genotypes]
         if not archive and not children:
             raise ValueError(
@@ -158,12 +158,18 @@ def evolve(
     return archive
 
 
-def unseen(proposals: Iterator[Genotype], seen: Archive, count: int) -> list[Genotype]:
-    """Take the first ``count`` networks that were not proposed before."""
+def unseen(sources: list[Iterator[Genotype]], seen: Archive, count: int) -> list[Genotype]:
+    """Take up to ``count`` networks that were not proposed before, from the first source that has
+    any left.
+    """
     taken: list[Genotype] = []
-    for genotype in proposals:
-        if len(taken) == count:
-            break
-        if seen.add(genotype):
-            taken.append(genotype)
+    for source in sources:
+        known = 0
+        while len(taken) < count and known < PATIENCE:
+            genotype = next(source, None)
+            if genotype is None:
+                break
+            new = seen.add(genotype)
+            known = 0 if new else known + 1
+            taken += [genotype] if new else []
     return taken

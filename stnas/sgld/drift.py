@@ -1,6 +1,7 @@
 """How far the noise alone will move the weights, told before it does."""
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -29,11 +30,11 @@ def expected_drift(
 
 def root_mean_square(tensor: Tensor) -> float:
     """Return ``sqrt(mean(w^2))``."""
-    return float(tensor.square().mean().sqrt())
+    return float(tensor.detach().square().mean().sqrt())
 
 
 def drift_report(
-    config: SgldConfig, weights: list[Tensor], *, num_data: int, steps_per_epoch: int
+    config: SgldConfig, weights: Sequence[Tensor], *, num_data: int, steps_per_epoch: int
 ) -> str:
     """Say how far an epoch's noise is expected to move always active weights, and warn.
 

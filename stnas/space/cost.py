@@ -22,13 +22,26 @@ def se_width(edge: Edge, spec: SpaceSpec) -> int:
     return max(1, int(spec.se_ratio * edge.in_channels))
 
 
-def choice_madds(edge: Edge, operation: Operation, spec: SpaceSpec) -> int:
-    """Count ``C_in M h_in^2 + M K^2 h_out^2 + 2 M R + M C_out h_out^2``; 0 without a bottleneck."""
+def layer_madds(edge: Edge, operation: Operation, spec: SpaceSpec) -> dict[str, int]:
+    """Count each layer of a bottleneck: ``C_in M h_in^2``, ``M K^2 h_out^2``, ``M R`` twice and
+    ``M C_out h_out^2``; empty without a bottleneck.
+    """
+    if operation.kind != "bottleneck":
+        return {}
     hidden, squeeze = hidden_channels(edge, operation), se_width(edge, spec)
     before, after = edge.in_resolution**2, edge.out_resolution**2
-    depthwise = operation.kernel**2 * after
-    each = edge.in_channels * before + depthwise + 2 * squeeze + edge.out_channels * after
-    return hidden * each
+    return {
+        "expand": edge.in_channels * hidden * before,
+        "depthwise": hidden * operation.kernel**2 * after,
+        "squeeze": hidden * squeeze,
+        "excite": squeeze * hidden,
+        "project": hidden * edge.out_channels * after,
+    }
+
+
+def choice_madds(edge: Edge, operation: Operation, spec: SpaceSpec) -> int:
+    """Count the multiply-adds of one choice."""
+    return sum(layer_madds(edge, operation, spec).values())
 
 
 def choice_params(edge: Edge, operation: Operation, spec: SpaceSpec) -> int:
@@ -40,12 +53,19 @@ def choice_params(edge: Edge, operation: Operation, spec: SpaceSpec) -> int:
     return weights + squeeze + hidden + 2 * (hidden + hidden + edge.out_channels)
 
 
+def fixed_layers(spec: SpaceSpec, nodes: tuple[Node, ...]) -> dict[str, int]:
+    """Count the layers that every network has: the stem and the tail's two."""
+    first, last = nodes[0], nodes[-1]
+    return {
+        "stem": 9 * spec.in_channels * first.width * first.resolution**2,
+        "tail": last.width * spec.tail_width * last.resolution**2,
+        "classifier": spec.tail_width * spec.num_classes,
+    }
+
+
 def fixed_madds(spec: SpaceSpec, nodes: tuple[Node, ...]) -> int:
     """Count the stem convolution, the tail's 1x1 convolution and the classifier."""
-    first, last = nodes[0], nodes[-1]
-    stem = 9 * spec.in_channels * first.width * first.resolution**2
-    tail = last.width * spec.tail_width * last.resolution**2
-    return stem + tail + spec.tail_width * spec.num_classes
+    return sum(fixed_layers(spec, nodes).values())
 
 
 def fixed_params(spec: SpaceSpec, nodes: tuple[Node, ...]) -> int:

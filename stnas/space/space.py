@@ -117,6 +117,11 @@ class SearchSpace:
         ends = {"at_zero": self.expected_madds(0.0), "at_one": self.expected_madds(1.0)}
         return cost.solve_p_drop(madds, **ends)
 
+    def nearest_p_drop(self, madds: float) -> float:
+        """Return the p_drop whose expected MAdds are nearest to ``madds``; 0 in a chain space."""
+        most, least = self.expected_madds(0.0), self.expected_madds(1.0)
+        return 0.0 if most == least else self.solve_p_drop(min(max(madds, least), most))
+
     def madds_distribution(
         self, p_drop: float, *, max_points: int = MAX_POINTS
     ) -> MaddsDistribution:
@@ -151,6 +156,17 @@ class SearchSpace:
         """Return one line per edge that is present: ``v1 -> v2 stem k3e6``."""
         row = self.check(np.asarray(genotype_row)[None])[0]
         return genotype.describe_genotype(row, self.nodes, self.edges)
+
+    def madds_by_layer(self, genotype_row: ArrayLike) -> dict[str, int]:
+        """Count the layers of one genotype ``[genes]``, by names such as ``v1->v2 k3e6 expand``."""
+        row = self.check(np.asarray(genotype_row)[None])[0]
+        layers = {}
+        for edge, gene in zip(self.edges, row.tolist(), strict=True):
+            operation = edge.choices[gene]
+            for layer, madds in cost.layer_madds(edge, operation, self.spec).items():
+                layers[f"{edge.name} {operation.name} {layer}"] = madds
+        fixed = cost.fixed_layers(self.spec, self.nodes)
+        return {"stem": fixed.pop("stem"), **layers, **fixed}
 
     def _table(self, choice_cost: cost.ChoiceCost, fixed: int) -> NDArray[np.int64]:
         costs = [[choice_cost(e, op, self.spec) for op in e.choices] for e in self.edges]

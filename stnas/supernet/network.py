@@ -125,8 +125,14 @@ class Network(nn.Module):
             Merge(node.width, merge=space.spec.merge, degrees=(degree,), **options)
             for node, degree in zip(space.nodes[1:], in_degrees(space, genotype), strict=True)
         ]
-        parts = {"stem": make_stem(space, **options), "tail": Tail(space, **options)}
-        return cls(space, genotype, edges=edges, merges=merges, **parts)
+        return cls(
+            space,
+            genotype,
+            stem=make_stem(space, **options),
+            edges=edges,
+            merges=merges,
+            tail=Tail(space, **options),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]``."""
@@ -179,7 +185,9 @@ class SuperNet(nn.Module):
 
     def block(self, edge: Edge, gene: int) -> LinearBottleneck:
         """Return the choice block that a gene selects on an edge."""
-        chosen = self.blocks[edge.index][edge.choices[gene].name]
+        choices = self.blocks[edge.index]
+        assert isinstance(choices, nn.ModuleDict)
+        chosen = choices[edge.choices[gene].name]
         assert isinstance(chosen, LinearBottleneck)
         return chosen
 
@@ -220,7 +228,8 @@ class SuperNet(nn.Module):
             },
             merges=[
                 copy.deepcopy(merge, dict(shared)).keep_(degree)
-                for merge, degree in zip(self.merges, degrees, strict=True)
+                for merge, degree in zip(self.merges.children(), degrees, strict=True)
+                if isinstance(merge, Merge)
             ],
             tail=copy.deepcopy(self.tail, dict(shared)),
         )

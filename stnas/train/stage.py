@@ -59,9 +59,7 @@ def schedule(config: Config, images: int) -> Step:
     """Make the cosine schedule without momentum and noise (paper, section 4.1)."""
     train = config.train
     steps = train.epochs * steps_per_epoch(images, train.batch_size)
-    rate = partial(
-        cosine, steps=steps, start=train.learning_rate, end=train.final_learning_rate
-    )
+    rate = partial(cosine, steps=steps, start=train.learning_rate, end=train.final_learning_rate)
     return Step(rate, {"weight_decay": train.weight_decay, "mode": "none"})
 
 

@@ -77,8 +77,10 @@ def test_an_epoch_is_a_permutation_and_a_pure_function(n, seed, epoch):
 
 def test_epochs_seeds_and_streams_differ():
     orders = [
-        epoch_order(50, seed=0, epoch=0), epoch_order(50, seed=0, epoch=1),
-        epoch_order(50, seed=1, epoch=0), torch.from_numpy(permutation(50, stream=Stream.TEST)),
+        epoch_order(50, seed=0, epoch=0),
+        epoch_order(50, seed=0, epoch=1),
+        epoch_order(50, seed=1, epoch=0),
+        torch.from_numpy(permutation(50, stream=Stream.TEST)),
     ]
     assert len({tuple(order.tolist()) for order in orders}) == len(orders)
 

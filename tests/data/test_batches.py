@@ -20,7 +20,10 @@ def make_split(n=12, channels=1, size=9, seed=0):
 def batch(split, indices, *, seed=0, **options):
     channels = split.images.shape[1]
     return train_batch(
-        split, indices, mean=[0.0] * channels, std=[1.0] * channels,
+        split,
+        indices,
+        mean=[0.0] * channels,
+        std=[1.0] * channels,
         config=DataConfig(**{"crop_padding": 0, "flip": False, **options}),
         generator=torch.Generator().manual_seed(seed),
     )
@@ -117,8 +120,9 @@ def test_normalisation_follows_its_formula():
 
 def test_training_without_augmentation_equals_evaluation():
     split = make_split()
-    plain, _ = train_batch(split, torch.arange(2, 5), mean=[0.3], std=[0.7], config=PLAIN,
-                           generator=torch.Generator())
+    plain, _ = train_batch(
+        split, torch.arange(2, 5), mean=[0.3], std=[0.7], config=PLAIN, generator=torch.Generator()
+    )
     assert torch.equal(plain, eval_batch(split, 2, 5, mean=[0.3], std=[0.7])[0])
 
 

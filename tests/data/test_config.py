@@ -40,8 +40,15 @@ def test_values_out_of_range_are_refused(key, value, rule):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("path", 3), ("validation", "0.1"), ("validation", True), ("train_limit", 10.0),
-     ("crop_padding", None), ("flip", 1), ("jitter", None)],
+    [
+        ("path", 3),
+        ("validation", "0.1"),
+        ("validation", True),
+        ("train_limit", 10.0),
+        ("crop_padding", None),
+        ("flip", 1),
+        ("jitter", None),
+    ],
 )
 def test_wrong_kinds_are_refused(key, value):
     with pytest.raises(TypeError, match=rf"^data\.{key} must be .*got "):
@@ -54,6 +61,8 @@ def test_padding_larger_than_the_image_is_refused():
 
 
 def test_the_section_needs_neither_torch_nor_numpy():
-    code = ("import stnas.config.data, sys; "
-            "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'PIL')))")
+    code = (
+        "import stnas.config.data, sys; "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'PIL')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

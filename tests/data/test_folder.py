@@ -35,7 +35,11 @@ def load_folder(root, **options):
 def test_train_and_test_folders_are_read(tmp_path):
     data = load_folder(make_folder(tmp_path / "pets"))
     assert (data.name, data.classes, data.image_size, data.in_channels) == (
-        "pets", ("cat", "dog"), 8, 3)
+        "pets",
+        ("cat", "dog"),
+        8,
+        3,
+    )
     assert (len(data.train), len(data.validation), len(data.test)) == (10, 2, 12)
     with Image.open(tmp_path / "pets/test/dog/3.png") as image:
         expected = torch.from_numpy(np.array(image)).permute(2, 0, 1)
@@ -130,8 +134,11 @@ def test_image_size_scales_the_shorter_side_and_cuts_the_centre(tmp_path):
 def test_mixed_sizes_are_refused_with_two_files(tmp_path):
     make_folder(tmp_path)
     draw(tmp_path / "test/dog/2.png", size=(9, 8))
-    with pytest.raises(ValueError, match=r"got 8x8 in .*\.png and 9x8 in .*2\.png: set "
-                                         r"--data\.image_size N"):
+    with pytest.raises(
+        ValueError,
+        match=r"got 8x8 in .*\.png and 9x8 in .*2\.png: set "
+        r"--data\.image_size N",
+    ):
         load_folder(tmp_path)
 
 
@@ -156,7 +163,10 @@ def test_broken_files_are_listed_at_once(tmp_path):
         load_folder(tmp_path)
     lines = str(caught.value).splitlines()
     assert {line.split(":")[0].strip() for line in lines[1:4]} == {
-        "train/cat/0.png", "train/cat/1.png", "test/dog/1.png"}
+        "train/cat/0.png",
+        "train/cat/1.png",
+        "test/dog/1.png",
+    }
     assert "0.png: the file is empty" in str(caught.value)
     assert "1.png: not a PNG, JPEG, BMP, WebP or GIF image" in str(caught.value)
     assert lines[-1].startswith("replace or delete these files")

@@ -44,8 +44,11 @@ def test_plain_and_compressed_folders_are_the_same_data(tmp_path, suffix):
     images, labels = arrays()
     assert (len(data.train), len(data.validation), len(data.test)) == (9, 3, 6)
     assert (data.name, data.classes, data.in_channels) == ("set", ("0", "1", "2"), 1)
-    found = {bytes(i.numpy()) + bytes([k]) for s in (data.train, data.validation)
-             for i, k in zip(s.images, s.labels, strict=True)}
+    found = {
+        bytes(i.numpy()) + bytes([k])
+        for s in (data.train, data.validation)
+        for i, k in zip(s.images, s.labels, strict=True)
+    }
     assert found == {bytes(i) + bytes([k]) for i, k in zip(images, labels, strict=True)}
     np.testing.assert_array_equal(data.test.images[:, 0], arrays(6, seed=1)[0])
 
@@ -85,8 +88,14 @@ def test_broken_images_are_refused(tmp_path, suffix, content, message):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz"])
-@pytest.mark.parametrize("damage", [lambda d: d[:-20], lambda d: b"no" + d, lambda d: d[:40]
-                                    + bytes(b ^ 255 for b in d[40:60]) + d[60:]])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: d[:-20],
+        lambda d: b"no" + d,
+        lambda d: d[:40] + bytes(b ^ 255 for b in d[40:60]) + d[60:],
+    ],
+)
 def test_broken_compression_is_refused(tmp_path, suffix, damage):
     path = tmp_path / f"images{suffix}"
     path.write_bytes(damage(PACK[suffix](encode(arrays()[0]))))

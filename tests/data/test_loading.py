@@ -41,8 +41,10 @@ def test_the_embedded_files_are_those_of_their_record():
 
 
 def test_no_image_is_in_two_splits(embedded):
-    seen = [{bytes(image.numpy()) for image in split.images}
-            for split in (embedded.train, embedded.validation, embedded.test)]
+    seen = [
+        {bytes(image.numpy()) for image in split.images}
+        for split in (embedded.train, embedded.validation, embedded.test)
+    ]
     assert len(seen[0] | seen[1] | seen[2]) == 15_000
 
 
@@ -124,7 +126,9 @@ def test_the_fingerprint_sees_pixels_labels_and_the_division():
     changed = images.clone()
     changed[0, 0, 0, 0] = 99
     prints = [
-        fingerprint(first, second), fingerprint(second, first), fingerprint(first),
+        fingerprint(first, second),
+        fingerprint(second, first),
+        fingerprint(first),
         fingerprint(Split(images[:5], labels[:5]), Split(images[5:], labels[5:])),
         fingerprint(Split(changed[:4], labels[:4]), second),
         fingerprint(Split(images[:4], labels[:4].flip(0)), second),

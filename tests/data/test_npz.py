@@ -16,8 +16,11 @@ def make(n=12, shape=(6, 6), seed=0):
 
 def arrays(shape=(6, 6), **replaced):
     return {
-        "train_images": make(12, shape), "train_labels": np.arange(12) % 3,
-        "test_images": make(6, shape, 1), "test_labels": np.arange(6) % 3, **replaced,
+        "train_images": make(12, shape),
+        "train_labels": np.arange(12) % 3,
+        "test_images": make(6, shape, 1),
+        "test_labels": np.arange(6) % 3,
+        **replaced,
     }
 
 
@@ -29,8 +32,14 @@ def load_npz(tmp_path, content, **options):
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((6, 6), (1, 6, 6)), ((6, 6, 3), (3, 6, 6)), ((6, 6, 1), (1, 6, 6)), ((3, 6, 6), (3, 6, 6)),
-     ((3, 3, 3), (3, 3, 3)), ((1, 4, 4), (1, 4, 4))],
+    [
+        ((6, 6), (1, 6, 6)),
+        ((6, 6, 3), (3, 6, 6)),
+        ((6, 6, 1), (1, 6, 6)),
+        ((3, 6, 6), (3, 6, 6)),
+        ((3, 3, 3), (3, 3, 3)),
+        ((1, 4, 4), (1, 4, 4)),
+    ],
     ids=str,
 )
 def test_layouts_become_channels_first(tmp_path, shape, expected):
@@ -90,8 +99,15 @@ def test_missing_arrays_are_named(tmp_path):
         load_npz(tmp_path, content)
 
 
-@pytest.mark.parametrize("damage", [lambda d: b"", lambda d: b"text", lambda d: d[: len(d) // 2],
-                                    lambda d: d[:60] + bytes(b ^ 255 for b in d[60:90]) + d[90:]])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: b"",
+        lambda d: b"text",
+        lambda d: d[: len(d) // 2],
+        lambda d: d[:60] + bytes(b ^ 255 for b in d[60:90]) + d[90:],
+    ],
+)
 def test_files_that_are_no_archives_are_refused(tmp_path, damage):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays())

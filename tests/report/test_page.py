@@ -9,7 +9,9 @@ from stnas.config import Config
 from stnas.report import run, write_report
 
 HOSTILE = (
-    "</script><script>alert('x')</script>", "<img src=http://evil.example/x onerror=y>", "\u00fc&"
+    "</script><script>alert('x')</script>",
+    "<img src=http://evil.example/x onerror=y>",
+    "\u00fc&",
 )
 VOID = {"meta", "br", "img", "link", "input"}
 

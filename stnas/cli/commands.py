@@ -13,7 +13,7 @@ from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import parse
 from stnas.config import Config
 from stnas.engine.journal import CONSOLE
-from stnas.engine.run_folder import StageComplete
+from stnas.engine.run_folder import StageCompleteError
 
 STAGES = {
     "train": train.run,
@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         run_command(words)
     except (ValueError, TypeError, OSError, RuntimeError, ArithmeticError) as error:
-        CONSOLE.print(f"[bold red]stnas: error:[/bold red] ", end="")
-        CONSOLE.print(str(error), markup=False)
+        CONSOLE.print("stnas: error: ", style="bold red", end="")
+        CONSOLE.print(str(error), markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         CONSOLE.print("stnas: stopped; what is done is saved, the same command goes on from there")
@@ -69,5 +69,5 @@ def run_stage(stage: str, config: Config) -> None:
     """Run one stage unless it is complete."""
     try:
         STAGES[stage](config)
-    except StageComplete as complete:
+    except StageCompleteError as complete:
         CONSOLE.print(f"stnas: {complete}", markup=False)

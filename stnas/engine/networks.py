@@ -1,0 +1,27 @@
+"""Networks on disk: a folder with ``network.json`` and ``network.safetensors``."""
+
+from pathlib import Path
+
+from stnas.engine.files import load_weights_, read_json
+from stnas.space import SearchSpace, SpaceSpec
+from stnas.supernet import Network
+
+
+def load_network(folder: str | Path) -> Network:
+    """Load a retrained network, such as ``RUN/retrain/A``, in evaluation mode.
+
+    Its images are ``(pixels / 255 - mean) / std`` with ``mean``, ``std`` and the names of the
+    classes in ``network.json``. Raises FileNotFoundError or ValueError for a folder that holds no
+    whole network.
+    """
+    path = Path(folder)
+    if not (path / "network.json").exists():
+        raise FileNotFoundError(
+            f"{path / 'network.json'} is missing: give a folder that `stnas retrain` has written, "
+            "such as RUN/retrain/A"
+        )
+    description = read_json(path / "network.json")
+    space = SearchSpace(SpaceSpec.from_json(description["space"]))
+    network = Network.build(space, space.parse(description["genotype"]))
+    load_weights_(network, path / "network.safetensors")
+    return network.eval()

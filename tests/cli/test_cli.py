@@ -1,0 +1,191 @@
+"""The command line, as a user types it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stnas.cli import commands, main
+from stnas.space import SearchSpace
+
+TINY = {
+    "seed": 3,
+    "space": {"profile": "nano", "stages": [3, 2], "widths": [8, 12], "tail_width": 16},
+    "data": {"flip": False, "crop_padding": 0},
+    "train": {"epochs": 2, "batch_size": 16, "learning_rate": 1.0},
+    "sgld": {"samples": 2},
+    "search": {"population": 4, "generations": 2, "recalibration_images": 64},
+    "retrain": {"epochs": 1, "batch_size": 16, "warmup_epochs": 0.5, "learning_rate": 0.1},
+}
+
+
+@pytest.fixture
+def options(tiny_images, tmp_path):
+    """Give the options of a run of seconds, from a YAML file."""
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(TINY))
+    run = tmp_path / "run"
+    return ["--config", str(file), "--data.path", str(tiny_images), "--run", str(run)]
+
+
+def refused(words, code, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == code
+    streams = capsys.readouterr()
+    return re.sub(r"\s+", " ", streams.out + streams.err)
+
+
+def test_a_whole_run_ends_with_tables_and_a_page(options, tmp_path, capsys):
+    main(["run", *options])
+    out = capsys.readouterr().out
+    run = tmp_path / "run"
+    assert "A-random-1" in out
+    assert "test, retrained" in out
+    assert "report.html" in out
+    assert (run / "report/report.html").stat().st_size > 100_000
+    front = json.loads((run / "search/front.json").read_text())
+    assert all(row["genotype"][:20] in out for row in front)
+    stored = yaml.safe_load((run / "config.yaml").read_text())
+    assert stored["train"]["epochs"] == 2
+    assert stored["search"]["crossover"] == 0.9
+    assert not [file for file in run.rglob("*") if file.suffix in (".pt", ".pth", ".pkl")]
+
+
+def test_stages_one_by_one_take_the_configuration_from_the_run_folder(options, tmp_path, capsys):
+    main(["train", *options])
+    run = ["--run", str(tmp_path / "run")]
+    for stage in ("sgld", "search", "retrain", "report"):
+        main([stage, *run])
+    assert (tmp_path / "run/report/report.html").exists()
+    capsys.readouterr()
+    main(["run", *run])
+    assert capsys.readouterr().out.count("is complete; delete that folder") == 4
+
+
+def test_a_later_stage_can_be_configured_later(options, tmp_path):
+    main(["train", *options])
+    main(["sgld", "--run", str(tmp_path / "run"), "--sgld.mode", "none"])
+    stored = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    assert stored["sgld"]["mode"] == "none"
+
+
+def test_a_stage_out_of_order_names_the_command_to_run(options, capsys):
+    text = refused(["search", *options], 1, capsys)
+    assert "run `stnas train --run" in text
+
+
+def test_another_configuration_is_refused(options, tmp_path, capsys):
+    main(["train", *options])
+    run = ["--run", str(tmp_path / "run")]
+    text = refused(["sgld", *run, "--train.epochs", "5"], 1, capsys)
+    assert "train.epochs: 2, now 5" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--train.epoch", "5"], "train.epoch"),
+        (["--train.epochs", "many"], "train.epochs"),
+        (["--sgld.mode", "hot"], "sgld.mode"),
+        (["--nonsense", "1"], "nonsense"),
+    ],
+)
+def test_unknown_keys_and_wrong_kinds_are_refused(options, words, message, capsys, tmp_path):
+    assert message in refused(["train", *options, *words], 2, capsys)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--train.epochs", "0"], "train.epochs must be 1 or more, got 0"),
+        (["--train.p_drop", "1.5"], "train.p_drop must be in [0, 1], got 1.5"),
+        (["--train.final_learning_rate", "3"], "at most train.learning_rate = 1.0"),
+        (["--train.madds", "1e6", "--train.sampling", "bins"], "with train.sampling p_drop"),
+        (["--sgld.samples", "0"], "sgld.samples must be 1 or more"),
+        (["--sgld.temperature", "-1"], "sgld.temperature must be a finite number of 0 or more"),
+        (["--search.madds_min", "9", "--search.madds_max", "8"], "search.madds_min must be at"),
+        (["--search.limits", "[]"], "search.limits must be one limit or more"),
+        (["--search.limits", "[5, 5]"], "search.limits must be without repetition"),
+        (["--retrain.warmup_epochs", "1"], "in [0, retrain.epochs = 1)"),
+        (["--retrain.momentum", "1"], "retrain.momentum must be in [0, 1)"),
+        (["--data.path", "/no/such/place"], "/no/such/place"),
+        (["--threads", "0"], "threads must be 1 or more"),
+        (["--seed", "-1"], "seed must be in [0, 2^63)"),
+    ],
+)
+def test_values_out_of_range_are_refused_before_any_work(options, words, message, capsys, tmp_path):
+    assert message in refused(["train", *options, *words], 1, capsys)
+    assert not (tmp_path / "run/train/weights.safetensors").exists()
+
+
+def test_an_unknown_key_of_a_file_is_named(options, tmp_path, capsys):
+    (tmp_path / "bad.yaml").write_text("train:\n  epocs: 3\n")
+    text = refused(["train", *options, "--config", str(tmp_path / "bad.yaml")], 2, capsys)
+    assert "epocs" in text
+
+
+def test_the_configuration_is_printed_with_every_key(options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *options, "--print_config"])
+    assert stop.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["train"]["epochs"] == 2
+    assert printed["retrain"]["momentum"] == 0.9
+    assert printed["space"]["stages"] == [3, 2]
+
+
+def test_count_explains_a_genotype_layer_by_layer(capsys):
+    space = SearchSpace.profile("micro", image_size=28, in_channels=1)
+    genotype = space.sample(1, p_drop=0.6, seed=0)[0]
+    words = [space.format(genotype), "--image_size", "28", "--in_channels", "1", "--explain"]
+    main(["count", *words])
+    out = capsys.readouterr().out
+    layers = [int(n.replace(",", "")) for n in re.findall(r"│ ([\d,]+) +│ [\d.]+ % +│", out)]
+    total = int(space.madds(genotype[None])[0])
+    assert sum(layers) == total
+    assert f"MAdds: {total:,}" in out
+    assert f"parameters: {int(space.params(genotype[None])[0]):,}" in out
+
+
+def test_count_takes_the_space_from_a_run(options, tmp_path, capsys):
+    main(["run", *options])
+    choice = json.loads((tmp_path / "run/search/result.json").read_text())["choices"][0]
+    capsys.readouterr()
+    main(["count", choice["genotype"], "--run", str(tmp_path / "run")])
+    assert f"MAdds: {choice['madds']:,}" in capsys.readouterr().out
+    assert "must belong to this space" in refused(["count", choice["genotype"]], 1, capsys)
+
+
+def test_count_of_an_unknown_name_says_what_was_tried(capsys):
+    text = refused(["count", "no_such_net"], 1, capsys)
+    assert "'no_such_net'" in text
+    assert "torchvision" in text
+    assert "timm" in text
+
+
+def test_doctor_tells_versions_kernels_threads_and_repairs(capsys):
+    main(["doctor"])
+    out = capsys.readouterr().out
+    for part in ("stnas", "torch", "compiled core", "choice block", "threads", "GPU", "dali"):
+        assert part in out
+
+
+def test_ctrl_c_says_how_to_go_on(options, monkeypatch, capsys):
+    def interrupted(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(commands.STAGES, "train", interrupted)
+    assert "the same command goes on" in refused(["train", *options], 130, capsys)
+
+
+def test_quickstart_has_its_own_recipe(capsys):
+    with pytest.raises(SystemExit):
+        main(["quickstart", "--print_config"])
+    recipe = yaml.safe_load(capsys.readouterr().out)
+    assert recipe["data"]["path"] == "embedded"
+    assert recipe["run"] == "runs/quickstart"
+    assert Path(recipe["run"]).parts[0] == "runs"

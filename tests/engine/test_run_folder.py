@@ -1,0 +1,72 @@
+"""The run folder refuses what does not belong together."""
+
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from stnas.engine.files import write_json
+from stnas.engine.run_folder import RunFolder, StageCompleteError, differences, plain
+
+
+def test_a_stage_needs_the_ones_before_it(tiny_config):
+    with (
+        RunFolder(tiny_config) as run,
+        pytest.raises(FileNotFoundError, match=r"train is not complete: run `stnas train --run"),
+    ):
+        run.begin("sgld")
+    assert not (run.path / "sgld").exists()
+
+
+def test_a_complete_stage_is_not_done_again(tiny_config):
+    with RunFolder(tiny_config) as run:
+        run.begin("train")
+        run.finish("train", {"x": 1})
+        assert run.result("train") == {"version": 1, "x": 1}
+        with pytest.raises(StageCompleteError, match="delete that folder"):
+            run.begin("train")
+
+
+def test_another_configuration_is_refused_by_key_and_values(tiny_config):
+    with RunFolder(tiny_config) as run:
+        run.begin("train")
+        run.finish("train", {})
+    other = replace(tiny_config, train=replace(tiny_config.train, epochs=9))
+    with RunFolder(other) as run:
+        for stage in ("train", "sgld"):
+            with pytest.raises(ValueError, match=r"train\.epochs: 3, now 9.*delete"):
+                run.begin(stage)
+    later = replace(tiny_config, search=replace(tiny_config.search, population=9), threads=2)
+    with RunFolder(later) as run:
+        assert run.begin("sgld").is_dir()
+    stored = yaml.safe_load((run.path / "config.yaml").read_text())
+    assert stored == plain(later)
+
+
+def test_a_half_done_stage_goes_on_with_its_own_configuration_alone(tiny_config):
+    with RunFolder(tiny_config) as run:
+        run.begin("train")
+    with RunFolder(replace(tiny_config, seed=4)) as run, pytest.raises(ValueError, match="seed"):
+        run.begin("train")
+
+
+def test_a_second_process_is_refused(tiny_config):
+    with RunFolder(tiny_config), pytest.raises(RuntimeError, match="in use by another process"):
+        RunFolder(tiny_config).__enter__()
+    with RunFolder(tiny_config):
+        pass
+
+
+def test_files_of_another_version_are_refused(tiny_config):
+    with RunFolder(tiny_config) as run:
+        run.begin("train")
+        write_json(run.path / "train" / "result.json", {"version": 99})
+        with pytest.raises(ValueError, match="not written by this version"):
+            run.begin("sgld")
+
+
+def test_differences_name_nested_keys():
+    old = {"a": {"b": 1, "c": [1, 2]}, "d": None}
+    new = {"a": {"b": 2, "c": [1, 2]}, "e": 3}
+    assert differences(old, new) == ["a.b: 1, now 2", "e: None, now 3"]
+    assert differences(old, old) == []

@@ -1,0 +1,106 @@
+"""Retraining: the schedule, the random twins, resuming, and the network that comes out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import stnas
+from stnas import retrain, search, sgld, train
+from stnas.engine.evaluation import evaluate
+from stnas.engine.files import read_tensors
+from stnas.engine.images import evaluation_batches
+from stnas.engine.materials import prepare
+from stnas.retrain.fit import Fit, learning_rate
+from stnas.retrain.stage import random_twins
+
+
+@pytest.fixture
+def searched(tiny_config):
+    for stage in (train, sgld, search):
+        stage.run(tiny_config)
+    return tiny_config
+
+
+def networks(config):
+    result = json.loads((Path(config.run) / "retrain/result.json").read_text())
+    return {network["name"]: network for network in result["networks"]}
+
+
+def test_choices_and_twins_are_trained_and_come_back_from_disk(searched):
+    retrain.run(searched)
+    materials = prepare(searched)
+    held = evaluation_batches(materials.dataset, materials.dataset.test, size=512)
+    for name, network in networks(searched).items():
+        assert network["role"] == ("random" if "random" in name else "chosen")
+        assert len(network["history"]) == 2
+        loaded = stnas.load_network(Path(searched.run) / "retrain" / name)
+        assert not loaded.training
+        assert evaluate(loaded, held).accuracy == network["test_accuracy"]
+        assert materials.space.format(loaded.genotype) == network["genotype"]
+    assert {"A", "A-random-1"} <= set(networks(searched))
+
+
+def test_a_stopped_stage_goes_on_to_the_same_networks(searched, monkeypatch):
+    retrain.run(searched)
+    folder = Path(searched.run) / "retrain"
+    whole = networks(searched)
+    folder.rename(folder.with_name("whole"))
+    original, calls = Fit.epoch_, []
+
+    def stopping(self, epoch, journal, *, position):
+        calls.append(epoch)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return original(self, epoch, journal, position=position)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fit, "epoch_", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            retrain.run(searched)
+    retrain.run(searched)
+    for name, network in networks(searched).items():
+        assert {k: v for k, v in network.items() if k != "seconds"} == {
+            k: v for k, v in whole[name].items() if k != "seconds"
+        }
+        file = f"{name}/network.safetensors"
+        old, new = (read_tensors(folder.with_name(n) / file)[0] for n in ("whole", "retrain"))
+        assert all(torch.equal(old[key], value) for key, value in new.items())
+    assert not list(folder.rglob("state.safetensors"))
+
+
+def test_twins_have_nearly_the_same_multiply_adds_and_are_others():
+    space = stnas.SearchSpace.profile("micro")
+    genotype = space.sample(1, p_drop=0.6, seed=5)[0]
+    twins = random_twins(space, space.format(genotype), 3, seed=0)
+    target = int(space.madds(genotype[None])[0])
+    assert len(twins) == 3
+    for twin in twins:
+        assert abs(int(space.madds(twin[None])[0]) / target - 1) < 0.005
+        assert (twin != genotype).any()
+    again = random_twins(space, space.format(genotype), 3, seed=0)
+    assert all((a == b).all() for a, b in zip(twins, again, strict=True))
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero(tiny_config):
+    options = replace(tiny_config.retrain, epochs=10, warmup_epochs=2, learning_rate=0.8)
+    config = replace(tiny_config, retrain=options)
+    rates = [learning_rate(config, step, steps=5) for step in range(51)]
+    assert rates[0] == pytest.approx(0.08)
+    assert rates[9] == rates[10] == pytest.approx(0.8)
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[50] == pytest.approx(0)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_network_and_step(searched):
+    hot = replace(searched.retrain, learning_rate=1e30, warmup_epochs=0.0)
+    with pytest.raises(FloatingPointError, match=r"network A is (nan|inf) at step \d+: lower"):
+        retrain.run(replace(searched, retrain=hot))
+
+
+def test_a_folder_without_a_network_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"network\.json is missing: give a folder"):
+        stnas.load_network(tmp_path)

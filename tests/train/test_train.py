@@ -1,0 +1,166 @@
+"""Training moves the activated tensors alone, and a stopped run goes on as if it had not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from stnas import sgld, train
+from stnas.engine.files import read_rows, read_tensors
+from stnas.engine.materials import build_supernet, prepare
+from stnas.engine.randomness import derive
+from stnas.engine.run_folder import RunFolder
+from stnas.engine.shared_weights import cosine, train_step_
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+def stop_after(monkeypatch, module, name, calls):
+    """Let a function of a module raise KilledError once it has been called so many times."""
+    original, done = getattr(module, name), []
+
+    def wrapped(*args, **kwargs):
+        if len(done) == calls:
+            raise KilledError
+        done.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, wrapped)
+
+
+def tensors(path):
+    return read_tensors(path)[0]
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(
+        torch.equal(value, second[name]) for name, value in first.items()
+    )
+
+
+@pytest.mark.parametrize("mode", ["none", "posterior", "relative", "literal"])
+def test_inactive_tensors_stay_the_same_byte_for_byte(tiny_config, mode):
+    materials = prepare(tiny_config)
+    supernet = build_supernet(tiny_config, materials.space)
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    genotype = materials.sampler.genotype(0)
+    split = materials.dataset.train
+    train_step_(
+        supernet,
+        genotype,
+        split.images[:16].float() / 255,
+        split.labels[:16],
+        lr=0.1,
+        weight_decay=1e-2,
+        mode=mode,
+        rho=0.05,
+        num_data=432,
+        seed=0,
+        step=0,
+    )
+    active = {
+        f"blocks.{edge.index}.{edge.choices[genotype[edge.index]].name}."
+        for edge in materials.space.edges
+    }
+    for name, value in supernet.state_dict().items():
+        moves = name.startswith(("stem.", "tail.", *active))
+        assert torch.equal(value, before[name]) != moves, name
+
+
+def test_the_whole_stage_learns_and_is_reproducible(tiny_config, tmp_path):
+    train.run(tiny_config)
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["accuracy"] > 0.4
+    train.run(replace(tiny_config, run=str(tmp_path / "again")))
+    files = [tmp_path / run / "train" / "weights.safetensors" for run in ("run", "again")]
+    assert same(*map(tensors, files))
+    train.run(replace(tiny_config, run=str(tmp_path / "other"), seed=4))
+    assert not same(tensors(files[0]), tensors(tmp_path / "other/train/weights.safetensors"))
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(tiny_config, tmp_path, monkeypatch):
+    for stage in (train, sgld):
+        stage.run(replace(tiny_config, run=str(tmp_path / "whole")))
+    for stage in (train, sgld):
+        with monkeypatch.context() as patch:
+            stop_after(patch, stage.stage, "train_epoch_", 1)
+            with pytest.raises(KilledError):
+                stage.run(tiny_config)
+        assert not (tmp_path / "run" / stage.__name__.split(".")[1] / "result.json").exists()
+        stage.run(tiny_config)
+    for file in ("train/weights", "sgld/sample-002", "sgld/mean"):
+        name = f"{file}.safetensors"
+        assert same(tensors(tmp_path / "run" / name), tensors(tmp_path / "whole" / name)), name
+    assert not (tmp_path / "run/train/state.safetensors").exists()
+
+
+def test_the_target_of_madds_sets_p_drop(tiny_config):
+    space = prepare(tiny_config).space
+    target = space.expected_madds(0.3)
+    config = replace(tiny_config, train=replace(tiny_config.train, madds=target))
+    assert prepare(config).p_drop == pytest.approx(0.3)
+    with pytest.raises(ValueError, match="reachable range"):
+        prepare(replace(tiny_config, train=replace(tiny_config.train, madds=1e12)))
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "fair", "bins"])
+def test_every_way_of_sampling_trains(tiny_config, tmp_path, sampling):
+    options = replace(tiny_config.train, sampling=sampling, epochs=1)
+    train.run(replace(tiny_config, train=options))
+    assert read_rows(tmp_path / "run" / "metrics.jsonl")[0]["loss"] > 0
+
+
+def test_a_loss_that_is_not_finite_stops_before_anything_moves(tiny_config):
+    materials = prepare(tiny_config)
+    supernet = build_supernet(tiny_config, materials.space)
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    genotype = materials.sampler.genotype(7)
+    with pytest.raises(FloatingPointError, match=f"step 7 .*{materials.space.format(genotype)}"):
+        train_step_(
+            supernet,
+            genotype,
+            torch.full((4, 1, 12, 12), float("nan")),
+            torch.zeros(4, dtype=torch.long),
+            lr=0.1,
+            weight_decay=0.0,
+            mode="none",
+            seed=0,
+            step=7,
+        )
+    assert same(supernet.state_dict(), before)
+
+
+def test_a_batch_larger_than_the_images_is_refused_before_any_work(tiny_config, tmp_path):
+    config = replace(tiny_config, train=replace(tiny_config.train, batch_size=433))
+    with pytest.raises(ValueError, match="number of training images = 432, got 433"):
+        train.run(config)
+    assert not (tmp_path / "run/train/weights.safetensors").exists()
+
+
+def test_other_images_than_the_trained_ones_are_refused(tiny_config):
+    train.run(tiny_config)
+    materials = prepare(tiny_config)
+    with RunFolder(tiny_config) as run:
+        result = run.result("train")
+        assert result["data"]["fingerprint"] == materials.dataset.fingerprint
+        run.finish("train", {**result, "data": {**result["data"], "fingerprint": "0" * 16}})
+    with pytest.raises(ValueError, match=r"data\.path gives other images"):
+        sgld.run(tiny_config)
+
+
+def test_the_cosine_goes_from_start_to_end():
+    rates = [cosine(step, steps=10, start=0.1, end=0.01) for step in range(12)]
+    assert rates[0] == 0.1
+    assert rates[5] == pytest.approx(0.055)
+    assert rates[10] == rates[11] == pytest.approx(0.01)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_streams_of_different_purposes_differ():
+    seeds = {derive(seed, word, i) for seed in (0, 1) for word in ("a", "b") for i in range(50)}
+    assert len(seeds) == 200
+    assert all(0 <= seed < 2**63 for seed in seeds)
