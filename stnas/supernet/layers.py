@@ -180,6 +180,13 @@ def make_stem(space: SearchSpace, **norm_options: Any) -> ConvNormAct:
     )
 
 
+def channels_last_(module: nn.Module) -> None:
+    """Lay the weights of convolutions out channels last, as the images are."""
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
 def track_statistics_(module: nn.Module) -> None:
     """Give every BN layer running statistics, reset: mean 0, variance 1, no batch counted."""
     for layer in module.modules():

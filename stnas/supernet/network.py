@@ -16,6 +16,7 @@ from stnas.supernet.layers import (
     LinearBottleneck,
     Merge,
     Tail,
+    channels_last_,
     check_images,
     make_stem,
     track_statistics_,
@@ -83,7 +84,10 @@ def key(edge: Edge) -> str:
 
 
 class Network(nn.Module):
-    """The network of one genotype, an ordinary module: parts first, ``build`` makes fresh ones."""
+    """The network of one genotype, an ordinary module: parts first, ``build`` makes fresh ones.
+
+    Weights lie channels last, and images had better do so too.
+    """
 
     def __init__(
         self,
@@ -102,6 +106,7 @@ class Network(nn.Module):
         self.edges = nn.ModuleDict(edges)
         self.merges = nn.ModuleList(merges)
         self.tail = tail
+        channels_last_(self)
 
     @classmethod
     def build(
@@ -182,6 +187,7 @@ class SuperNet(nn.Module):
             for node, n in zip(space.nodes[1:], most, strict=True)
         )
         self.tail = Tail(space, **options)
+        channels_last_(self)
 
     def block(self, edge: Edge, gene: int) -> LinearBottleneck:
         """Return the choice block that a gene selects on an edge."""
