@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A test's own interpreters import the package that is installed, not the folder that they start in.
+os.environ["PYTHONSAFEPATH"] = "1"
 
 import numpy as np
 import pytest
 import torch
-import os
-
 from hypothesis import settings
 
 from stnas.config import (
@@ -60,7 +60,3 @@ def tiny_config(tiny_images: Path, tmp_path: Path) -> Config:
         search=SearchConfig(population=4, generations=3, recalibration_images=96),
         retrain=RetrainConfig(epochs=2, batch_size=16, learning_rate=0.1, warmup_epochs=0.5),
     )
-
-
-# A test's own interpreters import the package that is installed, not the folder that they start in.
-os.environ["PYTHONSAFEPATH"] = "1"
