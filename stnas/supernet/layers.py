@@ -181,10 +181,14 @@ def make_stem(space: SearchSpace, **norm_options: Any) -> ConvNormAct:
 
 
 def channels_last_(module: nn.Module) -> None:
-    """Lay the weights of convolutions out channels last, as the images are."""
+    """Lay the weights of convolutions out channels last, as the images are.
+
+    ``contiguous`` would keep the strides of 1x1 kernels, by which torch chooses its algorithm.
+    """
     for parameter in module.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            laid = torch.empty_like(parameter.data, memory_format=torch.channels_last)
+            parameter.data = laid.copy_(parameter.data)
 
 
 def track_statistics_(module: nn.Module) -> None:

@@ -106,7 +106,6 @@ class Network(nn.Module):
         self.edges = nn.ModuleDict(edges)
         self.merges = nn.ModuleList(merges)
         self.tail = tail
-        channels_last_(self)
 
     @classmethod
     def build(
@@ -130,7 +129,7 @@ class Network(nn.Module):
             Merge(node.width, merge=space.spec.merge, degrees=(degree,), **options)
             for node, degree in zip(space.nodes[1:], in_degrees(space, genotype), strict=True)
         ]
-        return cls(
+        network = cls(
             space,
             genotype,
             stem=make_stem(space, **options),
@@ -138,6 +137,8 @@ class Network(nn.Module):
             merges=merges,
             tail=Tail(space, **options),
         )
+        channels_last_(network)
+        return network
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]``."""
