@@ -35,14 +35,28 @@ def recalibrate_(network: nn.Module, images: list[Tensor]) -> None:
         layer.eval()
 
 
+class Tally:
+    """Running count of the images that are classified rightly, and of their cross entropy."""
+
+    def __init__(self) -> None:
+        self.right, self.loss, self.count = 0, 0.0, 0
+
+    def add_(self, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch: logits ``[N, classes]``, labels ``[N]``."""
+        self.right += int((logits.argmax(1) == labels).sum())
+        self.loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+        self.count += len(labels)
+
+    def result(self) -> Evaluation:
+        """Return the shares over all images."""
+        return Evaluation(accuracy=self.right / self.count, loss=self.loss / self.count)
+
+
 @torch.no_grad()
 def evaluate(network: nn.Module, data: list[tuple[Tensor, Tensor]]) -> Evaluation:
     """Classify all batches in evaluation mode."""
     network.eval()
-    right, loss, count = 0, 0.0, 0
+    tally = Tally()
     for images, labels in data:
-        logits = network(images)
-        right += int((logits.argmax(1) == labels).sum())
-        loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
-        count += len(labels)
-    return Evaluation(accuracy=right / count, loss=loss / count)
+        tally.add_(network(images), labels)
+    return tally.result()

@@ -1,6 +1,6 @@
 """Score of an architecture under the shared weights (paper, eq. 6, 10 and 11)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +9,16 @@ from torch import Tensor
 
 from stnas.config import Config
 from stnas.data import Split, epoch_order
-from stnas.engine.evaluation import Evaluation, evaluate, recalibrate_
+from stnas.engine.evaluation import Evaluation, Tally, recalibrate_
 from stnas.engine.files import load_weights_
 from stnas.engine.images import evaluation_batches, subset
 from stnas.engine.materials import Materials, build_supernet
 from stnas.engine.randomness import derive
-from stnas.supernet import Network, SuperNet
+from stnas.supernet import Network, SuperNet, Trie
 
-Score = Callable[[NDArray[np.int8]], Evaluation]
+Genotypes = NDArray[np.int8]
+Progress = Callable[[float], None]
+"""Told what share of the work is done."""
 
 
 def weight_files(config: Config, run: Path) -> list[Path]:
@@ -53,22 +55,78 @@ def calibrated(supernet: SuperNet, genotype: NDArray[np.int8], images: list[Tens
     return network
 
 
-def scorer(config: Config, materials: Materials, run: Path, *, split: Split) -> Score:
-    """Return the function that scores a genotype ``[genes]`` on a split.
+def calibrated_trie(
+    supernet: SuperNet, genotypes: Genotypes, images: list[Tensor], *, tick: Callable[[], None]
+) -> Trie:
+    """Compute the BN statistics of architectures ``[n, genes]`` together.
+
+    They are those that ``calibrated`` gives each alone, bit for bit. tick: called after each batch.
+    """
+    trie = Trie(supernet, genotypes)
+    for number, batch in enumerate(images, start=1):
+        trie.observe_(batch, momentum=1.0 / number)
+        tick()
+    return trie
+
+
+class Scorer:
+    """Scores architectures under one or more hyper-networks; a mean over them.
+
+    A score is bit for bit that of the architecture alone: each is recalibrated on ``images`` and
+    evaluated on ``data``, but what several have in common is computed once.
+    """
+
+    def __init__(
+        self,
+        supernets: list[SuperNet],
+        images: list[Tensor],
+        data: list[tuple[Tensor, Tensor]],
+    ) -> None:
+        self.supernets, self.images, self.data = supernets, images, data
+
+    def __call__(
+        self, genotypes: Genotypes, *, progress: Progress | None = None
+    ) -> list[Evaluation]:
+        """Score architectures ``[n, genes]``, in order."""
+        total, done = len(self.supernets) * (len(self.images) + len(self.data)), 0
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done / total)
+
+        results = [self._under(supernet, genotypes, tick) for supernet in self.supernets]
+        return [mean(scores) for scores in zip(*results, strict=True)]
+
+    def _under(
+        self, supernet: SuperNet, genotypes: Genotypes, tick: Callable[[], None]
+    ) -> list[Evaluation]:
+        trie = calibrated_trie(supernet, genotypes, self.images, tick=tick)
+        tallies = {leaf: Tally() for leaf in trie.leaves}
+        for batch, labels in self.data:
+            for leaf, logits in trie.logits(batch):
+                tallies[leaf].add_(logits, labels)
+            tick()
+        return [tallies[leaf].result() for leaf in trie.leaves]
+
+
+def mean(results: Sequence[Evaluation]) -> Evaluation:
+    """Average the scores of one architecture under several hyper-networks."""
+    return Evaluation(
+        accuracy=sum(result.accuracy for result in results) / len(results),
+        loss=sum(result.loss for result in results) / len(results),
+    )
+
+
+def scorer(config: Config, materials: Materials, run: Path, *, split: Split) -> Scorer:
+    """Return what scores architectures ``[n, genes]`` on a split.
 
     ``param_avg``: ``Acc(m, mean_k theta_k)``; ``score_avg``: ``mean_k Acc(m, theta_k)``;
-    ``single``: ``Acc(m, theta_T)``. A score depends on the genotype alone: BN statistics live in
-    the network that is cut out for it.
+    ``single``: ``Acc(m, theta_T)``. A score depends on the architecture alone.
     """
-    supernets = shared_weights(config, materials, run)
-    images = recalibration_images(config, materials)
-    data = evaluation_batches(materials.dataset, split, size=config.search.evaluation_batch)
-
-    def score(genotype: NDArray[np.int8]) -> Evaluation:
-        results = [evaluate(calibrated(net, genotype, images), data) for net in supernets]
-        return Evaluation(
-            accuracy=sum(result.accuracy for result in results) / len(results),
-            loss=sum(result.loss for result in results) / len(results),
-        )
-
-    return score
+    return Scorer(
+        shared_weights(config, materials, run),
+        recalibration_images(config, materials),
+        evaluation_batches(materials.dataset, split, size=config.search.evaluation_batch),
+    )

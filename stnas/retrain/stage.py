@@ -15,7 +15,7 @@ from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, prepare
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.run_folder import RunFolder
-from stnas.engine.scoring import Score, scorer
+from stnas.engine.scoring import Scorer, scorer
 from stnas.retrain.fit import Fit
 from stnas.space import SearchSpace
 from stnas.supernet import Network
@@ -84,13 +84,13 @@ def random_twins(
 
 
 def before_training(
-    space: SearchSpace, entry: dict[str, Any], validation: Score, test: Score
+    space: SearchSpace, entry: dict[str, Any], validation: Scorer, test: Scorer
 ) -> dict[str, float]:
     """Measure a network under the shared weights, on held-out and on test images."""
-    genotype = space.parse(entry["genotype"])
+    genotypes = space.parse(entry["genotype"])[None]
     return {
-        "validation_accuracy": validation(genotype).accuracy,
-        "test_accuracy_before": test(genotype).accuracy,
+        "validation_accuracy": validation(genotypes)[0].accuracy,
+        "test_accuracy_before": test(genotypes)[0].accuracy,
     }
 
 

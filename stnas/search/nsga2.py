@@ -29,8 +29,8 @@ class Candidate:
     generation: int
 
 
-Evaluate = Callable[[Genotype, int], Candidate]
-"""Evaluates a genotype of a generation."""
+Evaluate = Callable[[list[Genotype], int], list[Candidate]]
+"""Evaluates the genotypes of a generation together, in order."""
 
 
 def objectives(candidates: list[Candidate]) -> NDArray[np.float64]:
@@ -145,7 +145,7 @@ def evolve(
         if parents:
             sources.insert(0, offspring(parents, bounds=bounds, config=config, rng=rng))
         genotypes = unseen(sources, seen, config.population)
-        children = [evaluate(genotype, generation) for genotype in genotypes]
+        children = evaluate(genotypes, generation)
         if not archive and not children:
             raise ValueError(
                 "search.madds and search.params must leave an architecture that sampling finds: "

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stnas.config import Config
 from stnas.engine.files import read_rows, write_json, write_rows
@@ -12,11 +13,13 @@ from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, prepare
 from stnas.engine.randomness import derive
 from stnas.engine.run_folder import RunFolder
-from stnas.engine.scoring import Score, scorer
+from stnas.engine.scoring import Scorer, scorer
 from stnas.ops import hypervolume
 from stnas.search.candidates import Bounds
 from stnas.search.nsga2 import Candidate, Genotype, evolve, front, objectives
 from stnas.space import SearchSpace
+
+NUMBERS = ("madds", "params", "accuracy", "loss", "generation")
 
 
 def run(config: Config) -> None:
@@ -34,7 +37,7 @@ def run(config: Config) -> None:
         with Journal(
             folder, "search", total=config.search.generations, unit="generation"
         ) as journal:
-            ledger = Ledger(stage / "archive.jsonl", materials.space, score, config, journal)
+            ledger = Ledger(stage / "archive.jsonl", materials.space, score, journal)
             archive = evolve(
                 bounds,
                 config.search,
@@ -66,38 +69,46 @@ def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
 
 
 class Ledger:
-    """Scores candidates, and writes each one down before the next is scored."""
+    """Scores the unknown candidates of a generation together, and writes them down in order."""
 
-    def __init__(
-        self, file: Path, space: SearchSpace, score: Score, config: Config, journal: Journal
-    ) -> None:
+    def __init__(self, file: Path, space: SearchSpace, score: Scorer, journal: Journal) -> None:
         self.file, self.space, self.score, self.journal = file, space, score, journal
-        self.population = config.search.population
         self.rows = read_rows(file)
         self.known = {str(row["genotype"]): row for row in self.rows}
         self.seconds = 0.0
-        self.evaluated = 0
 
-    def evaluate(self, genotype: Genotype, generation: int) -> Candidate:
-        """Return the score of a genotype, from the archive where it is there."""
-        text = self.space.format(genotype)
-        if text not in self.known:
-            result = self.score(genotype)
-            candidate = Candidate(
+    def evaluate(self, genotypes: list[Genotype], generation: int) -> list[Candidate]:
+        """Return the scores of a generation's genotypes, from the archive where they are there."""
+        texts = [self.space.format(genotype) for genotype in genotypes]
+        pairs = zip(texts, genotypes, strict=True)
+        unknown = [genotype for text, genotype in pairs if text not in self.known]
+        if unknown:
+            rows = [row(self.space, c) for c in self.scored(np.stack(unknown), generation)]
+            self.known.update((str(row["genotype"]), row) for row in rows)
+            self.rows += rows
+            write_rows(self.file, self.rows)
+        return [
+            Candidate(genotype, *(self.known[text][name] for name in NUMBERS))
+            for text, genotype in zip(texts, genotypes, strict=True)
+        ]
+
+    def scored(self, genotypes: NDArray[np.int8], generation: int) -> list[Candidate]:
+        """Score genotypes ``[n, genes]``."""
+        results = self.score(
+            genotypes, progress=lambda share: self.journal.progress(generation + share)
+        )
+        madds, params = self.space.madds(genotypes).tolist(), self.space.params(genotypes).tolist()
+        return [
+            Candidate(
                 genotype=genotype,
-                madds=int(self.space.madds(genotype[None])[0]),
-                params=int(self.space.params(genotype[None])[0]),
-                accuracy=result.accuracy,
-                loss=result.loss,
+                madds=madds[i],
+                params=params[i],
+                accuracy=results[i].accuracy,
+                loss=results[i].loss,
                 generation=generation,
             )
-            self.known[text] = row(self.space, candidate)
-            self.rows.append(self.known[text])
-            write_rows(self.file, self.rows)
-        self.evaluated += 1
-        known = {k: v for k, v in self.known[text].items() if k != "genotype"}
-        self.journal.progress(self.evaluated / self.population, accuracy=known["accuracy"])
-        return Candidate(genotype=genotype, **known)
+            for i, genotype in enumerate(genotypes)
+        ]
 
     def report(self, generation: int, archive: list[Candidate]) -> None:
         """Record the state after a generation."""

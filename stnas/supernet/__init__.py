@@ -1,5 +1,6 @@
-"""The hyper-network and the networks cut out of it."""
+"""The hyper-network, the networks cut out of it, and many of them computed together."""
 
 from stnas.supernet.network import Network, SuperNet
+from stnas.supernet.trie import Trie
 
-__all__ = ["Network", "SuperNet"]
+__all__ = ["Network", "SuperNet", "Trie"]

@@ -1,37 +1,18 @@
 """Layers that the hyper-network and the networks cut out of it are made of."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from stnas.ops.reference import ACTIVATIONS, BatchNorm, BottleneckWeights
+from stnas.ops.reference import ACTIVATIONS, BatchNorm, BottleneckWeights, batch_norm
 from stnas.space import Edge, Operation, SearchSpace
+from stnas.supernet.norms import Bound, norm, with_own_statistics
 
 BlockFunction = Callable[..., Tensor]
 """A form of the choice block with the signature of ``ops.reference.linear_bottleneck``."""
-
-
-def norm(channels: int, *, affine: bool, tracked: bool) -> nn.BatchNorm2d:
-    """Make a BN layer; ``tracked``: with running statistics to evaluate with."""
-    return nn.BatchNorm2d(channels, affine=affine, track_running_stats=tracked)
-
-
-def advance_(layer: nn.BatchNorm2d) -> tuple[BatchNorm, bool, float]:
-    """Return a BN layer's tensors, whether it uses the batch's statistics, and its momentum.
-
-    Counts the batch where the layer tracks statistics, as ``nn.BatchNorm2d`` does: momentum None
-    is the cumulative average, a factor of 1/n for the n-th batch.
-    """
-    tensors = BatchNorm(layer.weight, layer.bias, layer.running_mean, layer.running_var)
-    from_batch = layer.training or layer.running_mean is None
-    momentum = layer.momentum
-    if layer.training and layer.num_batches_tracked is not None:
-        layer.num_batches_tracked.add_(1)
-        if momentum is None:
-            momentum = 1.0 / int(layer.num_batches_tracked)
-    return tensors, from_batch, momentum or 0.0
 
 
 class ConvNormAct(nn.Module):
@@ -56,7 +37,24 @@ class ConvNormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
-        return ACTIVATIONS[self.activation](self.norm(self.convolution(x)))
+        return with_own_statistics(self.bind(), self.norms, x)
+
+    @property
+    def norms(self) -> tuple[nn.BatchNorm2d, ...]:
+        """The BN layers, in order."""
+        return (self.norm,)
+
+    def bind(self) -> Bound:
+        """Return the layer as a function of x and the state of its BN layers."""
+
+        def compute(
+            x: Tensor, *, norms: tuple[BatchNorm, ...], training: bool, momentum: float
+        ) -> Tensor:
+            value = self.convolution(x)
+            normal = batch_norm(value, norms[0], training=training, momentum=momentum)
+            return ACTIVATIONS[self.activation](normal)
+
+        return compute
 
 
 class LinearBottleneck(nn.Module):
@@ -97,6 +95,15 @@ class LinearBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
+        return with_own_statistics(self.bind(), self.norms, x)
+
+    @property
+    def norms(self) -> tuple[nn.BatchNorm2d, ...]:
+        """The BN layers, in order."""
+        return (self.expand_norm, self.depthwise_norm, self.project_norm)
+
+    def bind(self) -> Bound:
+        """Return the block as a function of x and the state of its BN layers."""
         weights = BottleneckWeights(
             self.expand.weight,
             self.depthwise.weight,
@@ -106,11 +113,7 @@ class LinearBottleneck(nn.Module):
             self.excite.bias,
             self.project.weight,
         )
-        layers = (self.expand_norm, self.depthwise_norm, self.project_norm)
-        norms, training, momenta = zip(*(advance_(layer) for layer in layers), strict=True)
-        return self.function(
-            x, weights, norms, training=training[0], momentum=momenta[0], **self.options
-        )
+        return partial(self.function, weights=weights, **self.options)
 
 
 class Merge(nn.Module):
@@ -135,12 +138,30 @@ class Merge(nn.Module):
 
     def forward(self, values: list[Tensor]) -> Tensor:
         """Merge tensors ``[N, C, H, W]``, one or more, in the order of their edges."""
-        total = values[0]
-        for value in values[1:]:
-            total = total + value
-        if self.mean and len(values) > 1:
-            total = total / len(values)
-        return self.shadow[str(len(values))](total) if self.shadow else total
+        return with_own_statistics(self.bind(len(values)), self.norms(len(values)), *values)
+
+    def norms(self, degree: int) -> tuple[nn.BatchNorm2d, ...]:
+        """List the BN layers that a node with this number of entering edges uses."""
+        shadow = self.shadow[str(degree)] if self.shadow else None
+        return (shadow,) if isinstance(shadow, nn.BatchNorm2d) else ()
+
+    def bind(self, degree: int) -> Bound:
+        """Return the merge of so many values as a function of them and the BN layers' state."""
+        scale = degree if self.mean else 1
+
+        def compute(
+            *values: Tensor, norms: tuple[BatchNorm, ...], training: bool, momentum: float
+        ) -> Tensor:
+            total = values[0]
+            for value in values[1:]:
+                total = total + value
+            if scale > 1:
+                total = total / scale
+            for own in norms:
+                total = batch_norm(total, own, training=training, momentum=momentum)
+            return total
+
+        return compute
 
 
 class Tail(nn.Module):
@@ -189,17 +210,6 @@ def channels_last_(module: nn.Module) -> None:
         if parameter.ndim == 4:
             laid = torch.empty_like(parameter.data, memory_format=torch.channels_last)
             parameter.data = laid.copy_(parameter.data)
-
-
-def track_statistics_(module: nn.Module) -> None:
-    """Give every BN layer running statistics, reset: mean 0, variance 1, no batch counted."""
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            device = next(module.parameters()).device
-            layer.track_running_stats = True
-            layer.running_mean = torch.zeros(layer.num_features, device=device)
-            layer.running_var = torch.ones(layer.num_features, device=device)
-            layer.num_batches_tracked = torch.zeros((), dtype=torch.long, device=device)
 
 
 def check_images(x: Tensor, space: SearchSpace) -> None:

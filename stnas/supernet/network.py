@@ -19,8 +19,8 @@ from stnas.supernet.layers import (
     channels_last_,
     check_images,
     make_stem,
-    track_statistics_,
 )
+from stnas.supernet.norms import track_statistics_
 
 Genotype = NDArray[np.int8]
 

@@ -38,7 +38,12 @@ def made_up(genotype, generation):
 
 def search(config=CONFIG, evaluate=made_up, seed=0, report=lambda *_: None):
     bounds = Bounds(SPACE, config)
-    return evolve(bounds, config, p_drop=0.5, seed=seed, evaluate=evaluate, report=report)
+    return evolve(bounds, config, p_drop=0.5, seed=seed, evaluate=each(evaluate), report=report)
+
+
+def each(evaluate):
+    """Evaluate a generation one by one."""
+    return lambda genotypes, generation: [evaluate(genotype, generation) for genotype in genotypes]
 
 
 def test_it_evaluates_as_many_networks_as_asked_and_none_twice():
@@ -93,7 +98,7 @@ def test_a_space_smaller_than_the_budget_is_searched_to_its_end():
         config,
         p_drop=0.5,
         seed=0,
-        evaluate=lambda g, n: Candidate(g, int(space.madds(g[None])[0]), 1, 0.5, 0.0, n),
+        evaluate=each(lambda g, n: Candidate(g, int(space.madds(g[None])[0]), 1, 0.5, 0.0, n)),
         report=lambda *_: None,
     )
     assert len(archive) == space.num_architectures == 2

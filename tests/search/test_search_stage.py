@@ -11,7 +11,8 @@ from stnas.engine.evaluation import evaluate
 from stnas.engine.files import load_weights_
 from stnas.engine.images import evaluation_batches
 from stnas.engine.materials import build_supernet, prepare
-from stnas.engine.scoring import calibrated, recalibration_images, scorer
+from stnas.engine.scoring import calibrated, recalibration_images, scorer, shared_weights
+from stnas.supernet import Trie
 
 
 @pytest.fixture
@@ -32,10 +33,10 @@ def test_a_score_does_not_depend_on_what_was_scored_before(sampled, way):
     config = replace(sampled, search=replace(sampled.search, score=way))
     materials, score = score_of(config)
     genotypes = materials.space.sample(4, p_drop=0.4, seed=0)
-    forth = [score(genotype) for genotype in genotypes]
-    back = [score(genotype) for genotype in genotypes[::-1]][::-1]
-    assert forth == back
-    assert score_of(config)[1](genotypes[2]) == forth[2]
+    together = score(genotypes)
+    assert score(genotypes[::-1])[::-1] == together
+    assert [score(genotype[None])[0] for genotype in genotypes] == together
+    assert score_of(config)[1](genotypes[2:3]) == together[2:3]
 
 
 def test_the_score_average_is_the_mean_over_the_samples(sampled):
@@ -46,40 +47,73 @@ def test_the_score_average_is_the_mean_over_the_samples(sampled):
     held_out = evaluation_batches(
         materials.dataset, materials.dataset.validation, size=config.search.evaluation_batch
     )
-    accuracies = []
+    alone = []
     for k in range(3):
         supernet = build_supernet(config, materials.space)
         load_weights_(supernet, Path(config.run) / f"sgld/sample-{k:03d}.safetensors")
-        accuracies.append(evaluate(calibrated(supernet, genotype, images), held_out).accuracy)
-    assert score(genotype).accuracy == pytest.approx(sum(accuracies) / 3, abs=1e-12)
+        alone.append(evaluate(calibrated(supernet, genotype, images), held_out))
+    (result,) = score(genotype[None])
+    assert result.accuracy == sum(one.accuracy for one in alone) / 3
+    assert result.loss == sum(one.loss for one in alone) / 3
+
+
+def files(run):
+    return {n: (run / "search" / n).read_text() for n in ("archive.jsonl", "front.json")}
 
 
 def test_a_stopped_search_goes_on_to_the_same_result(sampled, monkeypatch, tmp_path):
     search.run(sampled)
     run = tmp_path / "run"
-    whole = {n: (run / "search" / n).read_text() for n in ("archive.jsonl", "front.json")}
+    whole = files(run)
     chosen = json.loads((run / "search/result.json").read_text())["choices"]
     (run / "search").rename(run / "whole")
 
-    original, calls = search.stage.Ledger.evaluate, []
+    original, calls = Trie.logits, []
 
-    def stopping(self, genotype, generation):
-        calls.append(generation)
-        if len(calls) == 7:
+    def stopping(self, images):
+        calls.append(len(self.leaves))
+        if len(calls) == 2:
             raise KeyboardInterrupt
-        return original(self, genotype, generation)
+        return original(self, images)
 
     with monkeypatch.context() as patch:
-        patch.setattr(search.stage.Ledger, "evaluate", stopping)
+        patch.setattr(Trie, "logits", stopping)
         with pytest.raises(KeyboardInterrupt):
             search.run(sampled)
+    assert calls == [4, 4]
     archive = run / "search/archive.jsonl"
-    assert len(archive.read_text().splitlines()) == 6
+    assert len(archive.read_text().splitlines()) == 4
     with archive.open("a") as file:
         file.write('{"genotype": "torn')
     search.run(sampled)
-    assert {n: (run / "search" / n).read_text() for n in whole} == whole
+    assert files(run) == whole
     assert json.loads((run / "search/result.json").read_text())["choices"] == chosen
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 6, 11])
+def test_rows_of_a_part_of_a_generation_are_gone_on_from(sampled, tmp_path, kept):
+    search.run(sampled)
+    run = tmp_path / "run"
+    whole = files(run)
+    for name in ("result.json", "front.json"):
+        (run / "search" / name).unlink()
+    lines = whole["archive.jsonl"].splitlines(keepends=True)
+    (run / "search/archive.jsonl").write_text("".join(lines[:kept]))
+    search.run(sampled)
+    assert files(run) == whole
+
+
+def test_a_search_writes_what_scoring_each_alone_gives(sampled, tmp_path):
+    search.run(sampled)
+    materials = prepare(sampled)
+    images = recalibration_images(sampled, materials)
+    size = sampled.search.evaluation_batch
+    held_out = evaluation_batches(materials.dataset, materials.dataset.validation, size=size)
+    (supernet,) = shared_weights(sampled, materials, Path(sampled.run))
+    for row in map(json.loads, files(tmp_path / "run")["archive.jsonl"].splitlines()):
+        genotype = materials.space.parse(row["genotype"])
+        alone = evaluate(calibrated(supernet, genotype, images), held_out)
+        assert (row["accuracy"], row["loss"]) == (alone.accuracy, alone.loss)
 
 
 def test_the_archive_holds_what_the_space_counts(sampled, tmp_path):

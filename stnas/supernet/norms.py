@@ -1,0 +1,60 @@
+"""State of BN layers: a layer's own, or one that is kept beside it."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from stnas.ops.reference import BatchNorm
+
+Bound = Callable[..., Tensor]
+"""A layer with its weights: a function of its inputs and of ``norms``, ``training``, ``momentum``,
+which ``ops.reference.batch_norm`` explains."""
+
+
+def norm(channels: int, *, affine: bool, tracked: bool) -> nn.BatchNorm2d:
+    """Make a BN layer; ``tracked``: with running statistics to evaluate with."""
+    return nn.BatchNorm2d(channels, affine=affine, track_running_stats=tracked)
+
+
+def advance_(layer: nn.BatchNorm2d) -> tuple[BatchNorm, bool, float]:
+    """Return a BN layer's tensors, whether it uses the batch's statistics, and its momentum.
+
+    Counts the batch where the layer tracks statistics, as ``nn.BatchNorm2d`` does: momentum None
+    is the cumulative average, a factor of 1/n for the n-th batch.
+    """
+    tensors = BatchNorm(layer.weight, layer.bias, layer.running_mean, layer.running_var)
+    from_batch = layer.training or layer.running_mean is None
+    momentum = layer.momentum
+    if layer.training and layer.num_batches_tracked is not None:
+        layer.num_batches_tracked.add_(1)
+        if momentum is None:
+            momentum = 1.0 / int(layer.num_batches_tracked)
+    return tensors, from_batch, momentum or 0.0
+
+
+def with_own_statistics(
+    bound: Bound, layers: tuple[nn.BatchNorm2d, ...], *inputs: Tensor
+) -> Tensor:
+    """Apply a layer with the state that its BN layers are in, and advance it."""
+    states = [advance_(layer) for layer in layers]
+    _, training, momentum = states[0] if states else (None, False, 0.0)
+    norms = tuple(tensors for tensors, _, _ in states)
+    return bound(*inputs, norms=norms, training=training, momentum=momentum)
+
+
+def track_statistics_(module: nn.Module) -> None:
+    """Give every BN layer running statistics, reset: mean 0, variance 1, no batch counted."""
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            device = next(module.parameters()).device
+            layer.track_running_stats = True
+            layer.running_mean = torch.zeros(layer.num_features, device=device)
+            layer.running_var = torch.ones(layer.num_features, device=device)
+            layer.num_batches_tracked = torch.zeros((), dtype=torch.long, device=device)
+
+
+def reset_statistics(layer: nn.BatchNorm2d, *, device: torch.device) -> BatchNorm:
+    """Return a BN layer's parameters with statistics of their own: mean 0, variance 1."""
+    mean = torch.zeros(layer.num_features, device=device)
+    return BatchNorm(layer.weight, layer.bias, mean, torch.ones_like(mean))

@@ -1,0 +1,170 @@
+"""Architectures computed together come out as each alone, bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from stnas.engine.evaluation import evaluate, recalibrate_
+from stnas.engine.scoring import Scorer, calibrated_trie
+from stnas.space import SearchSpace
+from stnas.supernet import SuperNet, Trie
+
+OPTIONS = {"image_size": 12, "in_channels": 1, "num_classes": 4, "dropout": 0.2}
+SPACES = {
+    "sum": {},
+    "mean": {"merge": "mean"},
+    "shadow": {"merge": "shadow"},
+    "residual_all": {"residual": "all", "activation": "hardswish"},
+    "chain": {"branch_distances": ()},
+    "distance_4": {"branch_distances": (2, 4), "activation": "silu"},
+}
+
+
+def make(affine=False, **changes):
+    torch.manual_seed(0)
+    supernet = SuperNet(SearchSpace.profile("nano", **OPTIONS, **changes), affine=affine)
+    if affine:
+        for name, parameter in supernet.named_parameters():
+            if "norm" in name or "shadow" in name:
+                torch.nn.init.normal_(parameter, 1.0, 0.5)
+    return supernet
+
+
+@pytest.fixture(params=SPACES, ids=str)
+def supernet(request):
+    return make(affine=request.param in ("shadow", "mean"), **SPACES[request.param])
+
+
+@pytest.fixture
+def plain():
+    return make()
+
+
+def relatives(space, count=12, seed=0):
+    """Make architectures that share prefixes of every length, a duplicate among them, shuffled."""
+    rng = np.random.default_rng(seed)
+    first, *others = space.sample(count, p_drop=0.4, seed=seed)
+    rows = [first, first]
+    for other in others:
+        point = rng.integers(space.num_genes)
+        rows.append(np.concatenate((rows[rng.integers(len(rows))][:point], other[point:])))
+    return np.stack(rows)[rng.permutation(len(rows))]
+
+
+def batches(seed=1):
+    """Make batches of several sizes, channels last as the loaders' are."""
+    draw = torch.Generator().manual_seed(seed)
+    images = [torch.randn(n, 1, 12, 12, generator=draw) for n in (6, 9, 2)]
+    labels = [torch.randint(0, 4, (len(batch),), generator=draw) for batch in images]
+    return list(zip(images, labels, strict=True))
+
+
+def statistics(network):
+    """List the running statistics of a network's BN layers by name."""
+    return {
+        name: (layer.running_mean, layer.running_var)
+        for name, layer in network.named_modules()
+        if isinstance(layer, torch.nn.BatchNorm2d)
+    }
+
+
+def test_scores_are_those_of_each_alone(supernet):
+    data, images = batches(), [batch for batch, _ in batches(2)]
+    genotypes = relatives(supernet.space)
+    scores = Scorer([supernet], images, data)(genotypes)
+    for genotype, score in zip(genotypes, scores, strict=True):
+        network = supernet.extract(genotype)
+        recalibrate_(network, images)
+        assert score == evaluate(network, data)
+
+
+def test_logits_and_statistics_are_those_of_each_alone(supernet):
+    images = [batch for batch, _ in batches()]
+    genotypes = relatives(supernet.space)
+    trie = calibrated_trie(supernet, genotypes, images, tick=lambda: None)
+    logits = dict(trie.logits(images[0]))
+    for index, genotype in enumerate(genotypes):
+        network = supernet.extract(genotype)
+        recalibrate_(network, images)
+        assert torch.equal(logits[trie.leaves[index]], network(images[0]))
+        expected = list(statistics(network).values())
+        modules = dict(network.named_modules())
+        found = {step.name: step.norms for step in trie.path(index)}
+        named = {n: list(statistics(modules[n]).values()) for n in found}
+        assert sum(len(layers) for layers in named.values()) == len(expected)
+        for name, norms in found.items():
+            for norm, (mean, variance) in zip(norms, named[name], strict=True):
+                assert torch.equal(norm.running_mean, mean), name
+                assert torch.equal(norm.running_var, variance), name
+
+
+def test_the_weights_and_their_gradients_are_left_alone(plain):
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    trie = calibrated_trie(plain, relatives(plain.space), [batches()[0][0]], tick=lambda: None)
+    assert all(not logits.requires_grad for _, logits in trie.logits(batches()[0][0]))
+    assert all(torch.equal(value, before[name]) for name, value in plain.state_dict().items())
+
+
+def test_a_score_does_not_depend_on_the_others(plain):
+    score = Scorer([plain], [batch for batch, _ in batches()], batches(3))
+    genotypes = relatives(plain.space)
+    together = score(genotypes)
+    assert score(genotypes[::-1]) == together[::-1]
+    assert [score(genotype[None])[0] for genotype in genotypes] == together
+
+
+def test_every_value_is_computed_once(plain):
+    space, genotypes = plain.space, relatives(plain.space)
+    trie = Trie(plain, genotypes)
+    values, blocks = set(), set()
+    ends = {node.index: 0 for node in space.nodes}
+    ends |= {edge.target: edge.index + 1 for edge in space.edges}
+    for row in genotypes.tolist():
+        values |= {(node.index, *row[: ends[node.index]]) for node in space.nodes}
+        for edge in space.edges:
+            if edge.choices[row[edge.index]].kind == "bottleneck":
+                blocks.add((edge.index, *row[: ends[edge.source]], row[edge.index]))
+    assert len(trie.nodes) == len(values)
+    assert len(trie.edges) == len(blocks)
+    assert sum(step.name.startswith("edges.") for step in trie.steps) == len(blocks)
+    assert len(set(trie.leaves)) == len(np.unique(genotypes, axis=0)) < len(genotypes)
+
+
+def test_memory_stays_at_one_path(plain):
+    """A path holds each of its nodes, and of each of its edges a value a choice at the most."""
+    genotypes = plain.space.sample(400, p_drop=0.2, seed=0)
+    trie = Trie(plain, genotypes)
+    most = len(plain.space.nodes) + sum(len(edge.choices) for edge in plain.space.edges)
+    assert trie.peak() <= most < len(trie.steps) / 10
+    assert Trie(plain, genotypes[:1]).peak() <= len(plain.space.nodes)
+
+
+def test_images_without_a_batch_leave_the_statistics_reset(plain):
+    trie = calibrated_trie(plain, relatives(plain.space)[:1], [], tick=lambda: None)
+    for step in trie.path(0):
+        assert all(float(norm.running_mean.abs().sum()) == 0 for norm in step.norms)
+        assert all(float((norm.running_var - 1).abs().sum()) == 0 for norm in step.norms)
+
+
+def test_no_architecture_has_no_score(plain):
+    score = Scorer([plain], [batches()[0][0]], batches())
+    assert score(np.empty((0, plain.space.num_genes), np.int8)) == []
+
+
+def test_progress_rises_to_one(plain):
+    shares = []
+    score = Scorer([plain, plain], [batch for batch, _ in batches()], batches())
+    score(relatives(plain.space)[:2], progress=shares.append)
+    assert shares == pytest.approx([n / 12 for n in range(1, 13)])
+
+
+def test_wrong_input_is_refused(plain):
+    genotypes = plain.space.sample(2, p_drop=0.5, seed=2)
+    with pytest.raises(ValueError, match=r"shape \[n,"):
+        Trie(plain, genotypes[0])
+    with pytest.raises(ValueError, match="must lie in"):
+        Trie(plain, np.full_like(genotypes, 99))
+    with pytest.raises(ValueError, match="one image or more"):
+        Trie(plain, genotypes).observe_(torch.zeros(0, 1, 12, 12), momentum=1.0)
+    with pytest.raises(TypeError, match=r"floating-point.*uint8"):
+        list(Trie(plain, genotypes).logits(torch.zeros(2, 1, 12, 12, dtype=torch.uint8)))
