@@ -28,7 +28,7 @@ class SearchConfig:
     training split where it is smaller."""
     recalibration_batch: int = 256
     """Images a batch in recalibration."""
-    evaluation_batch: int = 512
+    evaluation_batch: int = 256
     """Images a batch in evaluation."""
     madds_min: float | None = None
     """Fewest multiply-adds of a candidate."""

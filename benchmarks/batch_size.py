@@ -1,0 +1,82 @@
+"""Time scoring by the number of images a batch, in recalibration and in evaluation.
+
+    OMP_NUM_THREADS=1 python benchmarks/batch_size.py [CSV]
+
+Random weights, the embedded images. CPU seconds of one thread for 1,024 images of each kind, the
+best of three rounds that take the sizes in turn; 15 architectures that share their first genes with
+others, as in the middle of a search.
+"""
+
+import csv
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
+from stnas.engine.images import evaluation_batches, subset
+from stnas.engine.materials import Materials, build_supernet, prepare
+from stnas.engine.scoring import calibrated_trie, recalibration_images
+from stnas.supernet import SuperNet
+
+IMAGES = 1024
+SIZES = (32, 64, 128, 256, 512, 1024)
+ROUNDS = 3
+
+
+def relatives(materials: Materials, count: int) -> np.ndarray:
+    """Make architectures each of which has the first genes of one before it."""
+    rng = np.random.default_rng(0)
+    rows = list(materials.space.sample(count, p_drop=materials.p_drop, seed=0))
+    for i in range(1, count):
+        point = rng.integers(materials.space.num_genes)
+        rows[i][:point] = rows[rng.integers(i)][:point]
+    return np.stack(rows)
+
+
+def measure(profile: str, size: int) -> tuple[float, float]:
+    """Return the CPU seconds of recalibration and of evaluation."""
+    config = Config(
+        run="unused",
+        space=SpaceConfig(profile=profile, stem_stride=2),
+        data=DataConfig(path="embedded"),
+        search=SearchConfig(recalibration_images=IMAGES, recalibration_batch=size),
+    )
+    materials = prepare(config)
+    supernet: SuperNet = build_supernet(config, materials.space)
+    images = recalibration_images(config, materials)
+    held_out = subset(materials.dataset.validation, torch.arange(IMAGES))
+    data = evaluation_batches(materials.dataset, held_out, size=size)
+    genotypes = relatives(materials, 15)
+    start = time.process_time()
+    trie = calibrated_trie(supernet, genotypes, images, tick=lambda: None)
+    middle = time.process_time()
+    for batch, _ in data:
+        for _ in trie.logits(batch):
+            pass
+    return middle - start, time.process_time() - middle
+
+
+def main() -> None:
+    """Print the table and, where a path is given, save it as CSV."""
+    torch.set_num_threads(1)
+    machine = f"{platform.machine()}, torch {torch.__version__}, one thread, {IMAGES} images each"
+    print(machine, f"{'profile':<10}{'batch':>6}{'recalibration':>15}{'evaluation':>12}", sep="\n")
+    rows = []
+    for profile in ("nano", "micro"):
+        rounds = [[measure(profile, size) for size in SIZES] for _ in range(ROUNDS)]
+        for size, seconds in zip(SIZES, np.min(rounds, axis=0).tolist(), strict=True):
+            rows.append([profile, size, *(f"{value:.3f}" for value in seconds)])
+            print(f"{profile:<10}{size:>6}{rows[-1][2]:>15}{rows[-1][3]:>12}", flush=True)
+    if len(sys.argv) > 1:
+        with Path(sys.argv[1]).open("w", newline="") as file:
+            file.write(f"# CPU seconds, {machine}\n")
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([["profile", "batch", "recalibration", "evaluation"], *rows])
+
+
+if __name__ == "__main__":
+    main()

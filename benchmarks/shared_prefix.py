@@ -1,0 +1,251 @@
+"""Search 45 x 22 with what candidates have in common computed once, beside each one alone.
+
+    OMP_NUM_THREADS=1 python benchmarks/shared_prefix.py [CSV [SVG]]
+
+The weights are random and the images the embedded ones: the cost of a search needs no more. Times
+are CPU seconds of one thread. ``alone`` is the same walk with one candidate, ``cut_out`` a network
+of its own for each candidate; both are measured on a sample of every generation, in turn with the
+shared form, compared with it bit for bit, and scaled to the generation. Blocks and nodes are
+counted over all candidates; ``blocks_by_node`` is what sharing whole nodes alone would compute. The
+search with late crossover cuts at the later of two random genes.
+"""
+
+import csv
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
+from stnas.engine.evaluation import Evaluation, evaluate
+from stnas.engine.images import evaluation_batches, subset
+from stnas.engine.materials import Materials, build_supernet, prepare
+from stnas.engine.scoring import Scorer, calibrated, recalibration_images
+from stnas.search import nsga2
+from stnas.search.candidates import Bounds
+from stnas.search.nsga2 import Candidate, Genotype
+from stnas.search.stage import hypervolume_share
+from stnas.supernet import SuperNet, Trie
+
+IMAGES = 512
+SAMPLE = 5
+"""One candidate in so many is also scored alone."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A search; crossover None is the search's own."""
+
+    name: str
+    profile: str
+    crossover: Callable[[Genotype, Genotype, np.random.Generator], Genotype] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one generation took."""
+
+    case: str
+    generation: int
+    candidates: int
+    nodes_alone: int
+    nodes: int
+    blocks_alone: int
+    blocks_by_node: int
+    blocks: int
+    cut_out: float
+    alone: float
+    shared: float
+
+
+def late_crossover(first: Genotype, second: Genotype, rng: np.random.Generator) -> Genotype:
+    """Join two parents at the later of two random genes."""
+    point = int(rng.integers(1, len(first), size=2).max())
+    return np.concatenate((first[:point], second[point:]))
+
+
+CASES = [
+    Case("micro", "micro"),
+    Case("micro/late", "micro", late_crossover),
+    Case("nano", "nano"),
+    Case("nano/late", "nano", late_crossover),
+]
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the CPU seconds of a call and its result."""
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+class Meter:
+    """Evaluates generations for a search, both ways, and keeps a row of each."""
+
+    def __init__(
+        self, case: Case, materials: Materials, supernet: SuperNet, config: Config
+    ) -> None:
+        self.case, self.space, self.supernet = case, materials.space, supernet
+        self.images = recalibration_images(config, materials)
+        held_out = subset(materials.dataset.validation, torch.arange(IMAGES))
+        self.data: list[tuple[Tensor, Tensor]] = evaluation_batches(
+            materials.dataset, held_out, size=config.search.evaluation_batch
+        )
+        self.score = Scorer([supernet], self.images, self.data)
+        self.rows: list[Row] = []
+
+    def cut_out(self, genotype: Genotype) -> Evaluation:
+        """Score a network of its own."""
+        return evaluate(calibrated(self.supernet, genotype, self.images), self.data)
+
+    def evaluate(self, genotypes: list[Genotype], generation: int) -> list[Candidate]:
+        """Score a generation together, and a sample of it alone."""
+        matrix = np.stack(genotypes)
+        shared, results = timed(lambda: self.score(matrix))
+        seconds = {"cut_out": 0.0, "alone": 0.0}
+        sample = range(generation % SAMPLE, len(genotypes), SAMPLE)
+        for i in sample:
+            spent, result = timed(lambda i=i: self.cut_out(genotypes[i]))
+            seconds["cut_out"] += spent * len(genotypes) / len(sample)
+            assert result == results[i]
+            spent, result = timed(lambda i=i: self.score(matrix[i : i + 1])[0])
+            seconds["alone"] += spent * len(genotypes) / len(sample)
+            assert result == results[i]
+        counts = self.counts(matrix)
+        name = self.case.name
+        self.rows.append(Row(name, generation, len(matrix), **counts, **seconds, shared=shared))
+        madds, params = self.space.madds(matrix).tolist(), self.space.params(matrix).tolist()
+        return [
+            Candidate(row, madds[i], params[i], results[i].accuracy, results[i].loss, generation)
+            for i, row in enumerate(genotypes)
+        ]
+
+    def counts(self, matrix: np.ndarray) -> dict[str, int]:
+        """Count nodes and choice blocks with and without sharing."""
+        trie = Trie(self.supernet, matrix)
+
+        def blocks(genes: bytes, *, last: bool) -> int:
+            """Count the choice blocks of some first genes, of all nodes or of the last one."""
+            pairs = [(e, e.choices[g].kind) for e, g in zip(self.space.edges, genes, strict=False)]
+            end = pairs[-1][0].target
+            return sum(k == "bottleneck" and (e.target == end or not last) for e, k in pairs)
+
+        return {
+            "nodes_alone": len(matrix) * len(self.space.nodes),
+            "nodes": len(trie.nodes),
+            "blocks_alone": sum(blocks(row.tobytes(), last=False) for row in matrix),
+            "blocks_by_node": sum(blocks(genes, last=True) for genes in trie.nodes if genes),
+            "blocks": len(trie.edges),
+        }
+
+
+def search(case: Case) -> tuple[list[Row], float]:
+    """Run a whole search; return its rows and the dominated share at its end."""
+    config = Config(
+        run="unused",
+        space=SpaceConfig(profile=case.profile, stem_stride=2),
+        data=DataConfig(path="embedded"),
+        search=SearchConfig(recalibration_images=IMAGES),
+    )
+    materials = prepare(config)
+    meter = Meter(case, materials, build_supernet(config, materials.space), config)
+    meter.score(materials.space.sample(2, p_drop=materials.p_drop, seed=0))
+    bounds = Bounds(materials.space, config.search)
+    with patch.object(nsga2, "crossover", case.crossover or nsga2.crossover):
+        archive = nsga2.evolve(
+            bounds,
+            config.search,
+            p_drop=materials.p_drop,
+            seed=0,
+            evaluate=meter.evaluate,
+            report=lambda *_: print(line(meter.rows[-1:]), flush=True),
+        )
+    return meter.rows, hypervolume_share(materials.space, archive)
+
+
+HEAD = (
+    f"{'case':<12}{'generation':>11}{'candidates':>11}{'nodes':>14}{'blocks':>14}{'by node':>9}"
+    f"{'cut out s':>11}{'alone s':>9}{'shared s':>9}{'alone/shared':>14}"
+)
+
+
+def line(rows: list[Row]) -> str:
+    """Format the sum of some rows."""
+    total = {f.name: sum(getattr(row, f.name) for row in rows) for f in fields(Row)[2:]}
+    label = rows[0].generation if len(rows) == 1 else "all"
+    nodes = f"{total['nodes']}/{total['nodes_alone']}"
+    blocks = f"{total['blocks']}/{total['blocks_alone']}"
+    return (
+        f"{rows[0].case:<12}{label:>11}{total['candidates']:>11}{nodes:>14}{blocks:>14}"
+        f"{total['blocks_by_node']:>9}{total['cut_out']:>11.2f}{total['alone']:>9.2f}"
+        f"{total['shared']:>9.2f}{total['alone'] / total['shared']:>14.2f}"
+    )
+
+
+def plot(rows: list[Row]) -> str:
+    """Draw alone / shared seconds by generation as SVG, a line for each case."""
+    width, height, most = 640, 320, 3.0
+    names = list(dict.fromkeys(row.case for row in rows))
+    last = max(row.generation for row in rows)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 160} {height + 60}" '
+        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>',
+        f'<text x="40" y="{height + 50}">generation</text>',
+        '<text x="40" y="14">times faster by sharing</text>',
+    ]
+    for tick in np.arange(0, most + 0.1, 0.5):
+        y = 20 + height * (1 - tick / most)
+        parts.append(f'<path d="M40 {y:.0f}H{width}" stroke="#ddd"/>')
+        parts.append(f'<text x="10" y="{y + 4:.0f}">{tick:.1f}</text>')
+    for generation in range(0, last + 1, 3):
+        x = 40 + (width - 40) * generation / last
+        parts.append(f'<text x="{x:.0f}" y="{height + 34}">{generation}</text>')
+    for name, colour in zip(names, ("#06c", "#6ad", "#c50", "#e95"), strict=False):
+        points = [
+            f"{40 + (width - 40) * r.generation / last:.1f},"
+            f"{20 + height * (1 - min(r.alone / r.shared, most) / most):.1f}"
+            for r in rows
+            if r.case == name
+        ]
+        parts.append(
+            f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" '
+            f'stroke-width="2"/><text x="{width + 10}" y="{40 + 20 * names.index(name)}" '
+            f'fill="{colour}">{name}</text>'
+        )
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def main() -> None:
+    """Print the tables and, where paths are given, save them as CSV and a plot as SVG."""
+    torch.set_num_threads(1)
+    machine = f"{platform.machine()}, torch {torch.__version__}, one thread, {IMAGES} images each"
+    print(machine, HEAD, sep="\n")
+    rows, totals = [], []
+    for case in CASES:
+        found, volume = search(case)
+        rows += found
+        totals.append(f"{line(found)}   hypervolume {volume:.4f}")
+    print(HEAD, *totals, sep="\n")
+    if len(sys.argv) > 1:
+        with Path(sys.argv[1]).open("w", newline="") as file:
+            file.write(f"# CPU seconds, {machine}\n")
+            writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(
+                {k: round(v, 4) if isinstance(v, float) else v for k, v in vars(row).items()}
+                for row in rows
+            )
+    if len(sys.argv) > 2:
+        Path(sys.argv[2]).write_text(plot(rows))
+
+
+if __name__ == "__main__":
+    main()
