@@ -119,9 +119,8 @@ class Meter:
             spent, result = timed(lambda i=i: self.score(matrix[i : i + 1])[0])
             seconds["alone"] += spent * len(genotypes) / len(sample)
             assert result == results[i]
-        counts = self.counts(matrix)
-        name = self.case.name
-        self.rows.append(Row(name, generation, len(matrix), **counts, **seconds, shared=shared))
+        counted = {**self.counts(matrix), **seconds, "shared": shared}
+        self.rows.append(Row(self.case.name, generation, len(matrix), **counted))
         madds, params = self.space.madds(matrix).tolist(), self.space.params(matrix).tolist()
         return [
             Candidate(row, madds[i], params[i], results[i].accuracy, results[i].loss, generation)
@@ -158,10 +157,9 @@ def search(case: Case) -> tuple[list[Row], float]:
     materials = prepare(config)
     meter = Meter(case, materials, build_supernet(config, materials.space), config)
     meter.score(materials.space.sample(2, p_drop=materials.p_drop, seed=0))
-    bounds = Bounds(materials.space, config.search)
     with patch.object(nsga2, "crossover", case.crossover or nsga2.crossover):
         archive = nsga2.evolve(
-            bounds,
+            Bounds(materials.space, config.search),
             config.search,
             p_drop=materials.p_drop,
             seed=0,
