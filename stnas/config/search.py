@@ -27,9 +27,10 @@ class SearchConfig:
     """Training images that the BN statistics of every candidate are computed on; all of the
     training split where it is smaller."""
     recalibration_batch: int = 256
-    """Images a batch in recalibration."""
+    """Images a batch in recalibration. The statistics depend on it, and so do the scores; time
+    is least at 256 (`benchmarks/batch_size.py`)."""
     evaluation_batch: int = 256
-    """Images a batch in evaluation."""
+    """Images a batch in evaluation; time is least at 256 (`benchmarks/batch_size.py`)."""
     madds_min: float | None = None
     """Fewest multiply-adds of a candidate."""
     madds_max: float | None = None

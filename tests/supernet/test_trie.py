@@ -1,5 +1,8 @@
 """Architectures computed together come out as each alone, bit for bit."""
 
+import weakref
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -137,6 +140,31 @@ def test_memory_stays_at_one_path(plain):
     most = len(plain.space.nodes) + sum(len(edge.choices) for edge in plain.space.edges)
     assert trie.peak() <= most < len(trie.steps) / 10
     assert Trie(plain, genotypes[:1]).peak() <= len(plain.space.nodes)
+
+
+def test_a_value_is_let_go_after_its_last_use(plain):
+    trie = Trie(plain, plain.space.sample(60, p_drop=0.2, seed=0))
+    made, most = [], []
+
+    def watched(step):
+        def compute(*inputs, **state):
+            value = step.compute(*inputs, **state)
+            made.append(weakref.ref(value))
+            most.append(sum(ref() is not None for ref in made))
+            return value
+
+        return replace(step, compute=compute)
+
+    trie.steps = [watched(step) for step in trie.steps]
+    trie.observe_(batches()[0][0], momentum=1.0)
+    # The value that the loop held last lives on until the next one takes its name.
+    assert max(most) <= trie.peak() + 1
+    assert all(ref() is None for ref in made)
+
+
+def test_no_network_is_cut_out_to_be_scored(plain, monkeypatch):
+    monkeypatch.delattr(SuperNet, "extract")
+    assert len(Scorer([plain], [], batches())(relatives(plain.space))) == 13
 
 
 def test_images_without_a_batch_leave_the_statistics_reset(plain):
