@@ -26,8 +26,9 @@ TWIN_SAMPLES = 4096
 def run(config: Config) -> None:
     """Train every network to ``<name>/network.safetensors``; finished ones are kept."""
     with RunFolder(config) as folder:
-        stage = folder.begin("retrain")
+        folder.check("retrain")
         materials = prepare(config, folder)
+        stage = folder.begin("retrain")
         dataset = materials.dataset
         validation = scorer(config, materials, folder.path, split=dataset.validation)
         test = scorer(config, materials, folder.path, split=dataset.test)
