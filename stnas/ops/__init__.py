@@ -1,0 +1,1 @@
+"""Operators: the fused ones of the extension and their plain-PyTorch twins."""
