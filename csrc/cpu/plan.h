@@ -42,14 +42,16 @@ struct Plan {
     return {image, least(group, shape.images - image), rows,
             {rows.begin * shape.stride, least(rows.end * shape.stride, shape.height)}};
   }
-  // Input rows that the output rows of a strip read.
+  // Input rows that the output rows of a strip read; whole images have all of theirs.
   Range inputs(const Unit& unit) const {
+    if (strips == 1) return {0, shape.height};
     const index pad = shape.kernel / 2;
     return {most(0, unit.rows.begin * shape.stride - pad),
             least(shape.height, (unit.rows.end - 1) * shape.stride + pad + 1)};
   }
   // Output rows that the input rows of a strip reach.
   Range outputs(const Unit& unit) const {
+    if (strips == 1) return {0, shape.out_height()};
     const index pad = shape.kernel / 2, stride = shape.stride;
     const index first = unit.owned.begin + pad - (shape.kernel - 1);
     return {most(0, first <= 0 ? 0 : (first + stride - 1) / stride),
