@@ -12,7 +12,7 @@ from stnas.data import Split
 from stnas.engine.files import read_json, write_json, write_tensors
 from stnas.engine.images import joined
 from stnas.engine.journal import Journal
-from stnas.engine.materials import Materials, prepare
+from stnas.engine.materials import BLOCKS, Materials, prepare
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.scoring import Score, scorer
@@ -107,7 +107,9 @@ def train(
     """Train one network and write its weights, then its description."""
     space = materials.space
     with global_stream(config.seed, "retrain", entry["name"]):
-        network = Network.build(space, space.parse(entry["genotype"]))
+        network = Network.build(
+            space, space.parse(entry["genotype"]), function=BLOCKS[config.kernels]
+        )
     fit = Fit(config, materials.dataset, split, network, folder=folder)
     history, seconds = fit.run(journal, position=position)
     write_tensors(folder / "network.safetensors", network.state_dict(), genotype=entry["genotype"])

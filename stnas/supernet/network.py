@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stnas.ops.reference import linear_bottleneck
+from stnas.ops import linear_bottleneck
 from stnas.space import Edge, SearchSpace
 from stnas.supernet.layers import (
     BlockFunction,
