@@ -1,4 +1,4 @@
-"""Build the compiled parts: ``stnas._core`` (torch-free, pybind11) and ``stnas._C`` (torch operators).
+"""Build the compiled parts: ``stnas._core`` (torch-free) and ``stnas._C`` (torch operators).
 
 Everything else about the package stands in ``pyproject.toml``; the C++ sources are listed once, in
 ``csrc/core/sources.txt`` and ``csrc/cpu/sources.txt``, which CMake reads too.
@@ -61,7 +61,9 @@ class BuildKernels(build_ext):
         """Build one extension; ``stnas._C`` with the objects of every instruction set."""
         if extension is ops:
             extension.extra_objects = [
-                item for name, flags in instruction_sets().items() for item in self.kernel(name, flags)
+                item
+                for name, flags in instruction_sets().items()
+                for item in self.kernel(name, flags)
             ]
         super().build_extension(extension)
 

@@ -9,7 +9,7 @@ import torch
 from rich.table import Table
 
 import stnas
-from stnas import _core
+from stnas import _C, _core
 from stnas.data.loading import INSTALLED
 from stnas.engine.journal import CONSOLE
 
@@ -41,7 +41,8 @@ def compute() -> list[tuple[str, str, str]]:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return [
         ("compiled core", f"{_core.__file__}", ""),
-        ("choice block", "reference (plain PyTorch)", ""),
+        ("torch operators", f"{_C.__file__}", ""),
+        ("instruction set", torch.ops.stnas.isa(), "STNAS_ISA=generic|avx2|avx512 forces one"),
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()}", "--threads N sets them"),
         ("OMP_WAIT_POLICY", policy, advice),
         ("GPU", gpu, "" if gpu == "none" else "stnas computes on the processor"),

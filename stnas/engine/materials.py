@@ -12,7 +12,6 @@ from stnas.space import SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
 from stnas.supernet import SuperNet
 
-
 BLOCKS = {"fused": linear_bottleneck, "reference": reference.linear_bottleneck}
 """Forms of the choice block by ``Config.kernels``."""
 

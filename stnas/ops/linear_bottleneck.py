@@ -9,6 +9,7 @@ from torch.library import register_autograd, register_fake
 from torch.utils.flop_counter import register_flop_formula
 
 import stnas.ops.extension  # noqa: F401
+from stnas.ops import reference
 from stnas.ops.reference import BatchNorm, BottleneckWeights
 
 BLOCK = 16
@@ -37,7 +38,8 @@ def linear_bottleneck(
     ``[N, C_out, ceil(H / stride), ceil(W / stride)]`` has. Under autocast the block computes in
     the dtype of its weights and returns it. training: use the statistics of the batch, and move
     the running ones, where given, by ``momentum``; otherwise use the running ones, and where that
-    needs a gradient, the plain twin. Raises ValueError for a wrong shape or option, TypeError for a wrong dtype.
+    needs a gradient, the plain twin. Raises ValueError for a wrong shape or option, TypeError for
+    a wrong dtype.
     """
     if x.dtype != weights.expand.dtype and torch.is_autocast_enabled("cpu"):
         x = x.to(weights.expand.dtype)
@@ -49,6 +51,16 @@ def linear_bottleneck(
     x = x.contiguous(memory_format=torch.channels_last)
     packed = [weight if weight.is_contiguous() else weight.contiguous() for weight in weights]
     affine: Affine = [value for norm in norms for value in (norm.weight, norm.bias)]
+    if not training and torch.is_grad_enabled() and _need_gradient(x, weights, norms):
+        return reference.linear_bottleneck(
+            x,
+            weights,
+            norms,
+            stride=stride,
+            activation=activation,
+            residual=residual,
+            training=False,
+        )
     if not training:
         running = [value for norm in norms for value in _running(norm)]
         return torch.ops.stnas.linear_bottleneck_inference.default(  # type: ignore[no-any-return]
@@ -62,10 +74,20 @@ def linear_bottleneck(
     return out  # type: ignore[no-any-return]
 
 
+def _need_gradient(
+    x: Tensor, weights: BottleneckWeights, norms: tuple[BatchNorm, BatchNorm, BatchNorm]
+) -> bool:
+    """Tell whether autograd records an operator on any of these tensors."""
+    affine = [value for norm in norms for value in (norm.weight, norm.bias) if value is not None]
+    return any(tensor.requires_grad for tensor in (x, *weights, *affine))
+
+
 def _running(norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """Return the running mean and variance that inference needs."""
     if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("norms must have running_mean and running_var, got None: use training=True")
+        raise ValueError(
+            "norms must have running_mean and running_var, got None: use training=True"
+        )
     return norm.running_mean, norm.running_var
 
 

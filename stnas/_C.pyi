@@ -1,0 +1,1 @@
+"""Loading this library registers the operators ``torch.ops.stnas``."""
