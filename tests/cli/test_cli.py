@@ -175,7 +175,7 @@ def test_count_of_an_unknown_name_says_what_was_tried(capsys):
 def test_doctor_tells_versions_kernels_threads_and_repairs(capsys):
     main(["doctor"])
     out = capsys.readouterr().out
-    for part in ("stnas", "torch", "compiled core", "instruction set", "threads", "GPU", "dali"):
+    for part in ("stnas", "torch", "compiled core", "compiled operators", "threads", "GPU", "dali"):
         assert part in out
 
 

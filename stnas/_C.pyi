@@ -1,1 +1,0 @@
-"""Loading this library registers the operators ``torch.ops.stnas``."""
