@@ -36,8 +36,7 @@ def run(config: Config) -> None:
             for k in range(done, len(files)):
                 train_epoch_(
                     supernet,
-                    materials.dataset,
-                    materials.sampler,
+                    materials,
                     config=config,
                     epoch=config.train.epochs + k - 1,
                     step=step,

@@ -28,8 +28,7 @@ def run(config: Config) -> None:
             for epoch in range(start, config.train.epochs):
                 train_epoch_(
                     supernet,
-                    materials.dataset,
-                    materials.sampler,
+                    materials,
                     config=config,
                     epoch=epoch,
                     step=schedule(config, len(materials.dataset.train.labels)),
