@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from stnas.config import Config
-from stnas.data import Dataset, epoch_order
+from stnas.data import epoch_order
 from stnas.engine.images import training_batch
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials
 from stnas.engine.randomness import derive, global_stream
 from stnas.ops.sgld import sgld_step_
-from stnas.space.sampling import Sampler
 from stnas.supernet import SuperNet
 
 
@@ -91,22 +90,16 @@ def train_step_(
 
 
 def epoch_steps_(
-    supernet: SuperNet,
-    dataset: Dataset,
-    sampler: Sampler,
-    *,
-    config: Config,
-    epoch: int,
-    step: Step,
+    supernet: SuperNet, materials: Materials, *, config: Config, epoch: int, step: Step
 ) -> Iterator[tuple[float, float]]:
     """Train the hyper-network for one epoch and yield (loss, accuracy) of each batch.
 
     Everything random is a function of the seed and of the step, counted from the start of
     training, so that an interrupted run goes on as if it had not stopped.
     """
-    size, count = config.train.batch_size, len(dataset.train)
-    order = epoch_order(count, seed=derive(config.seed, "order"), epoch=epoch)
-    steps = steps_per_epoch(count, size)
+    dataset, size = materials.dataset, config.train.batch_size
+    order = epoch_order(len(dataset.train), seed=derive(config.seed, "order"), epoch=epoch)
+    steps = steps_per_epoch(len(order), size)
     supernet.train()
     for i in range(steps):
         number = epoch * steps + i
@@ -116,7 +109,7 @@ def epoch_steps_(
         )
         yield train_step_(
             supernet,
-            sampler.genotype(number),
+            materials.sampler.genotype(number),
             images,
             labels,
             lr=step.learning_rate(number),
@@ -137,12 +130,10 @@ def train_epoch_(
     shown: int,
 ) -> None:
     """Train the hyper-network for one epoch and record it as unit ``shown`` of the journal."""
-    dataset, sampler = materials.dataset, materials.sampler
-    steps = steps_per_epoch(len(dataset.train), config.train.batch_size)
-    options = {"config": config, "epoch": epoch, "step": step}
+    steps = steps_per_epoch(len(materials.dataset.train), config.train.batch_size)
     begin = time.perf_counter()
     results: list[tuple[float, float]] = []
-    for result in epoch_steps_(supernet, dataset, sampler, **options):
+    for result in epoch_steps_(supernet, materials, config=config, epoch=epoch, step=step):
         results.append(result)
         speed = len(results) * config.train.batch_size / (time.perf_counter() - begin)
         journal.progress(shown + len(results) / steps, loss=result[0], images_per_second=speed)
