@@ -9,28 +9,22 @@ What stands after ``--`` is passed on to both. Writes one line a run, as soon as
 import argparse
 import csv
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import torch
+from machine import machine
+
+import stnas.ops  # noqa: F401
 
 RESULTS = Path(__file__).parent / "results" / "quickstart.csv"
 STAGES = ("train", "sgld", "search", "retrain")
 COLUMNS = (
     "kernels", "seed", "options", *STAGES, "total", "evaluated", "shared", "chosen", "random",
-    "processor", "threads", "torch",
+    "processor", "isa", "threads", "torch", "python",
 )  # fmt: skip
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def measure(kernels: str, seed: int, options: list[str]) -> dict[str, object]:
@@ -55,9 +49,7 @@ def measure(kernels: str, seed: int, options: list[str]) -> dict[str, object]:
         "shared": mean("test_accuracy_before", "chosen", "random"),
         "chosen": mean("test_accuracy", "chosen"),
         "random": mean("test_accuracy", "random"),
-        "processor": processor(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
+        **machine(),
     }
 
 
