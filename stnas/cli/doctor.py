@@ -40,8 +40,8 @@ def compute() -> list[tuple[str, str, str]]:
     advice = "" if policy == "PASSIVE" else "set OMP_WAIT_POLICY=PASSIVE if processors are shared"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return [
-        ("compiled core", f"{_core.__file__}", ""),
-        ("choice block", "reference (plain PyTorch)", ""),
+        ("compiled core", str(_core.__file__), ""),
+        ("compiled operators", f"use {torch.ops.stnas.isa()}", "STNAS_ISA forces a set"),
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()}", "--threads N sets them"),
         ("OMP_WAIT_POLICY", policy, advice),
         ("GPU", gpu, "" if gpu == "none" else "stnas computes on the processor"),

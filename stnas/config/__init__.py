@@ -11,7 +11,7 @@ from stnas.config.sgld import SgldConfig
 from stnas.config.space import SpaceConfig
 from stnas.config.train import TrainConfig
 
-Kernels = Literal["reference"]
+Kernels = Literal["fused", "reference"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Config:
     """Seed of every random choice: weights, architectures, batches, augmentation, search."""
     threads: int | None = None
     """Threads of the processor to compute on; default: all of them."""
-    kernels: Kernels = "reference"
-    """Code of the choice block: `reference` is plain PyTorch."""
+    kernels: Kernels = "fused"
+    """Code of the choice block: `fused` is compiled, `reference` is plain PyTorch."""
     space: SpaceConfig = field(default_factory=SpaceConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

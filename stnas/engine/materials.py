@@ -7,9 +7,13 @@ from stnas.config import Config
 from stnas.data import Dataset, load
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.run_folder import RunFolder
+from stnas.ops import linear_bottleneck, reference
 from stnas.space import SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
 from stnas.supernet import SuperNet
+
+BLOCKS = {"fused": linear_bottleneck, "reference": reference.linear_bottleneck}
+"""Forms of the choice block by ``Config.kernels``."""
 
 
 @dataclass(frozen=True)
@@ -57,4 +61,4 @@ def check_images(trained: dict[str, Any], dataset: Dataset) -> None:
 def build_supernet(config: Config, space: SearchSpace) -> SuperNet:
     """Make the hyper-network with the seed's initial weights."""
     with global_stream(config.seed, "weights"):
-        return SuperNet(space, affine=config.train.affine)
+        return SuperNet(space, affine=config.train.affine, function=BLOCKS[config.kernels])

@@ -52,8 +52,14 @@ class RunFolder:
         self.path = Path(config.run)
 
     def __enter__(self) -> Self:
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / ".lock").open("w")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise OSError(
+                f"run must be a folder that can be written, got {self.path} ({error}): "
+                "choose another with --run"
+            ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -67,8 +73,8 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         self._lock.close()
 
-    def begin(self, stage: str) -> Path:
-        """Check that a stage can start, record the configuration, and return its folder.
+    def check(self, stage: str) -> None:
+        """Check that a stage can start.
 
         Raises FileNotFoundError if a stage before it is missing, ValueError if the folder was
         made by another configuration, StageCompleteError if there is nothing to do.
@@ -80,9 +86,12 @@ class RunFolder:
             raise StageCompleteError(
                 f"{self.path / stage} is complete; delete that folder to do the stage again"
             )
+        self._check_sections(stage, self.path / stage / "config.json")
+
+    def begin(self, stage: str) -> Path:
+        """Record the configuration of a stage that ``check`` let pass, and return its folder."""
         folder = self.path / stage
         folder.mkdir(exist_ok=True)
-        self._check_sections(stage, folder / "config.json")
         write_json(folder / "config.json", self._sections(stage))
         write_text(self.path / "config.yaml", yaml.safe_dump(plain(self.config), sort_keys=False))
         return folder

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from stnas.config import Config
-from stnas.data import Dataset, epoch_order
+from stnas.data import epoch_order
 from stnas.engine.images import training_batch
 from stnas.engine.journal import Journal
+from stnas.engine.materials import Materials
 from stnas.engine.randomness import derive, global_stream
 from stnas.ops.sgld import sgld_step_
-from stnas.space.sampling import Sampler
 from stnas.supernet import SuperNet
 
 
@@ -89,37 +89,27 @@ def train_step_(
     return loss.item(), float((logits.argmax(1) == labels).float().mean())
 
 
-def train_epoch_(
-    supernet: SuperNet,
-    dataset: Dataset,
-    sampler: Sampler,
-    *,
-    config: Config,
-    epoch: int,
-    step: Step,
-    journal: Journal,
-    shown: int,
-) -> None:
-    """Train the hyper-network for one epoch and record it as unit ``shown`` of the journal.
+def epoch_steps_(
+    supernet: SuperNet, materials: Materials, *, config: Config, epoch: int, step: Step
+) -> Iterator[tuple[float, float]]:
+    """Train the hyper-network for one epoch and yield (loss, accuracy) of each batch.
 
     Everything random is a function of the seed and of the step, counted from the start of
     training, so that an interrupted run goes on as if it had not stopped.
     """
-    split, size = dataset.train, config.train.batch_size
-    order = epoch_order(len(split.labels), seed=derive(config.seed, "order"), epoch=epoch)
-    count = steps_per_epoch(len(order), size)
+    dataset, size = materials.dataset, config.train.batch_size
+    order = epoch_order(len(dataset.train), seed=derive(config.seed, "order"), epoch=epoch)
+    steps = steps_per_epoch(len(order), size)
     supernet.train()
-    losses, accuracies = [], []
-    begin = time.perf_counter()
-    for i in range(count):
-        number = epoch * count + i
+    for i in range(steps):
+        number = epoch * steps + i
         rows = order[i * size : (i + 1) * size]
         images, labels = training_batch(
-            dataset, split, rows, config=config, purpose="augment", step=number
+            dataset, dataset.train, rows, config=config, purpose="augment", step=number
         )
-        loss, accuracy = train_step_(
+        yield train_step_(
             supernet,
-            sampler.genotype(number),
+            materials.sampler.genotype(number),
             images,
             labels,
             lr=step.learning_rate(number),
@@ -127,15 +117,32 @@ def train_epoch_(
             step=number,
             **step.options,
         )
-        losses.append(loss)
-        accuracies.append(accuracy)
-        speed = (i + 1) * size / (time.perf_counter() - begin)
-        journal.progress(shown + (i + 1) / count, loss=loss, images_per_second=speed)
+
+
+def train_epoch_(
+    supernet: SuperNet,
+    materials: Materials,
+    *,
+    config: Config,
+    epoch: int,
+    step: Step,
+    journal: Journal,
+    shown: int,
+) -> None:
+    """Train the hyper-network for one epoch and record it as unit ``shown`` of the journal."""
+    steps = steps_per_epoch(len(materials.dataset.train), config.train.batch_size)
+    begin = time.perf_counter()
+    results: list[tuple[float, float]] = []
+    for result in epoch_steps_(supernet, materials, config=config, epoch=epoch, step=step):
+        results.append(result)
+        speed = len(results) * config.train.batch_size / (time.perf_counter() - begin)
+        journal.progress(shown + len(results) / steps, loss=result[0], images_per_second=speed)
+    losses, accuracies = zip(*results, strict=True)
     journal.record(
         shown,
-        step=(epoch + 1) * count,
-        loss=sum(losses) / count,
-        accuracy=sum(accuracies) / count,
-        learning_rate=step.learning_rate((epoch + 1) * count - 1),
+        step=(epoch + 1) * steps,
+        loss=sum(losses) / steps,
+        accuracy=sum(accuracies) / steps,
+        learning_rate=step.learning_rate((epoch + 1) * steps - 1),
         images_per_second=speed,
     )

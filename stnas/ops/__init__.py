@@ -1,6 +1,13 @@
 """The package's operators: compiled, checked, each with a plain twin that is its oracle."""
 
 from stnas.ops.counting import count_madds
+from stnas.ops.linear_bottleneck import linear_bottleneck
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
 
-__all__ = ["count_madds", "crowding_distance", "hypervolume", "nondominated_sort"]
+__all__ = [
+    "count_madds",
+    "crowding_distance",
+    "hypervolume",
+    "linear_bottleneck",
+    "nondominated_sort",
+]

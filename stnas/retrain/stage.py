@@ -12,7 +12,7 @@ from stnas.data import Split
 from stnas.engine.files import read_json, write_json, write_tensors
 from stnas.engine.images import joined
 from stnas.engine.journal import Journal
-from stnas.engine.materials import Materials, prepare
+from stnas.engine.materials import BLOCKS, Materials, prepare
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.scoring import Scorer, scorer
@@ -26,8 +26,9 @@ TWIN_SAMPLES = 4096
 def run(config: Config) -> None:
     """Train every network to ``<name>/network.safetensors``; finished ones are kept."""
     with RunFolder(config) as folder:
-        stage = folder.begin("retrain")
+        folder.check("retrain")
         materials = prepare(config, folder)
+        stage = folder.begin("retrain")
         dataset = materials.dataset
         validation = scorer(config, materials, folder.path, split=dataset.validation)
         test = scorer(config, materials, folder.path, split=dataset.test)
@@ -106,7 +107,9 @@ def train(
     """Train one network and write its weights, then its description."""
     space = materials.space
     with global_stream(config.seed, "retrain", entry["name"]):
-        network = Network.build(space, space.parse(entry["genotype"]))
+        network = Network.build(
+            space, space.parse(entry["genotype"]), function=BLOCKS[config.kernels]
+        )
     fit = Fit(config, materials.dataset, split, network, folder=folder)
     history, seconds = fit.run(journal, position=position)
     write_tensors(folder / "network.safetensors", network.state_dict(), genotype=entry["genotype"])

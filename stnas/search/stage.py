@@ -28,9 +28,10 @@ def run(config: Config) -> None:
     An interrupted search replays the scores in its archive and goes on: the result is the same.
     """
     with RunFolder(config) as folder:
-        stage = folder.begin("search")
+        folder.check("search")
         begin = time.perf_counter()
         materials = prepare(config, folder)
+        stage = folder.begin("search")
         bounds = Bounds(materials.space, config.search)
         limits = choice_limits(config, materials)
         score = scorer(config, materials, folder.path, split=materials.dataset.validation)

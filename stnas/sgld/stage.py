@@ -22,9 +22,10 @@ def run(config: Config) -> None:
     An interrupted run goes on from the last sample that was saved.
     """
     with RunFolder(config) as folder:
-        stage = folder.begin("sgld")
+        folder.check("sgld")
         begin = time.perf_counter()
         materials = prepare(config, folder)
+        stage = folder.begin("sgld")
         supernet = build_supernet(config, materials.space)
         files = sample_files(stage, config.sgld.samples)
         done = first_sample_(supernet, folder.path / "train" / "weights.safetensors", files)
@@ -35,8 +36,7 @@ def run(config: Config) -> None:
             for k in range(done, len(files)):
                 train_epoch_(
                     supernet,
-                    materials.dataset,
-                    materials.sampler,
+                    materials,
                     config=config,
                     epoch=config.train.epochs + k - 1,
                     step=step,

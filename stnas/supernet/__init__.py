@@ -1,6 +1,7 @@
 """The hyper-network, the networks cut out of it, and many of them computed together."""
 
-from stnas.supernet.network import Network, SuperNet
+from stnas.supernet.network import Network
+from stnas.supernet.supernet import SuperNet
 from stnas.supernet.trie import Trie
 
 __all__ = ["Network", "SuperNet", "Trie"]

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from stnas.ops.reference import BatchNorm
 from stnas.space import Edge
 from stnas.supernet.layers import Merge, check_images
-from stnas.supernet.network import SuperNet, key
 from stnas.supernet.norms import Bound, reset_statistics
+from stnas.supernet.supernet import SuperNet
+from stnas.supernet.topology import key
 
 Norms = tuple[BatchNorm, ...]
 

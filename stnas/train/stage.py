@@ -17,8 +17,9 @@ from stnas.supernet import SuperNet
 def run(config: Config) -> None:
     """Train from the seed's weights, or from the last saved epoch, to ``weights.safetensors``."""
     with RunFolder(config) as folder:
-        stage = folder.begin("train")
+        folder.check("train")
         materials = prepare(config)
+        stage = folder.begin("train")
         supernet = build_supernet(config, materials.space)
         start, seconds = resume_(supernet, stage / "state.safetensors")
         with Journal(folder, "train", total=config.train.epochs, start=start) as journal:
@@ -27,8 +28,7 @@ def run(config: Config) -> None:
             for epoch in range(start, config.train.epochs):
                 train_epoch_(
                     supernet,
-                    materials.dataset,
-                    materials.sampler,
+                    materials,
                     config=config,
                     epoch=epoch,
                     step=schedule(config, len(materials.dataset.train.labels)),

@@ -122,6 +122,11 @@ def test_values_out_of_range_are_refused_before_any_work(options, words, message
     assert not (tmp_path / "run/train/weights.safetensors").exists()
 
 
+def test_a_stage_that_was_refused_leaves_no_configuration_behind(options, tmp_path, capsys):
+    refused(["train", *options, "--data.path", "/no/such/place"], 1, capsys)
+    assert not (tmp_path / "run/config.yaml").exists()
+
+
 def test_an_unknown_key_of_a_file_is_named(options, tmp_path, capsys):
     (tmp_path / "bad.yaml").write_text("train:\n  epocs: 3\n")
     text = refused(["train", *options, "--config", str(tmp_path / "bad.yaml")], 2, capsys)
@@ -170,7 +175,7 @@ def test_count_of_an_unknown_name_says_what_was_tried(capsys):
 def test_doctor_tells_versions_kernels_threads_and_repairs(capsys):
     main(["doctor"])
     out = capsys.readouterr().out
-    for part in ("stnas", "torch", "compiled core", "choice block", "threads", "GPU", "dali"):
+    for part in ("stnas", "torch", "compiled core", "compiled operators", "threads", "GPU", "dali"):
         assert part in out
 
 

@@ -14,7 +14,7 @@ def test_a_stage_needs_the_ones_before_it(tiny_config):
         RunFolder(tiny_config) as run,
         pytest.raises(FileNotFoundError, match=r"train is not complete: run `stnas train --run"),
     ):
-        run.begin("sgld")
+        run.check("sgld")
     assert not (run.path / "sgld").exists()
 
 
@@ -24,7 +24,7 @@ def test_a_complete_stage_is_not_done_again(tiny_config):
         run.finish("train", {"x": 1})
         assert run.result("train") == {"version": 1, "x": 1}
         with pytest.raises(StageCompleteError, match="delete that folder"):
-            run.begin("train")
+            run.check("train")
 
 
 def test_another_configuration_is_refused_by_key_and_values(tiny_config):
@@ -35,9 +35,10 @@ def test_another_configuration_is_refused_by_key_and_values(tiny_config):
     with RunFolder(other) as run:
         for stage in ("train", "sgld"):
             with pytest.raises(ValueError, match=r"train\.epochs: 3, now 9.*delete"):
-                run.begin(stage)
+                run.check(stage)
     later = replace(tiny_config, search=replace(tiny_config.search, population=9), threads=2)
     with RunFolder(later) as run:
+        run.check("sgld")
         assert run.begin("sgld").is_dir()
     stored = yaml.safe_load((run.path / "config.yaml").read_text())
     assert stored == plain(later)
@@ -47,7 +48,7 @@ def test_a_half_done_stage_goes_on_with_its_own_configuration_alone(tiny_config)
     with RunFolder(tiny_config) as run:
         run.begin("train")
     with RunFolder(replace(tiny_config, seed=4)) as run, pytest.raises(ValueError, match="seed"):
-        run.begin("train")
+        run.check("train")
 
 
 def test_a_second_process_is_refused(tiny_config):
@@ -62,7 +63,7 @@ def test_files_of_another_version_are_refused(tiny_config):
         run.begin("train")
         write_json(run.path / "train" / "result.json", {"version": 99})
         with pytest.raises(ValueError, match="not written by this version"):
-            run.begin("sgld")
+            run.check("sgld")
 
 
 def test_differences_name_nested_keys():
@@ -70,3 +71,10 @@ def test_differences_name_nested_keys():
     new = {"a": {"b": 2, "c": [1, 2]}, "e": 3}
     assert differences(old, new) == ["a.b: 1, now 2", "e: None, now 3"]
     assert differences(old, old) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tiny_config, tmp_path):
+    (tmp_path / "file").write_text("")
+    config = replace(tiny_config, run=str(tmp_path / "file" / "run"))
+    with pytest.raises(OSError, match=r"run must be a folder that can be written.*--run"):
+        RunFolder(config).__enter__()

@@ -119,6 +119,18 @@ def test_state_of_a_network_is_that_of_a_fresh_one_of_its_genotype(supernet):
     assert torch.equal(fresh.eval()(images()), cut.eval()(images()))
 
 
+def test_a_network_with_fixed_statistics_has_gradients(plain):
+    genotype = plain.space.sample(1, p_drop=0.5, seed=2)[0]
+    network = plain.extract(genotype)
+    recalibrate_(network, [images()])
+    with torch.no_grad():
+        expected = network(images())
+    out = network(images())
+    torch.testing.assert_close(out.detach(), expected, rtol=1e-4, atol=1e-5)
+    out.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
 def test_recalibration_is_the_cumulative_average(plain):
     genotype = plain.space.sample(1, p_drop=0.5, seed=2)[0]
     network = plain.extract(genotype)

@@ -81,6 +81,7 @@ def test_scores_are_those_of_each_alone(supernet):
         assert score == evaluate(network, data)
 
 
+@torch.no_grad()
 def test_logits_and_statistics_are_those_of_each_alone(supernet):
     images = [batch for batch, _ in batches()]
     genotypes = relatives(supernet.space)

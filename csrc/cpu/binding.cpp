@@ -1,0 +1,260 @@
+// The operators on the CPU: check, allocate, call the kernels.
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "problem.h"
+
+namespace stnas::cpu {
+namespace {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using Maybe = std::optional<Tensor>;
+using Affine = std::vector<Maybe>;  // weight and bias of the three BN
+
+constexpr Executor kExecutor{[](index count, void (*task)(void*, index), void* context) {
+  torch::stable::parallel_for(0, count, 1, [&](index begin, index end) {
+    for (index i = begin; i < end; ++i) task(context, i);
+  });
+}};
+
+// The seven weights in the order of the schema.
+struct WeightTensors {
+  const Tensor &expand, &depthwise, &squeeze_weight, &squeeze_bias, &excite_weight, &excite_bias,
+      &project;
+};
+
+template <class... Parts>
+void check(bool rule, const Parts&... message) {
+  if (rule) return;
+  std::ostringstream text;
+  ((text << message), ...);
+  throw std::invalid_argument(text.str());
+}
+
+template <class T>
+T* data(const Tensor& tensor) {
+  return static_cast<T*>(tensor.data_ptr());
+}
+
+void check_size(const Tensor& tensor, const char* name, std::vector<index> sizes) {
+  std::vector<index> given(tensor.sizes().begin(), tensor.sizes().end());
+  const auto text = [](const std::vector<index>& values) {
+    std::string out = "[";
+    for (size_t i = 0; i < values.size(); ++i) out += (i ? ", " : "") + std::to_string(values[i]);
+    return out + "]";
+  };
+  check(given == sizes, name, " must have shape ", text(sizes), ", got ",
+                        text(given));
+  check(tensor.is_contiguous(), name,
+                        " must be contiguous: call .contiguous() on it");
+}
+
+void check_type(const Tensor& tensor, const char* name, const Tensor& x) {
+  check(tensor.is_cpu() && tensor.scalar_type() == x.scalar_type(), name,
+                       " must be on the CPU and have the dtype of x");
+}
+
+// NCHW sizes in channels_last order: strides (H W C, 1, W C, C) wherever a size is not 1.
+void check_image(const Tensor& tensor, const char* name, std::vector<index> sizes) {
+  check(tensor.dim() == 4, name, " must have 4 dimensions (N, C, H, W), got ", tensor.dim());
+  const index strides[] = {sizes[1] * sizes[2] * sizes[3], 1, sizes[3] * sizes[1], sizes[1]};
+  for (int i = 0; i < 4; ++i) {
+    check(tensor.size(i) == sizes[i], name, " must have size ", sizes[i], " in dimension ", i,
+          ", got ", tensor.size(i));
+    check(sizes[i] == 1 || tensor.stride(i) == strides[i], name,
+          " must be in channels_last order: call .contiguous(memory_format=torch.channels_last)");
+  }
+}
+
+Shape check_shape(const Tensor& x, const WeightTensors& w, index stride) {
+  check(
+      x.is_cpu() && (x.scalar_type() == ScalarType::Float || x.scalar_type() == ScalarType::Double),
+      "x must be a float32 or float64 tensor on the CPU");
+  check(x.dim() == 4, "x must have 4 dimensions (N, C, H, W), got ", x.dim());
+  const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), w.expand.size(0), w.project.size(0),
+                w.squeeze_weight.size(0), w.depthwise.size(w.depthwise.dim() - 1), stride};
+  check(x.numel() > 0, "x must not be empty, got ", x.numel(), " elements");
+  check_image(x, "x", {s.images, s.in, s.height, s.width});
+  check(s.kernel == 3 || s.kernel == 5 || s.kernel == 7,
+                        "depthwise must be a convolution with kernel 3, 5 or 7, got ", s.kernel);
+  check(stride == 1 || stride == 2 || stride == 4,
+                        "stride must be 1, 2 or 4, got ", stride);
+  const std::pair<const Tensor*, const char*> tensors[] = {
+      {&w.expand, "expand"},           {&w.depthwise, "depthwise"},
+      {&w.squeeze_weight, "squeeze_weight"}, {&w.squeeze_bias, "squeeze_bias"},
+      {&w.excite_weight, "excite_weight"},   {&w.excite_bias, "excite_bias"},
+      {&w.project, "project"}};
+  for (const auto& [tensor, name] : tensors) check_type(*tensor, name, x);
+  check_size(w.expand, "expand", {s.hidden, s.in, 1, 1});
+  check_size(w.depthwise, "depthwise", {s.hidden, 1, s.kernel, s.kernel});
+  check_size(w.squeeze_weight, "squeeze_weight", {s.squeeze, s.hidden});
+  check_size(w.squeeze_bias, "squeeze_bias", {s.squeeze});
+  check_size(w.excite_weight, "excite_weight", {s.hidden, s.squeeze});
+  check_size(w.excite_bias, "excite_bias", {s.hidden});
+  check_size(w.project, "project", {s.out, s.hidden, 1, 1});
+  return s;
+}
+
+Activation parse_activation(const std::string& name) {
+  constexpr const char* kNames[] = {"relu", "relu6", "hardswish", "silu"};
+  for (int i = 0; i < 4; ++i)
+    if (name == kNames[i]) return static_cast<Activation>(i);
+  throw std::invalid_argument("activation must be relu, relu6, hardswish or silu, got " + name);
+}
+
+template <class T>
+Problem<T> make_problem(const Tensor& x, const WeightTensors& w, const Affine& affine,
+                        const Shape& s, const std::string& activation, bool residual) {
+  check(!residual || (s.stride == 1 && s.in == s.out),
+                        "residual must be False unless stride is 1 and the channels are equal, "
+                        "got stride ", s.stride, " and ", s.in, " to ", s.out, " channels");
+  check(affine.size() == 6, "affine must hold 6 tensors or None, got ",
+                        affine.size());
+  Problem<T> p{s,
+               data<T>(x),
+               {data<T>(w.expand), data<T>(w.depthwise), data<T>(w.squeeze_weight),
+                data<T>(w.squeeze_bias), data<T>(w.excite_weight), data<T>(w.excite_bias),
+                data<T>(w.project)},
+               {},
+               parse_activation(activation),
+               residual,
+               kExecutor};
+  for (int i = 0; i < 6; ++i) {
+    if (!affine[i]) continue;
+    check_type(*affine[i], "affine", x);
+    check_size(*affine[i], "affine", {i < 4 ? s.hidden : s.out});
+    (i % 2 ? p.norms[i / 2].bias : p.norms[i / 2].weight) = data<T>(*affine[i]);
+  }
+  return p;
+}
+
+Tensor like(const Tensor& x, std::vector<index> sizes) { return torch::stable::new_empty(x, sizes); }
+
+// NCHW sizes in channels_last order.
+Tensor image_like(const Tensor& x, std::vector<index> sizes) {
+  return torch::stable::empty(sizes, x.scalar_type(), std::nullopt, x.device(), std::nullopt,
+                              torch::headeronly::MemoryFormat::ChannelsLast);
+}
+
+template <class Use>
+auto with_type(const Tensor& x, const Use& use) {
+  return x.scalar_type() == ScalarType::Float ? use(float{}) : use(double{});
+}
+
+using Forward = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+
+Forward linear_bottleneck_forward(const Tensor& x, const Tensor& expand, const Tensor& depthwise,
+                                  const Tensor& squeeze_weight, const Tensor& squeeze_bias,
+                                  const Tensor& excite_weight, const Tensor& excite_bias,
+                                  const Tensor& project, const Maybe& weight1,
+                                  const Maybe& bias1, const Maybe& weight2, const Maybe& bias2,
+                                  const Maybe& weight3, const Maybe& bias3, index stride,
+                                  const std::string& activation, bool residual) {
+  const WeightTensors w{expand,        depthwise,   squeeze_weight, squeeze_bias,
+                        excite_weight, excite_bias, project};
+  const Affine affine{weight1, bias1, weight2, bias2, weight3, bias3};
+  const Shape s = check_shape(x, w, stride);
+  return with_type(x, [&](auto zero) -> Forward {
+    using T = decltype(zero);
+    const auto p = make_problem<T>(x, w, affine, s, activation, residual);
+    Forward to{image_like(x, {s.images, s.out, s.out_height(), s.out_width()}),
+               like(x, {4 * s.hidden + 2 * s.out}),
+               like(x, {s.images, s.blocks(), s.out_pixels(), kBlock}),
+               like(x, {s.images, s.out_pixels(), s.out}),
+               like(x, {s.images, s.excitation()}),
+               like(x, {1 + s.hidden, s.in})};
+    auto& [out, statistics, hidden, projected, excitation, moments] = to;
+    kernels<T>().forward(p,
+                         {data<T>(statistics), data<T>(hidden), data<T>(projected),
+                          data<T>(excitation), data<T>(moments)},
+                         data<T>(out));
+    return to;
+  });
+}
+
+using Backward =
+    std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+
+Backward linear_bottleneck_backward(
+    const Tensor& grad, const Tensor& x, const Tensor& expand, const Tensor& depthwise,
+    const Tensor& squeeze_weight, const Tensor& squeeze_bias, const Tensor& excite_weight,
+    const Tensor& excite_bias, const Tensor& project, const Affine& affine,
+    const Tensor& statistics, const Tensor& hidden, const Tensor& projected,
+    const Tensor& excitation, const Tensor& moments, index stride, const std::string& activation,
+    bool residual) {
+  const WeightTensors w{expand,        depthwise,   squeeze_weight, squeeze_bias,
+                        excite_weight, excite_bias, project};
+  const Shape s = check_shape(x, w, stride);
+  check_type(grad, "grad", x);
+  check_image(grad, "grad", {s.images, s.out, s.out_height(), s.out_width()});
+  check_size(statistics, "statistics", {4 * s.hidden + 2 * s.out});
+  check_size(hidden, "hidden", {s.images, s.blocks(), s.out_pixels(), kBlock});
+  check_size(projected, "projected", {s.images, s.out_pixels(), s.out});
+  check_size(excitation, "excitation", {s.images, s.excitation()});
+  check_size(moments, "moments", {1 + s.hidden, s.in});
+  return with_type(x, [&](auto zero) -> Backward {
+    using T = decltype(zero);
+    const auto p = make_problem<T>(x, w, affine, s, activation, residual);
+    const auto same = [](const Tensor& tensor) { return torch::stable::empty_like(tensor); };
+    Backward to{image_like(x, {s.images, s.in, s.height, s.width}),
+                same(expand), same(depthwise), same(squeeze_weight), same(squeeze_bias),
+                same(excite_weight), same(excite_bias), same(project),
+                like(x, {4 * s.hidden + 2 * s.out})};
+    const auto pointers = std::apply(
+        [](auto&... tensor) { return Gradients<T>{data<T>(tensor)...}; }, to);
+    kernels<T>().backward(p,
+                          {data<T>(statistics), data<T>(hidden), data<T>(projected),
+                           data<T>(excitation), data<T>(moments)},
+                          data<T>(grad), pointers);
+    return to;
+  });
+}
+
+Tensor linear_bottleneck_inference(const Tensor& x, const Tensor& expand, const Tensor& depthwise,
+                                   const Tensor& squeeze_weight, const Tensor& squeeze_bias,
+                                   const Tensor& excite_weight, const Tensor& excite_bias,
+                                   const Tensor& project, const Affine& affine,
+                                   const std::vector<Tensor>& running, index stride,
+                                   const std::string& activation, bool residual) {
+  const WeightTensors w{expand,        depthwise,   squeeze_weight, squeeze_bias,
+                        excite_weight, excite_bias, project};
+  const Shape s = check_shape(x, w, stride);
+  check(running.size() == 6, "running must hold 6 tensors, got ", running.size());
+  return with_type(x, [&](auto zero) {
+    using T = decltype(zero);
+    auto p = make_problem<T>(x, w, affine, s, activation, residual);
+    for (int i = 0; i < 6; ++i) {
+      check_type(running[i], "running", x);
+      check_size(running[i], "running", {i < 4 ? s.hidden : s.out});
+      (i % 2 ? p.norms[i / 2].var : p.norms[i / 2].mean) = data<T>(running[i]);
+    }
+    Tensor out = image_like(x, {s.images, s.out, s.out_height(), s.out_width()});
+    kernels<T>().inference(p, data<T>(out));
+    return out;
+  });
+}
+
+std::string isa() { return instruction_set(); }
+
+}  // namespace
+}  // namespace stnas::cpu
+
+STABLE_TORCH_LIBRARY_IMPL(stnas, CPU, ops) {
+  ops.impl("linear_bottleneck_forward", TORCH_BOX(&stnas::cpu::linear_bottleneck_forward));
+  ops.impl("linear_bottleneck_backward", TORCH_BOX(&stnas::cpu::linear_bottleneck_backward));
+  ops.impl("linear_bottleneck_inference", TORCH_BOX(&stnas::cpu::linear_bottleneck_inference));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(stnas, CompositeExplicitAutograd, ops) {
+  ops.impl("isa", TORCH_BOX(&stnas::cpu::isa));
+}

@@ -1,0 +1,98 @@
+// The expanded tensor of one unit and one channel block: a product with folded BN and the activation.
+#pragma once
+
+#include "activation.h"
+#include "depthwise.h"
+#include "gemm.h"
+#include "pack.h"
+#include "scratch.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+// Where a unit's planes keep their pixels: `rows` rows of `pitch` vectors an image, `left` of them padding.
+struct Layout {
+  index images, top, rows, width, pitch, left;
+
+  index vectors() const { return images * rows * pitch; }
+  template <class T>
+  Plane<T> plane(T* data, index image) const {
+    return {data + image * rows * pitch * kLanes, top, pitch, left};
+  }
+};
+
+// Input rows with columns for the taps left and right of the image.
+template <class T>
+Layout input_layout(const Shape& s, index images, Range rows) {
+  const index pad = s.kernel / 2, width = s.width;
+  if (is_bare<T>(s.stride, width)) return {images, rows.begin, rows.count(), width, width, 0};
+  const index right = most(0, (s.out_width() - 1) * s.stride + pad + 1 - width);
+  return {images, rows.begin, rows.count(), width, pad + width + right, pad};
+}
+
+// Output rows with columns for every output that the gradient of the inputs reads.
+template <class T>
+Layout output_layout(const Shape& s, index images, Range rows) {
+  const index pad = s.kernel / 2, width = s.out_width();
+  if (is_bare<T>(s.stride, s.width)) return {images, rows.begin, rows.count(), width, width, 0};
+  const index left = pad / s.stride;
+  const index last = (round_up(s.width, s.stride) - 1 + pad) / s.stride;
+  return {images, rows.begin, rows.count(), width, left + most(width, last + 1), left};
+}
+
+// A plane whose padding is zero; the pixels are not set.
+template <class T>
+T* take_plane(Scratch& scratch, const Layout& at) {
+  return at.pitch > at.width ? scratch.zeros<T>(at.vectors() * kLanes) : scratch.take<T>(at.vectors() * kLanes);
+}
+
+// Offset of every pixel of a plane, in the order of the input's pixels.
+template <class T>
+const int32_t* pixel_offsets(Scratch& scratch, const Layout& at) {
+  int32_t* offsets = scratch.take<int32_t>(at.images * at.rows * at.width);
+  int32_t* to = offsets;
+  for (index row = 0; row < at.images * at.rows; ++row)
+    for (index x = 0; x < at.width; ++x) *to++ = int32_t((row * at.pitch + at.left + x) * kLanes);
+  return offsets;
+}
+
+// The block's weights and what every unit shares.
+template <class T>
+struct Expand {
+  const T *panels, *bias;
+  index depth;
+};
+
+// e = a(x w + bias) into plane; the slopes a'(.) too, where the activation's value does not tell them.
+template <class Act, class T>
+void expand(const Expand<T>& by, index block, index pixels, const T* x, const int32_t* offsets,
+            T* plane, T* slopes = nullptr) {
+  const auto bias = load(by.bias + block * kLanes);
+  multiply(pixels, Rows<T>{x, by.depth, by.depth}, by.panels + block * by.depth * kLanes,
+           [&](index i, Vec<T> v) __attribute__((always_inline)) {
+             const auto z = v + bias;
+             store(plane + offsets[i], Act::value(z));
+             if constexpr (Act::kCap == 0)
+               if (slopes) store(slopes + offsets[i], Act::slope(z));
+           });
+}
+
+// Depthwise weights [M, K, K] as [block][K, K][16], times `scale` where given.
+template <class T>
+const T* pack_depthwise(Scratch& scratch, const Problem<T>& p, const T* scale = nullptr) {
+  const index taps = p.shape.kernel * p.shape.kernel;
+  T* packed = scratch.take<T>(p.shape.padded() * taps);
+  pack_columns(p.weights.depthwise, taps, p.shape.hidden, taps, packed);
+  if (scale) scale_lanes(p.shape.blocks(), taps, scale, packed);
+  return packed;
+}
+
+// Expand weights [M, in] as [block][in][16] times the scale of the folded BN.
+template <class T>
+Expand<T> pack_expand(Scratch& scratch, const Problem<T>& p, const T* scale, const T* bias) {
+  T* packed = scratch.take<T>(p.shape.padded() * p.shape.in);
+  pack_columns(p.weights.expand, p.shape.in, p.shape.hidden, p.shape.in, packed);
+  scale_lanes(p.shape.blocks(), p.shape.in, scale, packed);
+  return {packed, bias, p.shape.in};
+}
+
+}  // namespace stnas::cpu::STNAS_ISA

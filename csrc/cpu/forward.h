@@ -1,0 +1,175 @@
+// The training pass: batch statistics, three sweeps over the batch, nothing of the hidden layers stored but the
+// depthwise output.
+#pragma once
+
+#include "input_moments.h"
+#include "project.h"
+#include "squeeze.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+// Offsets of the pixels of any unit: with strips the largest one's serve all.
+template <class T>
+const int32_t* unit_offsets(Scratch& scratch, const Plan& plan) {
+  const index rows = least(plan.shape.height,
+                           (plan.strip_rows + 2) * plan.shape.stride + 2 * plan.shape.kernel);
+  return pixel_offsets<T>(scratch, input_layout<T>(plan.shape, plan.group, {0, rows}));
+}
+
+template <class T>
+struct HiddenSweep {
+  const Problem<T>& p;
+  const Plan& plan;
+  Expand<T> expand;
+  const T *taps, *mean_pattern;
+  const int32_t* offsets;
+  Convolve<T> convolve;
+};
+
+// d = depthwise(a(BN(expand x))) of one unit, and its moments.
+template <class Act, class T>
+void hidden_unit(const HiddenSweep<T>& sweep, const Unit& unit, T* hidden, Moments* moments) {
+  const Shape& s = sweep.p.shape;
+  const Range rows = sweep.plan.inputs(unit);
+  const Layout at = input_layout<T>(s, unit.images, rows);
+  const index pixels = unit.images * rows.count() * s.width, taps = s.kernel * s.kernel;
+  const index skipped = unit.rows.begin * s.out_width();
+  Scratch scratch;
+  T* x = scratch.take<T>(pixels * s.in);
+  center(sweep.p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in, pixels, s.in,
+         sweep.mean_pattern, x);
+  T* plane = take_plane<T>(scratch, at);
+  for (index b = 0; b < s.blocks(); ++b) {
+    expand<Act>(sweep.expand, b, pixels, x, sweep.offsets, plane);
+    T* first = hidden + ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
+    const index step = s.blocks() * s.out_pixels() * kLanes;
+    for (index n = 0; n < unit.images; ++n)
+      sweep.convolve(at.plane<const T>(plane, n), s.height, unit.rows.begin, unit.rows.end,
+                     s.out_width(), sweep.taps + b * taps * kLanes, first + n * step);
+    add_vectors(moments[b], first, unit.rows.count() * s.out_width(), kLanes, unit.images, step);
+  }
+}
+
+template <class Act, class T>
+void sweep_hidden(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
+  const Shape& s = p.shape;
+  Scratch scratch;
+  const auto fold = fold_norm(scratch, p.norms[0], saved.statistics, saved.statistics + s.hidden,
+                              s.hidden);
+  T* pattern = scratch.take<T>(pattern_vectors(s.in) * kLanes);
+  const HiddenSweep<T> sweep{p,
+                             plan,
+                             pack_expand(scratch, p, fold.scale, fold.bias),
+                             pack_depthwise(scratch, p),
+                             repeat_pattern(saved.moments, s.in, pattern),
+                             unit_offsets<T>(scratch, plan),
+                             find_convolve<T>(s.kernel, s.stride, s.width)};
+  auto* moments = scratch.zeros<Moments>(plan.chunks * s.blocks());
+  for_each_group(plan, p.executor, [&](index g, index chunk) {
+    for (index strip = 0; strip < plan.strips; ++strip)
+      hidden_unit<Act>(sweep, plan.unit(g, strip), saved.hidden, moments + chunk * s.blocks());
+  });
+  T* mean = saved.statistics + 2 * s.hidden;
+  finish_moments(moments, plan.chunks, s.hidden, mean, mean + s.hidden);
+}
+
+// pooled = mean over the pixels of a(BN d), one image.
+template <class Act, class T>
+void pool(const Shape& s, const Fold<T>& fold, const T* hidden, T* pooled) {
+  const auto share = broadcast(T(1) / T(s.out_pixels()));
+  for (index b = 0; b < s.blocks(); ++b, hidden += s.out_pixels() * kLanes) {
+    const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
+    const auto bias = load(fold.bias + b * kLanes);
+    Vec<T> total[2] = {zero<T>(), zero<T>()};
+    index q = 0;
+    const auto value = [&](index i) __attribute__((always_inline)) {
+      return Act::value((load(hidden + i * kLanes) - mean) * scale + bias);
+    };
+    for (; q + 2 <= s.out_pixels(); q += 2) {
+      total[0] = total[0] + value(q);
+      total[1] = total[1] + value(q + 1);
+    }
+    if (q < s.out_pixels()) total[0] = total[0] + value(q);
+    store(pooled + b * kLanes, (total[0] + total[1]) * share);
+  }
+}
+
+// pooled, gate and y of one group, and the moments of y.
+template <class Act, class T>
+void project_group(const Shape& s, const Unit& unit, const Fold<T>& fold, const Squeeze<T>& squeeze,
+                   const T* panels, const Saved<T>& saved, Moments* moments) {
+  const index pixels = s.out_pixels(), total = unit.images * pixels, tile = project_tile(s);
+  const T* hidden = saved.hidden + unit.image * s.padded() * pixels;
+  T* rows = saved.excitation + unit.image * s.excitation();
+  for (index n = 0; n < unit.images; ++n)
+    pool<Act>(s, fold, hidden + n * s.padded() * pixels, rows + n * s.excitation());
+  excite(s, squeeze, unit.images, rows);
+  const T* gates = rows + s.padded() + s.padded_squeeze();
+  Scratch scratch;
+  T* gated = scratch.take<T>(tile * s.padded());
+  for (index q = 0; q < total; q += tile) {
+    const index count = least(tile, total - q);
+    fill_tile(s, hidden, q, count, tile, gated, [&](index b, index n) {
+      const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
+      const auto bias = load(fold.bias + b * kLanes);
+      const auto gate = load(gates + n * s.excitation() + b * kLanes);
+      return [=](Vec<T> d) { return Act::value((d - mean) * scale + bias) * gate; };
+    });
+    T* y = saved.projected + (unit.image * pixels + q) * s.out;
+    project_rows(s, panels, count, {gated, kLanes, kLanes, s.blocks(), tile * kLanes}, y);
+    add_rows(s, y, count, moments);
+  }
+}
+
+template <class Act, class T>
+void sweep_project(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
+  const Shape& s = p.shape;
+  Scratch scratch;
+  const T* second = saved.statistics + 2 * s.hidden;
+  const auto fold = fold_norm(scratch, p.norms[1], second, second + s.hidden, s.hidden);
+  const auto squeeze = pack_squeeze(scratch, p);
+  const T* panels = pack_project(scratch, p);
+  const index blocks = round_up(s.out, kLanes) / kLanes;
+  auto* moments = scratch.zeros<Moments>(plan.chunks * blocks);
+  for_each_group(plan, p.executor, [&](index g, index chunk) {
+    project_group<Act>(s, plan.unit(g, 0), fold, squeeze, panels, saved, moments + chunk * blocks);
+  });
+  T* mean = saved.statistics + 4 * s.hidden;
+  finish_moments(moments, plan.chunks, s.out, mean, mean + s.out);
+}
+
+// out = BN y [+ x].
+template <class T>
+void sweep_out(const Problem<T>& p, const Plan& plan, const Saved<T>& saved, T* out) {
+  const Shape& s = p.shape;
+  Scratch scratch;
+  const T* third = saved.statistics + 4 * s.hidden;
+  const auto fold = fold_norm(scratch, p.norms[2], third, third + s.out, s.out);
+  T* patterns = scratch.take<T>(3 * pattern_vectors(s.out) * kLanes);
+  const index period = pattern_vectors(s.out) * kLanes;
+  repeat_pattern(fold.mean, s.out, patterns);
+  repeat_pattern(fold.scale, s.out, patterns + period);
+  repeat_pattern(fold.bias, s.out, patterns + 2 * period);
+  parallel(p.executor, plan.groups, [&](index g) {
+    const Unit unit = plan.unit(g, 0);
+    const index first = unit.image * s.out_pixels() * s.out;
+    const T *y = saved.projected + first, *x = p.residual ? p.x + first : nullptr;
+    for_each_vector(unit.images * s.out_pixels(), s.out, [&](index at, index phase, index lanes) {
+      const T* by = patterns + phase;
+      auto value = (load(y + at, lanes) - load(by)) * load(by + period) + load(by + 2 * period);
+      if (x) value = value + load(x + at, lanes);
+      store(out + first + at, value, lanes);
+    });
+  });
+}
+
+template <class Act, class T>
+void forward(const Problem<T>& p, const Saved<T>& saved, T* out) {
+  const Plan plan = make_plan(p.shape);
+  expand_statistics(p, plan, saved);
+  sweep_hidden<Act>(p, plan, saved);
+  sweep_project<Act>(p, plan, saved);
+  sweep_out(p, plan, saved, out);
+}
+
+}  // namespace stnas::cpu::STNAS_ISA

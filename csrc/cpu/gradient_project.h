@@ -1,0 +1,146 @@
+// First backward sweep: gradients of the project weights, of squeeze-and-excitation and the sums of the
+// depthwise BN. With u = a(z), z = BN d, du = W' dy:
+//   dW = sum dy (g u)',  dg = sum_q u du,  dz = (g du + s) a'(z),  s = d pooled / pixels.
+// s is known only after the whole image, so sum dz and sum dz (d - mean) come from four partial sums.
+#pragma once
+
+#include "gradient_out.h"
+#include "project.h"
+#include "squeeze.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+// Sums over the pixels of one image and block, 16 values each.
+struct ImageSums {
+  enum : index { slope, slope_gap, grad, grad_gap, gate, count };
+};
+
+template <class T>
+struct ProjectSweep {
+  const Problem<T>& p;
+  const Plan& plan;
+  const Saved<T>& saved;
+  const OutGradient<T>& out;
+  const Fold<T>& fold;
+  const T* panels;  // project weights [M / 16][out][16]
+  SqueezeGradient<T> squeeze;
+  T* excitation_grad;  // rows like those of Saved::excitation
+};
+
+// One image and block: du -> g u in place of `gated`, and the image's sums.
+template <class Act, class T>
+void gate_block(const Fold<T>& fold, index b, index pixels, const T* hidden, const T* grad,
+                Vec<T> gate, T* gated, T* sums) {
+  const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
+  const auto bias = load(fold.bias + b * kLanes);
+  Vec<T> acc[ImageSums::count];
+  for (auto& v : acc) v = zero<T>();
+  for (index i = 0; i < pixels * kLanes; i += kLanes) {
+    const auto gap = load(hidden + i) - mean, z = gap * scale + bias;
+    const auto u = Act::value(z), slope = Act::slope(z), du = load(grad + i);
+    const auto through = du * slope;
+    acc[ImageSums::slope] = acc[ImageSums::slope] + slope;
+    acc[ImageSums::slope_gap] = acc[ImageSums::slope_gap] + slope * gap;
+    acc[ImageSums::grad] = acc[ImageSums::grad] + through;
+    acc[ImageSums::grad_gap] = acc[ImageSums::grad_gap] + through * gap;
+    acc[ImageSums::gate] = acc[ImageSums::gate] + u * du;
+    store(gated + i, u * gate);
+  }
+  for (index k = 0; k < ImageSums::count; ++k)
+    store(sums + k * kLanes, load(sums + k * kLanes) + acc[k]);
+}
+
+// Pixels [begin, end) of every image of a group; weight += [block][out][16]; sums [image][block][count][16].
+template <class Act, class T>
+void gate_unit(const ProjectSweep<T>& sweep, const Unit& unit, T* weight, T* sums) {
+  const Shape& s = sweep.p.shape;
+  const index width = s.out_width(), pixels = unit.rows.count() * width;
+  const index total = unit.images * pixels, skipped = unit.rows.begin * width;
+  const T* gates = sweep.saved.excitation + unit.image * s.excitation() + s.padded() +
+                   s.padded_squeeze();
+  Scratch scratch;
+  T* dy = scratch.take<T>(total * s.out);
+  sweep.out.fill(unit.image * s.out_pixels() + skipped, total, dy);
+  T *grad = scratch.take<T>(total * kLanes), *gated = scratch.take<T>(total * kLanes);
+  for (index b = 0; b < s.blocks(); ++b) {
+    multiply(total, Rows<T>{dy, s.out, s.out}, sweep.panels + b * s.out * kLanes,
+             [&](index i, Vec<T> v)
+                 __attribute__((always_inline)) { store(grad + i * kLanes, v); });
+    for (index n = 0; n < unit.images; ++n) {
+      const index plane = (unit.image + n) * s.blocks() + b, at = n * pixels * kLanes;
+      gate_block<Act>(sweep.fold, b, pixels,
+                      sweep.saved.hidden + (plane * s.out_pixels() + skipped) * kLanes, grad + at,
+                      load(gates + n * s.excitation() + b * kLanes), gated + at,
+                      sums + (n * s.blocks() + b) * ImageSums::count * kLanes);
+    }
+    correlate(s.out, total, dy, s.out, gated, kLanes,
+              [&](index o, Vec<T> v) __attribute__((always_inline)) {
+                T* to = weight + (b * s.out + o) * kLanes;
+                store(to, load(to) + v);
+              });
+  }
+}
+
+// The gradients of the gates of a group, through SE to those of the pooled values; adds
+// sum dz and sum dz (d - mean) to norm [2][padded].
+template <class T>
+void finish_group(const ProjectSweep<T>& sweep, const Unit& unit, const T* sums, double* norm) {
+  const Shape& s = sweep.p.shape;
+  const index padded = s.padded(), row = s.excitation(), gate = padded + s.padded_squeeze();
+  const T* rows = sweep.saved.excitation + unit.image * row;
+  T* grads = sweep.excitation_grad + unit.image * row;
+  const auto sum_of = [&](index n, index b, index which) {
+    return sums + ((n * s.blocks() + b) * ImageSums::count + which) * kLanes;
+  };
+  for (index n = 0; n < unit.images; ++n)
+    for (index b = 0; b < s.blocks(); ++b)
+      store(grads + n * row + gate + b * kLanes, load(sum_of(n, b, ImageSums::gate)));
+  excite_gradient(s, sweep.squeeze, unit.images, rows, grads);
+  for (index n = 0; n < unit.images; ++n)
+    for (index m = 0; m < padded; ++m) {
+      const index b = m / kLanes, lane = m % kLanes;
+      const double g = double(rows[n * row + gate + m]), pooled = double(grads[n * row + m]);
+      const auto at = [&](index which) { return double(sum_of(n, b, which)[lane]); };
+      norm[m] += g * at(ImageSums::grad) + pooled * at(ImageSums::slope);
+      norm[padded + m] += g * at(ImageSums::grad_gap) + pooled * at(ImageSums::slope_gap);
+    }
+}
+
+// weight [chunks][block][out][16] and norm [chunks][2][padded] are zero on entry.
+template <class Act, class T>
+void sweep_gates(const ProjectSweep<T>& sweep, T* weight, double* norm) {
+  const Shape& s = sweep.p.shape;
+  const index size = s.padded() * s.out;
+  for_each_group(sweep.plan, sweep.p.executor, [&](index g, index chunk) {
+    const Unit whole = sweep.plan.unit(g, 0);
+    Scratch scratch;
+    T* sums = scratch.zeros<T>(whole.images * s.padded() * ImageSums::count);
+    for (index strip = 0; strip < sweep.plan.strips; ++strip)
+      gate_unit<Act>(sweep, sweep.plan.unit(g, strip), weight + chunk * size, sums);
+    finish_group(sweep, whole, sums, norm + chunk * 2 * s.padded());
+  });
+}
+
+// Weight gradients of SE from the rows of all images: products over the batch.
+template <class T>
+void squeeze_gradients(const Problem<T>& p, const Saved<T>& saved, const T* grads,
+                       const Gradients<T>& to) {
+  const Shape& s = p.shape;
+  const index row = s.excitation(), padded = s.padded(), gate = padded + s.padded_squeeze();
+  for_each_block(s, p.executor, [&](index b) {
+    const index m = b * kLanes, lanes = least(kLanes, s.hidden - m);
+    correlate(s.squeeze, s.images, grads + padded, row, saved.excitation + m, row,
+              [&](index r, Vec<T> v) { store(to.squeeze_weight + r * s.hidden + m, v, lanes); });
+    correlate(s.squeeze, s.images, saved.excitation + padded, row, grads + gate + m, row,
+              [&](index r, Vec<T> v) {
+                T lane[kLanes];
+                store(lane, v);
+                for (index i = 0; i < lanes; ++i) to.excite_weight[(m + i) * s.squeeze + r] = lane[i];
+              });
+    store(to.excite_bias + m, column_sums(s.images, grads + gate + m, row), lanes);
+  });
+  for (index r = 0; r < s.squeeze; r += kLanes)
+    store(to.squeeze_bias + r, column_sums(s.images, grads + padded + r, row), s.squeeze - r);
+}
+
+}  // namespace stnas::cpu::STNAS_ISA

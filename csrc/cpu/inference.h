@@ -1,0 +1,128 @@
+// Inference: BN folded into the weights, one sweep over the batch, nothing stored.
+#pragma once
+
+#include "forward.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+template <class T>
+struct InferenceSweep {
+  const Problem<T>& p;
+  const Plan& plan;
+  Expand<T> expand;
+  const T *taps, *bias;             // depthwise weights and bias
+  Squeeze<T> squeeze;
+  const T *project, *project_bias;  // [out / 16][M][16], [out]
+  const int32_t* offsets;
+  Convolve<T> convolve;
+  T* out;
+};
+
+// z = x scale + shift with scale = weight / std, shift = bias - mean scale; padded with zeros.
+template <class T>
+Fold<T> fold_running(Scratch& scratch, const Norm<T>& norm, index channels) {
+  auto fold = fold_norm(scratch, norm, norm.mean, norm.var, channels);
+  for (index c = 0; c < channels; ++c)
+    fold.bias[c] = T(double(fold.bias[c]) - double(norm.mean[c]) * double(fold.scale[c]));
+  return fold;
+}
+
+// u = a(depthwise(a(expand x))) of one unit into hidden [image][block][pixel][16]; pooled += sum u.
+template <class Act, class T>
+void infer_hidden(const InferenceSweep<T>& sweep, const Unit& unit, T* hidden, T* pooled) {
+  const Shape& s = sweep.p.shape;
+  const Range rows = sweep.plan.inputs(unit);
+  const Layout at = input_layout<T>(s, unit.images, rows);
+  const index pixels = unit.images * rows.count() * s.width, taps = s.kernel * s.kernel;
+  const index skipped = unit.rows.begin * s.out_width(), count = unit.rows.count() * s.out_width();
+  const T* x = sweep.p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in;
+  Scratch scratch;
+  T* plane = take_plane<T>(scratch, at);
+  for (index b = 0; b < s.blocks(); ++b) {
+    expand<Act>(sweep.expand, b, pixels, x, sweep.offsets, plane);
+    const auto bias = load(sweep.bias + b * kLanes);
+    for (index n = 0; n < unit.images; ++n) {
+      T* to = hidden + ((n * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
+      sweep.convolve(at.plane<const T>(plane, n), s.height, unit.rows.begin, unit.rows.end,
+                     s.out_width(), sweep.taps + b * taps * kLanes, to);
+      auto total = zero<T>();
+      for (index q = 0; q < count; ++q) {
+        const auto u = Act::value(load(to + q * kLanes) + bias);
+        store(to + q * kLanes, u);
+        total = total + u;
+      }
+      T* sum = pooled + n * s.excitation() + b * kLanes;
+      store(sum, load(sum) + total);
+    }
+  }
+}
+
+// out = project(gate u) + bias [+ x] of one group.
+template <class T>
+void infer_project(const InferenceSweep<T>& sweep, const Unit& unit, const T* hidden,
+                   const T* gates) {
+  const Shape& s = sweep.p.shape;
+  const index pixels = s.out_pixels(), total = unit.images * pixels, tile = project_tile(s);
+  const index first = unit.image * pixels * s.out;
+  Scratch scratch;
+  T* gated = scratch.take<T>(tile * s.padded());
+  for (index q = 0; q < total; q += tile) {
+    const index count = least(tile, total - q);
+    fill_tile(s, hidden, q, count, tile, gated, [&](index b, index n) {
+      const auto gate = load(gates + n * s.excitation() + b * kLanes);
+      return [=](Vec<T> u) { return u * gate; };
+    });
+    const index at = first + q * s.out;
+    const Rows<T> rows{gated, kLanes, kLanes, s.blocks(), tile * kLanes};
+    for (index j = 0; j < s.out; j += kLanes) {
+      const auto bias = load(sweep.project_bias + j);
+      const index lanes = s.out - j;
+      multiply(count, rows, sweep.project + j * s.padded(),
+               [&](index i, Vec<T> v) __attribute__((always_inline)) {
+                 const index to = at + i * s.out + j;
+                 v = v + bias;
+                 if (sweep.p.residual) v = v + load(sweep.p.x + to, lanes);
+                 store(sweep.out + to, v, lanes);
+               });
+    }
+  }
+}
+
+template <class Act, class T>
+void inference(const Problem<T>& p, T* out) {
+  const Shape& s = p.shape;
+  const Plan plan = make_plan(s);
+  Scratch scratch;
+  const auto first = fold_running(scratch, p.norms[0], s.hidden);
+  const auto second = fold_running(scratch, p.norms[1], s.hidden);
+  const auto third = fold_running(scratch, p.norms[2], s.out);
+  const InferenceSweep<T> sweep{p,
+                                plan,
+                                pack_expand(scratch, p, first.scale, first.bias),
+                                pack_depthwise(scratch, p, second.scale),
+                                second.bias,
+                                pack_squeeze(scratch, p),
+                                pack_project(scratch, p, third.scale),
+                                third.bias,
+                                unit_offsets<T>(scratch, plan),
+                                find_convolve<T>(s.kernel, s.stride, s.width),
+                                out};
+  parallel(p.executor, plan.groups, [&](index g) {
+    const Unit whole = plan.unit(g, 0);
+    Scratch task;
+    T* hidden = task.take<T>(whole.images * s.padded() * s.out_pixels());
+    T* rows = task.zeros<T>(whole.images * s.excitation());
+    for (index strip = 0; strip < plan.strips; ++strip)
+      infer_hidden<Act>(sweep, plan.unit(g, strip), hidden, rows);
+    const auto share = broadcast(T(1) / T(s.out_pixels()));
+    for (index n = 0; n < whole.images; ++n)
+      for (index j = 0; j < s.padded(); j += kLanes) {
+        T* at = rows + n * s.excitation() + j;
+        store(at, load(at) * share);
+      }
+    excite(s, sweep.squeeze, whole.images, rows);
+    infer_project(sweep, whole, hidden, rows + s.padded() + s.padded_squeeze());
+  });
+}
+
+}  // namespace stnas::cpu::STNAS_ISA

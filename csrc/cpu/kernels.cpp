@@ -1,0 +1,39 @@
+// All kernels for one instruction set. Compiled once per set, with its flags and -DSTNAS_ISA=<its name>.
+#include "backward.h"
+#include "inference.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+// use(A{}) for the activation's type A.
+template <class Use>
+void with_activation(Activation activation, const Use& use) {
+  switch (activation) {
+    case Activation::relu: return use(Relu{});
+    case Activation::relu6: return use(Relu6{});
+    case Activation::hardswish: return use(Hardswish{});
+    case Activation::silu: return use(Silu{});
+  }
+}
+
+template <class T>
+const Kernels<T>& table() {
+  static constexpr Kernels<T> kernels{
+      [](const Problem<T>& p, const Saved<T>& saved, T* out) {
+        with_activation(p.activation, [&](auto act) { forward<decltype(act)>(p, saved, out); });
+      },
+      [](const Problem<T>& p, const Saved<T>& saved, const T* grad, const Gradients<T>& to) {
+        with_activation(p.activation,
+                        [&](auto act) { backward<decltype(act)>(p, saved, grad, to); });
+      },
+      [](const Problem<T>& p, T* out) {
+        with_activation(p.activation, [&](auto act) { inference<decltype(act)>(p, out); });
+      }};
+  return kernels;
+}
+
+template const Kernels<float>& table<float>();
+#ifdef STNAS_PORTABLE
+template const Kernels<double>& table<double>();
+#endif
+
+}  // namespace stnas::cpu::STNAS_ISA

@@ -1,0 +1,98 @@
+// What the kernels are told: plain pointers, sizes, and how to run tasks in parallel. No torch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace stnas::cpu {
+
+using index = int64_t;
+
+constexpr double kEpsilon = 1e-5;  // of every BN
+constexpr index kBlock = 16;       // channels in a block: hidden tensors are stored block by block
+
+// Inlined wherever it is used: the same function compiled for two instruction sets must not be shared.
+#define STNAS_INLINE inline __attribute__((always_inline))
+
+STNAS_INLINE constexpr index round_up(index value, index unit) { return (value + unit - 1) / unit * unit; }
+
+enum class Activation : int { relu, relu6, hardswish, silu };
+
+struct Shape {
+  index images, height, width, in, hidden, out, squeeze, kernel, stride;
+
+  STNAS_INLINE index out_height() const { return (height + stride - 1) / stride; }
+  STNAS_INLINE index out_width() const { return (width + stride - 1) / stride; }
+  STNAS_INLINE index pixels() const { return height * width; }
+  STNAS_INLINE index out_pixels() const { return out_height() * out_width(); }
+  STNAS_INLINE index blocks() const { return (hidden + kBlock - 1) / kBlock; }
+  STNAS_INLINE index padded() const { return blocks() * kBlock; }
+  STNAS_INLINE index padded_squeeze() const { return round_up(squeeze, kBlock); }
+  // One image's row of `Saved::excitation`: pooled, squeezed, gate.
+  STNAS_INLINE index excitation() const { return 2 * padded() + padded_squeeze(); }
+};
+
+// Calls task(context, i) for i in [0, count), in any order and on any threads.
+struct Executor {
+  void (*run)(index count, void (*task)(void* context, index i), void* context);
+};
+
+// Weights in PyTorch's layouts; M = hidden, R = squeeze.
+template <class T>
+struct Weights {
+  const T *expand, *depthwise;                   // [M, in], [M, K, K]
+  const T *squeeze_weight, *squeeze_bias;        // [R, M], [R]
+  const T *excite_weight, *excite_bias;          // [M, R], [M]
+  const T *project;                              // [out, M]
+};
+
+// BN of one layer; null weight or bias stand for 1 and 0, mean and var are for inference alone.
+template <class T>
+struct Norm {
+  const T *weight, *bias, *mean, *var;
+};
+
+// Tensors are NHWC.
+template <class T>
+struct Problem {
+  Shape shape;
+  const T* x;
+  Weights<T> weights;
+  Norm<T> norms[3];
+  Activation activation;
+  bool residual;
+  Executor executor;
+};
+
+// What the forward pass leaves for the backward pass.
+template <class T>
+struct Saved {
+  T* statistics;  // mean and biased variance of the three BN: [4 M + 2 out]
+  T* hidden;      // depthwise output before BN [images, blocks, out_pixels, 16]
+  T* projected;   // project output before BN [images, out_pixels, out]
+  T* excitation;  // [images, 2 padded + padded_squeeze]
+  T* moments;     // mean of x, then expand times the covariance of x: [1 + M, in]
+};
+
+template <class T>
+struct Gradients {
+  T *x, *expand, *depthwise, *squeeze_weight, *squeeze_bias, *excite_weight, *excite_bias, *project;
+  T* affine;  // weight and bias gradients of the three BN: [4 M + 2 out]
+};
+
+template <class T>
+struct Kernels {
+  void (*forward)(const Problem<T>&, const Saved<T>&, T* out);
+  void (*backward)(const Problem<T>&, const Saved<T>&, const T* grad, const Gradients<T>&);
+  void (*inference)(const Problem<T>&, T* out);
+};
+
+// The kernels of the instruction set in use (float) and of the portable one (double).
+template <class T>
+const Kernels<T>& kernels();
+
+// Name of the instruction set in use: STNAS_ISA, else the best this machine has. Throws
+// std::runtime_error where STNAS_ISA names one that is unknown or missing.
+const char* instruction_set();
+
+}  // namespace stnas::cpu

@@ -1,0 +1,193 @@
+// Vectors of one channel block: 16 channels, held in as many registers as the instruction set needs.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+#include "problem.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+constexpr int kLanes = kBlock;
+#if defined(__AVX512F__)
+constexpr int kRegisterBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kRegisterBytes = 32;
+#else
+constexpr int kRegisterBytes = 16;
+#endif
+
+template <class T>
+struct Register;
+template <>
+struct Register<float> {
+  using type = float __attribute__((vector_size(kRegisterBytes)));
+  using loose = float __attribute__((vector_size(kRegisterBytes), aligned(4), may_alias));
+  using bits = int32_t __attribute__((vector_size(kRegisterBytes)));
+};
+template <>
+struct Register<double> {
+  using type = double __attribute__((vector_size(kRegisterBytes)));
+  using loose = double __attribute__((vector_size(kRegisterBytes), aligned(8), may_alias));
+  using bits = int64_t __attribute__((vector_size(kRegisterBytes)));
+};
+
+template <class T>
+struct Vec {
+  using Part = typename Register<T>::type;
+  static constexpr int kPartLanes = kRegisterBytes / sizeof(T);
+  static constexpr int kParts = kLanes / kPartLanes;
+  Part part[kParts];
+};
+
+// Registers that hold accumulators while others hold operands: the budget of every register tile.
+template <class T>
+constexpr int kBudget = (kRegisterBytes == 64 ? 28 : 12) / Vec<T>::kParts;
+
+#define STNAS_EACH_PART(T) _Pragma("GCC unroll 16") for (int p = 0; p < Vec<T>::kParts; ++p)
+#define STNAS_OPERATOR(op)                                 \
+  template <class T>                                       \
+  STNAS_INLINE Vec<T> operator op(Vec<T> a, Vec<T> b) {    \
+    Vec<T> r;                                              \
+    STNAS_EACH_PART(T) r.part[p] = a.part[p] op b.part[p]; \
+    return r;                                              \
+  }
+STNAS_OPERATOR(+)
+STNAS_OPERATOR(-)
+STNAS_OPERATOR(*)
+STNAS_OPERATOR(/)
+#undef STNAS_OPERATOR
+
+template <class T>
+STNAS_INLINE Vec<T> zero() {
+  Vec<T> r;
+  STNAS_EACH_PART(T) r.part[p] = typename Vec<T>::Part{};
+  return r;
+}
+
+template <class T>
+STNAS_INLINE Vec<T> broadcast(T value) {
+  Vec<T> r;
+  STNAS_EACH_PART(T) r.part[p] = value - typename Vec<T>::Part{};
+  return r;
+}
+
+template <class T>
+STNAS_INLINE Vec<T> load(const T* from) {
+  Vec<T> r;
+  STNAS_EACH_PART(T)
+  r.part[p] = *reinterpret_cast<const typename Register<T>::loose*>(from + p * Vec<T>::kPartLanes);
+  return r;
+}
+
+template <class T>
+STNAS_INLINE void store(T* to, Vec<T> v) {
+  STNAS_EACH_PART(T)
+  *reinterpret_cast<typename Register<T>::loose*>(to + p * Vec<T>::kPartLanes) = v.part[p];
+}
+
+// The first `lanes` of 16; the others read as zero and are not written.
+template <class T>
+STNAS_INLINE Vec<T> load(const T* from, index lanes) {
+  if (lanes >= kLanes) return load(from);
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4)
+    return {{(typename Vec<T>::Part)_mm512_maskz_loadu_ps((1u << lanes) - 1, from)}};
+#endif
+  T copy[kLanes] = {};
+  for (index i = 0; i < lanes; ++i) copy[i] = from[i];
+  return load(copy);
+}
+
+template <class T>
+STNAS_INLINE void store(T* to, Vec<T> v, index lanes) {
+  if (lanes >= kLanes) return store(to, v);
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4)
+    return _mm512_mask_storeu_ps(to, (1u << lanes) - 1, (__m512)v.part[0]);
+#endif
+  T copy[kLanes];
+  store(copy, v);
+  for (index i = 0; i < lanes; ++i) to[i] = copy[i];
+}
+
+// a < b ? x : y; a NaN takes y.
+template <class T>
+STNAS_INLINE Vec<T> where_less(Vec<T> a, Vec<T> b, Vec<T> x, Vec<T> y) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4) {
+    const __mmask16 less = _mm512_cmp_ps_mask((__m512)a.part[0], (__m512)b.part[0], _CMP_LT_OQ);
+    return {{(typename Vec<T>::Part)_mm512_mask_mov_ps((__m512)y.part[0], less,
+                                                       (__m512)x.part[0])}};
+  }
+#endif
+  Vec<T> r;
+  STNAS_EACH_PART(T) r.part[p] = a.part[p] < b.part[p] ? x.part[p] : y.part[p];
+  return r;
+}
+
+// max and min of a bound and a value; a NaN stays.
+template <class T>
+STNAS_INLINE Vec<T> at_least(Vec<T> bound, Vec<T> v) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4)
+    return {{(typename Vec<T>::Part)_mm512_max_ps((__m512)bound.part[0], (__m512)v.part[0])}};
+#endif
+  return where_less(v, bound, bound, v);
+}
+
+template <class T>
+STNAS_INLINE Vec<T> at_most(Vec<T> bound, Vec<T> v) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4)
+    return {{(typename Vec<T>::Part)_mm512_min_ps((__m512)bound.part[0], (__m512)v.part[0])}};
+#endif
+  return where_less(bound, v, bound, v);
+}
+
+template <class T>
+STNAS_INLINE T sum(Vec<T> v) {
+  T lane[kLanes];
+  store(lane, v);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
+  return lane[0];
+}
+
+// e^x = 2^n e^r with n = round(x / ln 2) and a polynomial in r, |r| <= ln 2 / 2 (2 ulp).
+STNAS_INLINE Vec<float> exp(Vec<float> x) {
+  const auto magic = broadcast(12582912.f);
+  x = at_most(broadcast(88.f), at_least(broadcast(-87.f), x));
+  const auto shifted = x * broadcast(1.44269504f) + magic;
+  const auto n = shifted - magic;
+  const auto r = (x - n * broadcast(0.693359375f)) - n * broadcast(-2.12194440e-4f);
+  auto poly = broadcast(1.9875691e-4f);
+  for (const float c : {1.3981999e-3f, 8.3334519e-3f, 4.1665795e-2f, 1.6666665e-1f, 0.5f, 1.f, 1.f})
+    poly = poly * r + broadcast(c);
+  STNAS_EACH_PART(float) {
+    using Bits = Register<float>::bits;
+    const Bits scale = ((Bits)shifted.part[p] << 23) + 0x3f800000;
+    poly.part[p] = poly.part[p] * (Vec<float>::Part)scale;
+  }
+  return poly;
+}
+
+STNAS_INLINE Vec<double> exp(Vec<double> x) {
+  double lane[kLanes];
+  store(lane, x);
+  for (double& value : lane) value = std::exp(value);
+  return load(lane);
+}
+
+template <class T>
+STNAS_INLINE Vec<T> sigmoid(Vec<T> x) {
+  return broadcast(T(1)) / (broadcast(T(1)) + exp(zero<T>() - x));
+}
+
+}  // namespace stnas::cpu::STNAS_ISA

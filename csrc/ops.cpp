@@ -1,0 +1,37 @@
+// Every operator of the extension: its schema, and nothing else. Each device registers its kernels.
+#include <Python.h>
+#include <torch/csrc/stable/library.h>
+
+STABLE_TORCH_LIBRARY(stnas, ops) {
+  // The SE linear bottleneck with batch statistics. x is NCHW in channels_last order; the affine
+  // parameters are weight and bias of the three BN. Returns the output and what the gradient needs:
+  // statistics (mean, biased variance of the three BN), hidden, projected, excitation, moments.
+  ops.def(
+      "linear_bottleneck_forward(Tensor x, Tensor expand, Tensor depthwise, Tensor squeeze_weight, "
+      "Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, Tensor project, "
+      "Tensor? weight1, Tensor? bias1, Tensor? weight2, Tensor? bias2, Tensor? weight3, "
+      "Tensor? bias3, int stride, str activation, bool residual) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  // Gradients of x, of the seven weights, and of the affine parameters, one after the other in one tensor.
+  ops.def(
+      "linear_bottleneck_backward(Tensor grad, Tensor x, Tensor expand, Tensor depthwise, "
+      "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
+      "Tensor project, Tensor?[] affine, Tensor statistics, Tensor hidden, Tensor projected, "
+      "Tensor excitation, Tensor moments, int stride, str activation, bool residual) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  // The SE linear bottleneck with running statistics: mean and variance of the three BN.
+  ops.def(
+      "linear_bottleneck_inference(Tensor x, Tensor expand, Tensor depthwise, "
+      "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
+      "Tensor project, Tensor?[] affine, Tensor[] running, int stride, str activation, "
+      "bool residual) -> Tensor");
+  // The instruction set of the CPU kernels in use.
+  ops.def("isa() -> str");
+}
+
+// `import stnas._C` loads the library, which registers the operators.
+PyMODINIT_FUNC PyInit__C(void) {
+  static PyModuleDef module = {PyModuleDef_HEAD_INIT, "_C", nullptr, -1, nullptr,
+                               nullptr,               nullptr, nullptr, nullptr};
+  return PyModule_Create(&module);
+}

@@ -1,0 +1,220 @@
+"""The fused SE linear bottleneck: the twin's interface, compiled kernels, gradient and FLOPs."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import register_autograd, register_fake
+from torch.utils.flop_counter import register_flop_formula
+
+import stnas.ops.extension  # noqa: F401
+from stnas.ops import reference
+from stnas.ops.reference import BatchNorm, BottleneckWeights
+
+BLOCK = 16
+"""Channels in a block of the saved hidden tensor."""
+DTYPES = (torch.float32, torch.float64)
+
+Affine = list[Tensor | None]
+Size = tuple[int, ...]
+
+
+def linear_bottleneck(
+    x: Tensor,
+    weights: BottleneckWeights,
+    norms: tuple[BatchNorm, BatchNorm, BatchNorm],
+    *,
+    stride: int,
+    activation: str,
+    residual: bool,
+    training: bool,
+    momentum: float = 0.1,
+) -> Tensor:
+    """Apply one choice block: ``BN(project(SE(act(BN(depthwise(act(BN(expand(x))))))))) [+ x]``.
+
+    The same as ``stnas.ops.reference.linear_bottleneck``, with the hidden tensors in the cache.
+    x: float32 or float64 ``[N, C_in, H, W]``, best in channels_last order, which the result
+    ``[N, C_out, ceil(H / stride), ceil(W / stride)]`` has. Under autocast the block computes in
+    the dtype of its weights and returns it. training: use the statistics of the batch, and move
+    the running ones, where given, by ``momentum``; otherwise use the running ones, and where that
+    needs a gradient, the plain twin. Raises ValueError for a wrong shape or option, TypeError for
+    a wrong dtype.
+    """
+    if x.dtype != weights.expand.dtype and torch.is_autocast_enabled("cpu"):
+        x = x.to(weights.expand.dtype)
+    if x.dtype not in DTYPES or x.dtype != weights.expand.dtype:
+        raise TypeError(
+            "x must have the dtype of the weights, float32 or float64, got "
+            f"{x.dtype} with weights of {weights.expand.dtype}: convert one of them"
+        )
+    x = x.contiguous(memory_format=torch.channels_last)
+    packed = [weight if weight.is_contiguous() else weight.contiguous() for weight in weights]
+    affine: Affine = [value for norm in norms for value in (norm.weight, norm.bias)]
+    if not training and torch.is_grad_enabled() and _need_gradient(x, weights, norms):
+        return reference.linear_bottleneck(
+            x,
+            weights,
+            norms,
+            stride=stride,
+            activation=activation,
+            residual=residual,
+            training=False,
+        )
+    if not training:
+        running = [value for norm in norms for value in _running(norm)]
+        return torch.ops.stnas.linear_bottleneck_inference.default(  # type: ignore[no-any-return]
+            x, *packed, affine, running, stride, activation, residual
+        )
+    out, statistics, *_ = torch.ops.stnas.linear_bottleneck_forward.default(
+        x, *packed, *affine, stride, activation, residual
+    )
+    counts = [x.numel() // x.shape[1], *[out.numel() // out.shape[1]] * 2]
+    move_running_(norms, statistics.detach(), counts=counts, momentum=momentum)
+    return out  # type: ignore[no-any-return]
+
+
+def _need_gradient(
+    x: Tensor, weights: BottleneckWeights, norms: tuple[BatchNorm, BatchNorm, BatchNorm]
+) -> bool:
+    """Tell whether autograd records an operator on any of these tensors."""
+    affine = [value for norm in norms for value in (norm.weight, norm.bias) if value is not None]
+    return any(tensor.requires_grad for tensor in (x, *weights, *affine))
+
+
+def _running(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Return the running mean and variance that inference needs."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError(
+            "norms must have running_mean and running_var, got None: use training=True"
+        )
+    return norm.running_mean, norm.running_var
+
+
+@torch.no_grad()
+def move_running_(
+    norms: tuple[BatchNorm, ...], statistics: Tensor, *, counts: list[int], momentum: float
+) -> None:
+    """Move running statistics in place: ``running += momentum * (batch - running)``.
+
+    statistics: mean and biased variance of every layer, one after the other; the running variance
+    is the unbiased one, ``var * n / (n - 1)``. counts: the values n behind each channel's variance.
+    """
+    start = 0
+    for norm, count in zip(norms, counts, strict=True):
+        if norm.running_mean is None or norm.running_var is None:
+            start = -1
+            continue
+        if start < 0:
+            raise ValueError("norms must have running statistics in all three layers or in none")
+        size = norm.running_mean.numel()
+        mean, var = statistics[start : start + 2 * size].view(2, size)
+        if count < 2:
+            raise ValueError(
+                "x must give more than 1 value per channel when training, got a batch of one pixel"
+            )
+        norm.running_mean.lerp_(mean, momentum)
+        norm.running_var.mul_(1 - momentum).add_(var, alpha=momentum * count / (count - 1))
+        start += 2 * size
+
+
+def _out_size(x: Tensor, project: Tensor, stride: int) -> Size:
+    """Return the sizes ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
+    return (x.shape[0], project.shape[0], -(-x.shape[2] // stride), -(-x.shape[3] // stride))
+
+
+@register_fake("stnas::linear_bottleneck_forward")
+def _forward_fake(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    squeeze_weight, project, stride = args[2], args[6], args[13]
+    size = _out_size(x, project, stride)
+    n, out, pixels = size[0], size[1], size[2] * size[3]
+    squeeze, hidden = squeeze_weight.shape
+    blocks = -(-hidden // BLOCK)
+    return (
+        x.new_empty(size).to(memory_format=torch.channels_last),
+        x.new_empty(4 * hidden + 2 * out),
+        x.new_empty(n, blocks, pixels, BLOCK),
+        x.new_empty(n, pixels, out),
+        x.new_empty(n, 2 * blocks * BLOCK + -(-squeeze // BLOCK) * BLOCK),
+        x.new_empty(1 + hidden, x.shape[1]),
+    )
+
+
+@register_fake("stnas::linear_bottleneck_backward")
+def _backward_fake(grad: Tensor, x: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    weights, statistics = args[:7], args[8]
+    image = torch.empty_like(x, memory_format=torch.channels_last)
+    return (image, *(torch.empty_like(w) for w in weights), torch.empty_like(statistics))
+
+
+@register_fake("stnas::linear_bottleneck_inference")
+def _inference_fake(x: Tensor, *args: Any) -> Tensor:
+    project, stride = args[6], args[9]
+    return x.new_empty(_out_size(x, project, stride)).to(memory_format=torch.channels_last)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, *weights = inputs[:8]
+    affine = inputs[8:14]
+    ctx.set_materialize_grads(False)
+    ctx.affine = [value is not None for value in affine]
+    ctx.options = inputs[14:]
+    ctx.save_for_backward(x, *weights, *output[1:], *(v for v in affine if v is not None))
+
+
+def _gradient(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Any, ...]:
+    """Return the gradients of the forward operator's arguments; only ``out`` has one."""
+    if grad is None:
+        return (None,) * 17
+    saved = ctx.saved_tensors
+    given = iter(saved[13:])
+    affine = [next(given) if present else None for present in ctx.affine]
+    *grads, packed = torch.ops.stnas.linear_bottleneck_backward.default(
+        grad.contiguous(memory_format=torch.channels_last),
+        *saved[:8],
+        affine,
+        *saved[8:13],
+        *ctx.options,
+    )
+    hidden, out = saved[1].shape[0], saved[7].shape[0]
+    parts = packed.split([hidden] * 4 + [out] * 2) if any(ctx.affine) else [None] * 6
+    affine_grads = [part if has else None for part, has in zip(parts, ctx.affine, strict=True)]
+    return (*grads, *affine_grads, None, None, None)
+
+
+register_autograd("stnas::linear_bottleneck_forward", _gradient, setup_context=_save)
+
+
+def _no_gradient(ctx: Any, *grads: Any) -> None:
+    raise NotImplementedError(
+        "linear_bottleneck(training=False) has no gradient: call it under torch.no_grad(), or use "
+        "training=True or stnas.ops.reference.linear_bottleneck"
+    )
+
+
+register_autograd("stnas::linear_bottleneck_inference", _no_gradient)
+
+
+def _forward_flops(x: Size, expand: Size, depthwise: Size, squeeze: Size, out: Size) -> int:
+    """Return 2 * MAdds of the convolutions and the two SE layers."""
+    hidden, inner = expand[0], math.prod(x[2:])
+    outer = out[1] * math.prod(out[2:])
+    convolutions = hidden * (x[1] * inner + outer + math.prod(depthwise[2:]) * math.prod(out[2:]))
+    return 2 * x[0] * (convolutions + 2 * hidden * squeeze[0])
+
+
+@register_flop_formula(
+    [torch.ops.stnas.linear_bottleneck_forward, torch.ops.stnas.linear_bottleneck_inference]
+)
+def _count_forward(
+    x: Size, expand: Size, depthwise: Size, squeeze: Size, *args: Any, out_shape: Any, **_: Any
+) -> int:
+    out = out_shape if isinstance(out_shape[0], int) else out_shape[0]
+    return _forward_flops(x, expand, depthwise, squeeze, out)
+
+
+@register_flop_formula(torch.ops.stnas.linear_bottleneck_backward)
+def _count_backward(
+    grad: Size, x: Size, expand: Size, depthwise: Size, squeeze: Size, *args: Any, **_: Any
+) -> int:
+    return 2 * _forward_flops(x, expand, depthwise, squeeze, grad)

@@ -1,0 +1,118 @@
+"""The hyper-network."""
+
+import copy
+
+import numpy as np
+from torch import Tensor, nn
+
+from stnas.ops import linear_bottleneck
+from stnas.space import Edge, SearchSpace
+from stnas.supernet.layers import (
+    BlockFunction,
+    LinearBottleneck,
+    Merge,
+    Tail,
+    channels_last_,
+    check_images,
+    make_stem,
+)
+from stnas.supernet.network import Network
+from stnas.supernet.norms import track_statistics_
+from stnas.supernet.topology import (
+    Genotype,
+    bottlenecks,
+    checked_row,
+    in_degrees,
+    key,
+    propagate,
+)
+
+
+class SuperNet(nn.Module):
+    """The hyper-network: every choice block of every edge, with weights that paths share.
+
+    Its BN layers use the statistics of the batch and keep none; networks cut out with ``extract``
+    keep their own. Weights are drawn from torch's global generator.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        affine: bool = False,
+        function: BlockFunction = linear_bottleneck,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        options = {"affine": affine, "tracked": False}
+        self.stem = make_stem(space, **options)
+        self.blocks = nn.ModuleList(
+            nn.ModuleDict(
+                {
+                    choice.name: LinearBottleneck(space, edge, choice, function=function, **options)
+                    for choice in edge.choices
+                    if choice.kind == "bottleneck"
+                }
+            )
+            for edge in space.edges
+        )
+        most = in_degrees(space, np.ones(space.num_genes, np.int8))
+        self.merges = nn.ModuleList(
+            Merge(node.width, merge=space.spec.merge, degrees=tuple(range(1, n + 1)), **options)
+            for node, n in zip(space.nodes[1:], most, strict=True)
+        )
+        self.tail = Tail(space, **options)
+        channels_last_(self)
+
+    def block(self, edge: Edge, gene: int) -> LinearBottleneck:
+        """Return the choice block that a gene selects on an edge."""
+        choices = self.blocks[edge.index]
+        assert isinstance(choices, nn.ModuleDict)
+        chosen = choices[edge.choices[gene].name]
+        assert isinstance(chosen, LinearBottleneck)
+        return chosen
+
+    def forward(self, x: Tensor, genotype: Genotype) -> Tensor:
+        """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]`` along one architecture.
+
+        genotype: int8 ``[genes]``. Only the blocks of this architecture are computed and get
+        gradients.
+        """
+        check_images(x, self.space)
+        genotype = checked_row(self.space, genotype)
+        last = propagate(
+            self.space,
+            genotype,
+            self.stem(x),
+            block=lambda edge: self.block(edge, int(genotype[edge.index])),
+            merges=self.merges,
+        )
+        logits: Tensor = self.tail(last)
+        return logits
+
+    def extract(self, genotype: Genotype) -> Network:
+        """Cut out the network of a genotype.
+
+        It holds the very parameters of the hyper-network (``copy.deepcopy`` of the result is
+        independent) and BN statistics of its own, which are reset.
+        """
+        genotype = checked_row(self.space, genotype)
+        shared = {id(parameter): parameter for parameter in self.parameters()}
+        degrees = in_degrees(self.space, genotype)
+        network = Network(
+            self.space,
+            genotype,
+            stem=copy.deepcopy(self.stem, dict(shared)),
+            edges={
+                key(edge): copy.deepcopy(self.block(edge, gene), dict(shared))
+                for edge, gene in bottlenecks(self.space, genotype)
+            },
+            merges=[
+                copy.deepcopy(merge, dict(shared)).keep_(degree)
+                for merge, degree in zip(self.merges.children(), degrees, strict=True)
+                if isinstance(merge, Merge)
+            ],
+            tail=copy.deepcopy(self.tail, dict(shared)),
+        )
+        track_statistics_(network)
+        return network

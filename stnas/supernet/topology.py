@@ -1,0 +1,70 @@
+"""The walk through the nodes, and what a genotype says of them."""
+
+from collections.abc import Callable
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stnas.space import Edge, SearchSpace
+
+Genotype = NDArray[np.int8]
+
+
+def propagate(
+    space: SearchSpace,
+    genotype: Genotype,
+    first: Tensor,
+    *,
+    block: Callable[[Edge], nn.Module],
+    merges: nn.ModuleList,
+) -> Tensor:
+    """Compute the nodes in order and return the last: ``v_j = merge_i(edge_ij(v_i))``.
+
+    first: the value of v1. block: gives the module of a present edge that is no identity. A value
+    is let go once no later edge can leave its node.
+    """
+    reach = max((1, *space.spec.branch_distances))
+    values = {0: first}
+    for target, edges in groupby(space.edges, key=lambda edge: edge.target):
+        entering = []
+        for edge in edges:
+            kind = edge.choices[genotype[edge.index]].kind
+            if kind != "none":
+                source = values[edge.source]
+                entering.append(source if kind == "identity" else block(edge)(source))
+        values[target] = merges[target - 1](entering)
+        values.pop(target - reach, None)
+    return values[space.nodes[-1].index]
+
+
+def checked_row(space: SearchSpace, genotype: Genotype) -> Genotype:
+    """Return the genotype ``[genes]`` after the space has checked it."""
+    row = np.asarray(genotype)
+    if row.ndim != 1:
+        raise ValueError(
+            f"genotype must be one row [{space.num_genes}], got the shape {list(row.shape)}: "
+            "pass genotypes[i]"
+        )
+    space.check(row[None])
+    return row
+
+
+def in_degrees(space: SearchSpace, genotype: Genotype) -> list[int]:
+    """Count the present edges that enter v2, v3, ..., in order."""
+    counts = [0] * len(space.nodes)
+    for edge, gene in zip(space.edges, genotype, strict=True):
+        counts[edge.target] += edge.choices[gene].kind != "none"
+    return counts[1:]
+
+
+def bottlenecks(space: SearchSpace, genotype: Genotype) -> list[tuple[Edge, int]]:
+    """List the edges that carry a choice block, each with its gene."""
+    genes = zip(space.edges, genotype.tolist(), strict=True)
+    return [(edge, gene) for edge, gene in genes if edge.choices[gene].kind == "bottleneck"]
+
+
+def key(edge: Edge) -> str:
+    """Name an edge's module, such as ``v1_v3``."""
+    return f"v{edge.source + 1}_v{edge.target + 1}"
