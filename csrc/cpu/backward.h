@@ -151,8 +151,10 @@ void backward(const Problem<T>& p, const Saved<T>& saved, const T* grad, const G
   T* project_panels = scratch.take<T>(padded * s.out);
   pack_rows(p.weights.project, s.out, M, s.out, project_panels);
   const ProjectSweep<T> gates{p, plan, saved, out, fold, project_panels,
+                              hidden_offsets<T>(scratch, plan),
                               pack_squeeze_gradient(scratch, p),
-                              scratch.zeros<T>(s.images * s.excitation())};
+                              scratch.zeros<T>(s.images * s.excitation()),
+                              scratch.take<T>(s.images * padded * s.out_pixels())};
   T* project = scratch.zeros<T>(plan.chunks * padded * s.out);
   double* norm = scratch.zeros<double>(plan.chunks * 2 * padded);
   sweep_gates<Act>(gates, project, norm);
