@@ -1,4 +1,4 @@
-"""Build the compiled parts: ``stnas._core`` (torch-free, pybind11) and ``stnas._C`` (torch operators).
+"""Build the compiled parts: ``stnas._core`` (pybind11) and ``stnas._C`` (operators for torch).
 
 Everything else about the package stands in ``pyproject.toml``; the C++ sources are listed once, in
 ``csrc/core/sources.txt`` and ``csrc/cpu/sources.txt``, which CMake reads too.
@@ -60,7 +60,9 @@ class BuildKernels(build_ext):
         """Build one extension; ``stnas._C`` with the objects of every instruction set."""
         if extension is ops:
             extension.extra_objects = [
-                item for name, flags in instruction_sets().items() for item in self.kernel(name, flags)
+                item
+                for name, flags in instruction_sets().items()
+                for item in self.kernel(name, flags)
             ]
         super().build_extension(extension)
 
@@ -79,5 +81,4 @@ ParallelCompile("STNAS_BUILD_JOBS", default=2).install()
 setup(
     ext_modules=[core, ops],
     cmdclass={"build_ext": BuildKernels},
-    options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

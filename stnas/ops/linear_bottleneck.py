@@ -46,52 +46,64 @@ def linear_bottleneck(
             "x must have the dtype of the weights, float32 or float64, got "
             f"{x.dtype} with weights of {weights.expand.dtype}: convert one of them"
         )
+    if x.dim() != 4:
+        raise ValueError(f"x must have 4 dimensions (N, C, H, W), got {x.dim()}")
+    _check_running(norms, weights, required=not training)
     x = x.contiguous(memory_format=torch.channels_last)
     packed = [weight if weight.is_contiguous() else weight.contiguous() for weight in weights]
     affine: Affine = [value for norm in norms for value in (norm.weight, norm.bias)]
     if not training:
-        running = [value for norm in norms for value in _running(norm)]
+        running = [value for norm in norms for value in norm[2:]]
         return torch.ops.stnas.linear_bottleneck_inference.default(  # type: ignore[no-any-return]
             x, *packed, affine, running, stride, activation, residual
         )
+    pixels = x.numel() // x.shape[1] if x.shape[1] else 0
+    out_pixels = math.prod(_out_size(x, weights.project, max(1, stride))) // len(weights.project)
+    if 0 < out_pixels < 2:
+        raise ValueError(
+            "x must give more than 1 value per channel when training, got 1: use a larger batch"
+        )
     out, statistics = _Block.apply(x, *packed, *affine, stride, activation, residual)
-    counts = [x.numel() // x.shape[1], *[out.numel() // out.shape[1]] * 2]
-    move_running_(norms, statistics, counts=counts, momentum=momentum)
+    sizes = [len(weights.expand)] * 4 + [len(weights.project)] * 2
+    counts = [pixels, out_pixels, out_pixels]
+    move_running_(norms, statistics, sizes=sizes, counts=counts, momentum=momentum)
     return out  # type: ignore[no-any-return]
 
 
-def _running(norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """Return the running mean and variance that inference needs."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("norms must have running_mean and running_var, got None: use training=True")
-    return norm.running_mean, norm.running_var
+def _check_running(
+    norms: tuple[BatchNorm, ...], weights: BottleneckWeights, *, required: bool
+) -> None:
+    """Raise ValueError where running statistics have a wrong size, or are required and missing."""
+    hidden, out = weights.expand.shape[0], weights.project.shape[0]
+    for norm, size in zip(norms, (hidden, hidden, out), strict=True):
+        for name, value in (("running_mean", norm.running_mean), ("running_var", norm.running_var)):
+            if value is None and required:
+                raise ValueError(f"{name} must be a tensor, got None: use training=True")
+            if value is not None and value.shape != (size,):
+                raise ValueError(f"{name} must have shape [{size}], got {list(value.shape)}")
 
 
 @torch.no_grad()
 def move_running_(
-    norms: tuple[BatchNorm, ...], statistics: Tensor, *, counts: list[int], momentum: float
+    norms: tuple[BatchNorm, ...],
+    statistics: Tensor,
+    *,
+    sizes: list[int],
+    counts: list[int],
+    momentum: float,
 ) -> None:
     """Move running statistics in place: ``running += momentum * (batch - running)``.
 
-    statistics: mean and biased variance of every layer, one after the other; the running variance
-    is the unbiased one, ``var * n / (n - 1)``. counts: the values n behind each channel's variance.
+    statistics: mean and biased variance of every layer, one after the other, of ``sizes``; the
+    running variance is the unbiased one, ``var * n / (n - 1)``. counts: n of every layer.
     """
-    start = 0
-    for norm, count in zip(norms, counts, strict=True):
-        if norm.running_mean is None or norm.running_var is None:
-            start = -1
-            continue
-        if start < 0:
-            raise ValueError("norms must have running statistics in all three layers or in none")
-        size = norm.running_mean.numel()
-        mean, var = statistics[start : start + 2 * size].view(2, size)
-        if count < 2:
-            raise ValueError(
-                "x must give more than 1 value per channel when training, got a batch of one pixel"
-            )
-        norm.running_mean.lerp_(mean, momentum)
-        norm.running_var.mul_(1 - momentum).add_(var, alpha=momentum * count / (count - 1))
-        start += 2 * size
+    parts = statistics.split(sizes)
+    for norm, mean, var, count in zip(norms, parts[::2], parts[1::2], counts, strict=True):
+        if norm.running_mean is not None:
+            norm.running_mean.lerp_(mean, momentum)
+        if norm.running_var is not None:
+            scale = momentum * count / (count - 1)
+            norm.running_var.mul_(1 - momentum).add_(var, alpha=scale)
 
 
 def _out_size(x: Tensor, project: Tensor, stride: int) -> Size:
