@@ -1,5 +1,5 @@
 // Second backward sweep: the hidden tensors of a unit are made anew in the cache, block by block:
-//   dd = BN gradient of dz,  e = a(BN(expand x)),  dw = e * dd,  dz1 = a'(.) (w * dd)  (depthwise both),
+//   dd = BN gradient of dz,  e = a(BN(expand x)),  dw = e * dd,  dz1 = a'(.) (w * dd),
 // and of dz1 only what the expand BN needs: dx0 = dz1 W, sum dz1, sum x dz1.
 #pragma once
 

@@ -1,7 +1,8 @@
-// First backward sweep: gradients of the project weights, of squeeze-and-excitation and the sums of the
-// depthwise BN. With u = a(z), z = BN d, du = W' dy:
+// First backward sweep: gradients of the project weights, of squeeze-and-excitation and the sums of
+// the depthwise BN. With u = a(z), z = BN d, du = W' dy:
 //   dW = sum dy (g u)',  dg = sum_q u du,  dz = (g du + s) a'(z),  s = d pooled / pixels.
-// s is known only after the whole image, so sum dz and sum dz (d - mean) come from four partial sums.
+// s is known only after the whole image, so sum dz and sum dz (d - mean) come from four partial
+// sums.
 #pragma once
 
 #include "gradient_out.h"
@@ -63,7 +64,8 @@ void gate_block(const Fold<T>& fold, index b, index pixels, const T* hidden, con
     store(sums + k * kLanes, load(sums + k * kLanes) + acc[k]);
 }
 
-// Pixels [begin, end) of every image of a group; weight += [block][out][16]; sums [image][block][count][16].
+// Pixels [begin, end) of every image of a group; weight += [block][out][16]; sums
+// [image][block][count][16].
 template <class Act, class T>
 void gate_unit(const ProjectSweep<T>& sweep, const Unit& unit, T* weight, T* sums) {
   const Shape& s = sweep.p.shape;
@@ -152,7 +154,8 @@ void squeeze_gradients(const Problem<T>& p, const Saved<T>& saved, const T* grad
               [&](index r, Vec<T> v) {
                 T lane[kLanes];
                 store(lane, v);
-                for (index i = 0; i < lanes; ++i) to.excite_weight[(m + i) * s.squeeze + r] = lane[i];
+                for (index i = 0; i < lanes; ++i)
+                  to.excite_weight[(m + i) * s.squeeze + r] = lane[i];
               });
     store(to.excite_bias + m, column_sums(s.images, grads + gate + m, row), lanes);
   });

@@ -1,4 +1,5 @@
-// The kernels against their definition: outputs, inference, and gradients by directional differences.
+// The kernels against their definition: outputs, inference, and gradients by directional
+// differences.
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -66,7 +67,8 @@ std::vector<Values> train(const Shape& s, const Inputs& in, Activation activatio
   const index affine = 4 * s.hidden + 2 * s.out;
   auto statistics = call.empty(affine), out = call.empty(s.images * s.out_pixels() * s.out);
   auto hidden = call.empty(s.images * s.padded() * s.out_pixels()), projected = out;
-  auto excitation = call.empty(s.images * s.excitation()), moments = call.empty((1 + s.hidden) * s.in);
+  auto excitation = call.empty(s.images * s.excitation());
+  auto moments = call.empty((1 + s.hidden) * s.in);
   const Saved<T> saved{statistics.data(), hidden.data(), projected.data(), excitation.data(),
                        moments.data()};
   kernels<T>().forward(call.problem, saved, out.data());
@@ -95,7 +97,8 @@ double loss(const Shape& s, const Inputs& in, Activation activation, bool residu
   return total;
 }
 
-// For each parameter, its gradient along a random direction against the central difference of the loss.
+// For each parameter, its gradient along a random direction against the central difference of the
+// loss.
 void check_gradients(const Shape& s, const Inputs& in, bool residual, const Values& grad,
                      const std::vector<Values>& results) {
   std::mt19937 generator(3);
