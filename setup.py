@@ -1,4 +1,4 @@
-"""Build the compiled parts: ``stnas._core`` (torch-free) and ``stnas._C`` (torch operators).
+"""Build the compiled parts: ``stnas._core`` (pybind11) and ``stnas._C`` (operators for torch).
 
 Everything else about the package stands in ``pyproject.toml``; the C++ sources are listed once, in
 ``csrc/core/sources.txt`` and ``csrc/cpu/sources.txt``, which CMake reads too.

@@ -12,7 +12,8 @@ STABLE_TORCH_LIBRARY(stnas, ops) {
       "Tensor? weight1, Tensor? bias1, Tensor? weight2, Tensor? bias2, Tensor? weight3, "
       "Tensor? bias3, int stride, str activation, bool residual) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
-  // Gradients of x, of the seven weights, and of the affine parameters, one after the other in one tensor.
+  // Gradients of x, of the seven weights, and of the affine parameters, one after the other in one
+  // tensor.
   ops.def(
       "linear_bottleneck_backward(Tensor grad, Tensor x, Tensor expand, Tensor depthwise, "
       "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "

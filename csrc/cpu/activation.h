@@ -1,4 +1,5 @@
-// Activations of the hidden layers: value a(z) and slope a'(z), as PyTorch defines them at the kinks.
+// Activations of the hidden layers: value a(z) and slope a'(z), as PyTorch defines them at the
+// kinks.
 #pragma once
 
 #include "simd.h"

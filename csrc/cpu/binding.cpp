@@ -2,22 +2,18 @@
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
 
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include "problem.h"
+#include "checks.h"
 
 namespace stnas::cpu {
 namespace {
 
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
 using Maybe = std::optional<Tensor>;
 using Affine = std::vector<Maybe>;  // weight and bias of the three BN
 
@@ -27,82 +23,9 @@ constexpr Executor kExecutor{[](index count, void (*task)(void*, index), void* c
   });
 }};
 
-// The seven weights in the order of the schema.
-struct WeightTensors {
-  const Tensor &expand, &depthwise, &squeeze_weight, &squeeze_bias, &excite_weight, &excite_bias,
-      &project;
-};
-
-template <class... Parts>
-void check(bool rule, const Parts&... message) {
-  if (rule) return;
-  std::ostringstream text;
-  ((text << message), ...);
-  throw std::invalid_argument(text.str());
-}
-
 template <class T>
 T* data(const Tensor& tensor) {
   return static_cast<T*>(tensor.data_ptr());
-}
-
-void check_size(const Tensor& tensor, const char* name, std::vector<index> sizes) {
-  std::vector<index> given(tensor.sizes().begin(), tensor.sizes().end());
-  const auto text = [](const std::vector<index>& values) {
-    std::string out = "[";
-    for (size_t i = 0; i < values.size(); ++i) out += (i ? ", " : "") + std::to_string(values[i]);
-    return out + "]";
-  };
-  check(given == sizes, name, " must have shape ", text(sizes), ", got ",
-                        text(given));
-  check(tensor.is_contiguous(), name,
-                        " must be contiguous: call .contiguous() on it");
-}
-
-void check_type(const Tensor& tensor, const char* name, const Tensor& x) {
-  check(tensor.is_cpu() && tensor.scalar_type() == x.scalar_type(), name,
-                       " must be on the CPU and have the dtype of x");
-}
-
-// NCHW sizes in channels_last order: strides (H W C, 1, W C, C) wherever a size is not 1.
-void check_image(const Tensor& tensor, const char* name, std::vector<index> sizes) {
-  check(tensor.dim() == 4, name, " must have 4 dimensions (N, C, H, W), got ", tensor.dim());
-  const index strides[] = {sizes[1] * sizes[2] * sizes[3], 1, sizes[3] * sizes[1], sizes[1]};
-  for (int i = 0; i < 4; ++i) {
-    check(tensor.size(i) == sizes[i], name, " must have size ", sizes[i], " in dimension ", i,
-          ", got ", tensor.size(i));
-    check(sizes[i] == 1 || tensor.stride(i) == strides[i], name,
-          " must be in channels_last order: call .contiguous(memory_format=torch.channels_last)");
-  }
-}
-
-Shape check_shape(const Tensor& x, const WeightTensors& w, index stride) {
-  check(
-      x.is_cpu() && (x.scalar_type() == ScalarType::Float || x.scalar_type() == ScalarType::Double),
-      "x must be a float32 or float64 tensor on the CPU");
-  check(x.dim() == 4, "x must have 4 dimensions (N, C, H, W), got ", x.dim());
-  const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), w.expand.size(0), w.project.size(0),
-                w.squeeze_weight.size(0), w.depthwise.size(w.depthwise.dim() - 1), stride};
-  check(x.numel() > 0, "x must not be empty, got ", x.numel(), " elements");
-  check_image(x, "x", {s.images, s.in, s.height, s.width});
-  check(s.kernel == 3 || s.kernel == 5 || s.kernel == 7,
-                        "depthwise must be a convolution with kernel 3, 5 or 7, got ", s.kernel);
-  check(stride == 1 || stride == 2 || stride == 4,
-                        "stride must be 1, 2 or 4, got ", stride);
-  const std::pair<const Tensor*, const char*> tensors[] = {
-      {&w.expand, "expand"},           {&w.depthwise, "depthwise"},
-      {&w.squeeze_weight, "squeeze_weight"}, {&w.squeeze_bias, "squeeze_bias"},
-      {&w.excite_weight, "excite_weight"},   {&w.excite_bias, "excite_bias"},
-      {&w.project, "project"}};
-  for (const auto& [tensor, name] : tensors) check_type(*tensor, name, x);
-  check_size(w.expand, "expand", {s.hidden, s.in, 1, 1});
-  check_size(w.depthwise, "depthwise", {s.hidden, 1, s.kernel, s.kernel});
-  check_size(w.squeeze_weight, "squeeze_weight", {s.squeeze, s.hidden});
-  check_size(w.squeeze_bias, "squeeze_bias", {s.squeeze});
-  check_size(w.excite_weight, "excite_weight", {s.hidden, s.squeeze});
-  check_size(w.excite_bias, "excite_bias", {s.hidden});
-  check_size(w.project, "project", {s.out, s.hidden, 1, 1});
-  return s;
 }
 
 Activation parse_activation(const std::string& name) {
@@ -138,7 +61,9 @@ Problem<T> make_problem(const Tensor& x, const WeightTensors& w, const Affine& a
   return p;
 }
 
-Tensor like(const Tensor& x, std::vector<index> sizes) { return torch::stable::new_empty(x, sizes); }
+Tensor like(const Tensor& x, std::vector<index> sizes) {
+  return torch::stable::new_empty(x, sizes);
+}
 
 // NCHW sizes in channels_last order.
 Tensor image_like(const Tensor& x, std::vector<index> sizes) {

@@ -1,4 +1,5 @@
-// Depthwise convolution of one channel block: rows of vectors, several outputs along x in registers.
+// Depthwise convolution of one channel block: rows of vectors, several outputs along x in
+// registers.
 #pragma once
 
 #include <type_traits>
@@ -8,7 +9,8 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-// A plane of one channel block: image row y, column x stands at data[((y - top) * pitch + left + x) * 16].
+// A plane of one channel block: image row y, column x stands at data[((y - top) * pitch + left + x)
+// * 16].
 template <class T>
 struct Plane {
   T* data;
@@ -27,7 +29,8 @@ STNAS_INLINE void unroll(const F& f) {
   }(std::make_integer_sequence<int, N>{});
 }
 
-// Widest row tile: 8 outputs with 32 registers of 16 lanes, fewer where a block takes more registers.
+// Widest row tile: 8 outputs with 32 registers of 16 lanes, fewer where a block takes more
+// registers.
 template <class T>
 constexpr int kRowTile = kBudget<T> >= 14 ? 8 : kBudget<T> >= 6 ? 4 : kBudget<T> >= 3 ? 2 : 1;
 
@@ -83,7 +86,9 @@ STNAS_INLINE void convolve_tile(const Plane<const T>& in, index first, Taps taps
   for (index i = taps.begin; i < taps.end; ++i) {
     const T* row = in.at(first + i, Bare ? 0 : x * S - P);
     Vec<T> tap[K];
-    unroll<K>([&](auto j) __attribute__((always_inline)) { tap[j] = load(w + (i * K + j) * kLanes); });
+    const T* weights = w + i * K * kLanes;
+    unroll<K>(
+        [&](auto j) __attribute__((always_inline)) { tap[j] = load(weights + j * kLanes); });
     unroll<(Width - 1) * S + K>([&](auto j) __attribute__((always_inline)) {
       constexpr int column = Bare ? j - P : j;
       if constexpr (!Bare || (column >= 0 && column < Width)) {
@@ -95,7 +100,8 @@ STNAS_INLINE void convolve_tile(const Plane<const T>& in, index first, Taps taps
       }
     });
   }
-  unroll<Width>([&](auto o) __attribute__((always_inline)) { store(out + (x + o) * kLanes, acc[o]); });
+  unroll<Width>(
+      [&](auto o) __attribute__((always_inline)) { store(out + (x + o) * kLanes, acc[o]); });
 }
 
 // Every output row [begin, end) of a plane; out holds them densely, `width` vectors a row.

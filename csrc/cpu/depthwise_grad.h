@@ -14,8 +14,8 @@ struct Slope {
   float cap;
 };
 
-// out[x] = slope * sum_{i,j} grad[(y + P - i) / S, (x + P - j) / S] w[i, j] for one input row y, over the
-// taps that divide; x is a multiple of S. Bare: as in `convolve_tile`.
+// out[x] = slope * sum_{i,j} grad[(y + P - i) / S, (x + P - j) / S] w[i, j] for one input row y,
+// over the taps that divide; x is a multiple of S. Bare: as in `convolve_tile`.
 template <int K, int S, int Width, bool Bare, class T>
 STNAS_INLINE void spread_tile(const Plane<const T>& grad, index y, index out_height, index x,
                               index width, const T* w, const Slope<T>& slope, T* out) {
@@ -27,7 +27,9 @@ STNAS_INLINE void spread_tile(const Plane<const T>& grad, index y, index out_hei
     if (y + P < i || from >= out_height) continue;
     const T* row = grad.at(from, Bare ? 0 : x / S - kBefore);
     Vec<T> tap[K];
-    unroll<K>([&](auto j) __attribute__((always_inline)) { tap[j] = load(w + (i * K + j) * kLanes); });
+    const T* weights = w + i * K * kLanes;
+    unroll<K>(
+        [&](auto j) __attribute__((always_inline)) { tap[j] = load(weights + j * kLanes); });
     unroll<kBefore + kAfter + 1>([&](auto o) __attribute__((always_inline)) {
       constexpr int column = o - kBefore;
       if constexpr (!Bare || (column >= 0 && column < Width)) {
@@ -56,14 +58,14 @@ void spread(Plane<const T> grad, index out_height, index begin, index end, index
     if constexpr (Width > 0)
       spread_tile<K, S, Width, true>(grad, y, out_height, 0, width, w, slope, out);
     else
-      tile_row<T, S>((width + S - 1) / S * S, [&](auto tile, index x) __attribute__((always_inline)) {
+      tile_row<T, S>(round_up(width, S), [&](auto tile, index x) __attribute__((always_inline)) {
         spread_tile<K, S, tile, false>(grad, y, out_height, x, width, w, slope, out);
       });
   }
 }
 
-// sum[j][.] += in[y S - P + i, x S - P + j] grad[y, x] over the Width columns from x; several copies of each
-// sum keep the multiply-add pipes full.
+// sum[j][.] += in[y S - P + i, x S - P + j] grad[y, x] over the Width columns from x; several
+// copies of each sum keep the multiply-add pipes full.
 template <int K, int S, int Width, bool Bare, int Copies, class T>
 STNAS_INLINE void correlate_tile(const T* in, const T* grad, Vec<T> (&sum)[K][Copies]) {
   constexpr int P = K / 2;
@@ -81,8 +83,8 @@ STNAS_INLINE void correlate_tile(const T* in, const T* grad, Vec<T> (&sum)[K][Co
   });
 }
 
-// w[i, j] += sum_{y,x} in[y S - P + i, x S - P + j] grad[y, x] over output rows [begin, end), in bands of rows
-// that stay in the L1 cache.
+// w[i, j] += sum_{y,x} in[y S - P + i, x S - P + j] grad[y, x] over output rows [begin, end), in
+// bands of rows that stay in the L1 cache.
 template <int K, int S, int Width, class T>
 void correlate_planes(Plane<const T> in, index height, index begin, index end, index width,
                       Plane<const T> grad, T* w) {

@@ -1,4 +1,5 @@
-// The expanded tensor of one unit and one channel block: a product with folded BN and the activation.
+// The expanded tensor of one unit and one channel block: a product with folded BN and the
+// activation.
 #pragma once
 
 #include "activation.h"
@@ -9,7 +10,8 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-// Where a unit's planes keep their pixels: `rows` rows of `pitch` vectors an image, `left` of them padding.
+// Where a unit's planes keep their pixels: `rows` rows of `pitch` vectors an image, `left` of them
+// padding.
 struct Layout {
   index images, top, rows, width, pitch, left;
 
@@ -42,7 +44,8 @@ Layout output_layout(const Shape& s, index images, Range rows) {
 // A plane whose padding is zero; the pixels are not set.
 template <class T>
 T* take_plane(Scratch& scratch, const Layout& at) {
-  return at.pitch > at.width ? scratch.zeros<T>(at.vectors() * kLanes) : scratch.take<T>(at.vectors() * kLanes);
+  const index count = at.vectors() * kLanes;
+  return at.pitch > at.width ? scratch.zeros<T>(count) : scratch.take<T>(count);
 }
 
 // Offset of every pixel of a plane, in the order of the input's pixels.
@@ -62,7 +65,8 @@ struct Expand {
   index depth;
 };
 
-// e = a(x w + bias) into plane; the slopes a'(.) too, where the activation's value does not tell them.
+// e = a(x w + bias) into plane; the slopes a'(.) too, where the activation's value does not tell
+// them.
 template <class Act, class T>
 void expand(const Expand<T>& by, index block, index pixels, const T* x, const int32_t* offsets,
             T* plane, T* slopes = nullptr) {

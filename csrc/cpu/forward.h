@@ -1,5 +1,5 @@
-// The training pass: batch statistics, three sweeps over the batch, nothing of the hidden layers stored but the
-// depthwise output.
+// The training pass: batch statistics, three sweeps over the batch, nothing of the hidden layers
+// stored but the depthwise output.
 #pragma once
 
 #include "input_moments.h"

@@ -5,8 +5,8 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-// The left operand of `multiply`: row i, column k stands at data[(k / width) * step + i * row + k % width],
-// which covers plain rows (one panel) and planes of 16 channels (row = width = 16).
+// The left operand of `multiply`: row i, column k stands at data[(k / width) * step + i * row + k %
+// width], which covers plain rows (one panel) and planes of 16 channels (row = width = 16).
 template <class T>
 struct Rows {
   const T* data;

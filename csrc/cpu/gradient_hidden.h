@@ -1,5 +1,5 @@
 // Second backward sweep: the hidden tensors of a unit are made anew in the cache, block by block:
-//   dd = BN gradient of dz,  e = a(BN(expand x)),  dw = e * dd,  dz1 = a'(.) (w * dd)  (depthwise both),
+//   dd = BN gradient of dz,  e = a(BN(expand x)),  dw = e * dd,  dz1 = a'(.) (w * dd),
 // and of dz1 only what the expand BN needs: dx0 = dz1 W, sum dz1, sum x dz1.
 #pragma once
 
@@ -38,7 +38,7 @@ template <class T>
 struct UnitBuffers {
   Range inputs, outputs;
   Layout input, output;
-  T *x, *dy, *du, *dd, *e, *slopes, *dz, *dx;
+  T *x, *dd, *e, *slopes, *dz, *dx;
 };
 
 template <class Act, class T>
@@ -52,15 +52,10 @@ UnitBuffers<T> fill_buffers(Scratch& scratch, const ExpandSweep<T>& sweep, const
   to.input = input_layout<T>(s, unit.images, to.inputs);
   to.output = output_layout<T>(s, unit.images, to.outputs);
   const index in_pixels = unit.images * to.inputs.count() * s.width;
-  const index out_pixels = unit.images * to.outputs.count() * s.out_width();
   const index owned = unit.images * unit.owned.count() * s.width;
   to.x = scratch.take<T>(in_pixels * s.in);
   center(project.p.x + (unit.image * s.pixels() + to.inputs.begin * s.width) * s.in, in_pixels,
          s.in, sweep.mean_pattern, to.x);
-  to.dy = scratch.take<T>(out_pixels * s.out);
-  project.out.fill(unit.image * s.out_pixels() + to.outputs.begin * s.out_width(), out_pixels,
-                   to.dy);
-  to.du = scratch.take<T>(out_pixels * kLanes);
   to.dd = take_plane<T>(scratch, to.output);
   to.e = take_plane<T>(scratch, to.input);
   to.slopes = Act::kCap == 0 ? scratch.take<T>(to.input.vectors() * kLanes) : nullptr;
@@ -75,11 +70,7 @@ void fill_depthwise_grad(const ExpandSweep<T>& sweep, const Unit& unit, const Un
                          index b) {
   const auto& project = sweep.project;
   const Shape& s = project.p.shape;
-  const index width = s.out_width(), rows = at.outputs.count(), row = s.excitation();
-  multiply(unit.images * rows * width, Rows<T>{at.dy, s.out, s.out},
-           project.panels + b * s.out * kLanes,
-           [&](index i, Vec<T> v)
-               __attribute__((always_inline)) { store(at.du + i * kLanes, v); });
+  const index width = s.out_width(), row = s.excitation();
   const auto of = [&](const T* values) { return load(values + b * kLanes); };
   const auto mean = of(project.fold.mean), scale = of(project.fold.scale);
   const auto bias = of(project.fold.bias), keep = of(sweep.norm.keep);
@@ -88,9 +79,9 @@ void fill_depthwise_grad(const ExpandSweep<T>& sweep, const Unit& unit, const Un
     const index image = unit.image + n;
     const auto gate = of(project.saved.excitation + image * row + s.padded() + s.padded_squeeze());
     const auto pooled = of(project.excitation_grad + image * row);
-    const T* d = project.saved.hidden +
-                 ((image * s.blocks() + b) * s.out_pixels() + at.outputs.begin * width) * kLanes;
-    const T* du = at.du + n * rows * width * kLanes;
+    const index first =
+        ((image * s.blocks() + b) * s.out_pixels() + at.outputs.begin * width) * kLanes;
+    const T *d = project.saved.hidden + first, *du = project.hidden_grad + first;
     const auto plane = at.output.template plane<T>(at.dd, n);
     for (index y = at.outputs.begin; y < at.outputs.end; ++y) {
       T* to = plane.at(y, 0);

@@ -1,7 +1,8 @@
-// First backward sweep: gradients of the project weights, of squeeze-and-excitation and the sums of the
-// depthwise BN. With u = a(z), z = BN d, du = W' dy:
+// First backward sweep: gradients of the project weights, of squeeze-and-excitation and the sums of
+// the depthwise BN. With u = a(z), z = BN d, du = W' dy:
 //   dW = sum dy (g u)',  dg = sum_q u du,  dz = (g du + s) a'(z),  s = d pooled / pixels.
-// s is known only after the whole image, so sum dz and sum dz (d - mean) come from four partial sums.
+// s is known only after the whole image, so sum dz and sum dz (d - mean) come from four partial
+// sums.
 #pragma once
 
 #include "gradient_out.h"
@@ -23,11 +24,24 @@ struct ProjectSweep {
   const OutGradient<T>& out;
   const Fold<T>& fold;
   const T* panels;  // project weights [M / 16][out][16]
+  const int32_t* offsets;  // of a unit's output pixels in one block of the hidden tensor
   SqueezeGradient<T> squeeze;
   T* excitation_grad;  // rows like those of Saved::excitation
+  T* hidden_grad;      // du, laid out like Saved::hidden
 };
 
-// One image and block: du -> g u in place of `gated`, and the image's sums.
+// Offsets of a unit's output pixels from the first one, in one block of the hidden tensor.
+template <class T>
+const int32_t* hidden_offsets(Scratch& scratch, const Plan& plan) {
+  const Shape& s = plan.shape;
+  const index pixels = plan.strip_rows * s.out_width(), step = s.padded() * s.out_pixels();
+  int32_t* offsets = scratch.take<int32_t>(plan.group * pixels);
+  for (index n = 0; n < plan.group; ++n)
+    for (index q = 0; q < pixels; ++q) offsets[n * pixels + q] = int32_t(n * step + q * kLanes);
+  return offsets;
+}
+
+// One image and block: g u into `gated`, and the image's sums.
 template <class Act, class T>
 void gate_block(const Fold<T>& fold, index b, index pixels, const T* hidden, const T* grad,
                 Vec<T> gate, T* gated, T* sums) {
@@ -50,7 +64,8 @@ void gate_block(const Fold<T>& fold, index b, index pixels, const T* hidden, con
     store(sums + k * kLanes, load(sums + k * kLanes) + acc[k]);
 }
 
-// Pixels [begin, end) of every image of a group; weight += [block][out][16]; sums [image][block][count][16].
+// Pixels [begin, end) of every image of a group; weight += [block][out][16]; sums
+// [image][block][count][16].
 template <class Act, class T>
 void gate_unit(const ProjectSweep<T>& sweep, const Unit& unit, T* weight, T* sums) {
   const Shape& s = sweep.p.shape;
@@ -61,16 +76,20 @@ void gate_unit(const ProjectSweep<T>& sweep, const Unit& unit, T* weight, T* sum
   Scratch scratch;
   T* dy = scratch.take<T>(total * s.out);
   sweep.out.fill(unit.image * s.out_pixels() + skipped, total, dy);
-  T *grad = scratch.take<T>(total * kLanes), *gated = scratch.take<T>(total * kLanes);
+  T* gated = scratch.take<T>(total * kLanes);
   for (index b = 0; b < s.blocks(); ++b) {
+    const index first = ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
+    const T* hidden = sweep.saved.hidden + first;
+    T* grad = sweep.hidden_grad + first;
     multiply(total, Rows<T>{dy, s.out, s.out}, sweep.panels + b * s.out * kLanes,
-             [&](index i, Vec<T> v)
-                 __attribute__((always_inline)) { store(grad + i * kLanes, v); });
+             [&](index i, Vec<T> v) __attribute__((always_inline)) {
+               __builtin_prefetch(hidden + sweep.offsets[i]);
+               store(grad + sweep.offsets[i], v);
+             });
     for (index n = 0; n < unit.images; ++n) {
-      const index plane = (unit.image + n) * s.blocks() + b, at = n * pixels * kLanes;
-      gate_block<Act>(sweep.fold, b, pixels,
-                      sweep.saved.hidden + (plane * s.out_pixels() + skipped) * kLanes, grad + at,
-                      load(gates + n * s.excitation() + b * kLanes), gated + at,
+      const index at = n * s.padded() * s.out_pixels();
+      gate_block<Act>(sweep.fold, b, pixels, hidden + at, grad + at,
+                      load(gates + n * s.excitation() + b * kLanes), gated + n * pixels * kLanes,
                       sums + (n * s.blocks() + b) * ImageSums::count * kLanes);
     }
     correlate(s.out, total, dy, s.out, gated, kLanes,
@@ -135,7 +154,8 @@ void squeeze_gradients(const Problem<T>& p, const Saved<T>& saved, const T* grad
               [&](index r, Vec<T> v) {
                 T lane[kLanes];
                 store(lane, v);
-                for (index i = 0; i < lanes; ++i) to.excite_weight[(m + i) * s.squeeze + r] = lane[i];
+                for (index i = 0; i < lanes; ++i)
+                  to.excite_weight[(m + i) * s.squeeze + r] = lane[i];
               });
     store(to.excite_bias + m, column_sums(s.images, grads + gate + m, row), lanes);
   });

@@ -1,4 +1,5 @@
-// All kernels for one instruction set. Compiled once per set, with its flags and -DSTNAS_ISA=<its name>.
+// All kernels for one instruction set. Compiled once per set, with its flags and -DSTNAS_ISA=<its
+// name>.
 #include "backward.h"
 #include "inference.h"
 

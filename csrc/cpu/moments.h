@@ -81,7 +81,8 @@ void finish_moments(const Moments* from, index chunks, index channels, T* mean, 
   }
 }
 
-// Coefficients of z = (value - mean) * scale + bias, padded with zeros to whole blocks; inverse = 1 / std.
+// Coefficients of z = (value - mean) * scale + bias, padded with zeros to whole blocks; inverse = 1
+// / std.
 template <class T>
 struct Fold {
   T *mean, *inverse, *scale, *bias;

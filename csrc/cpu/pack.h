@@ -5,8 +5,8 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-// to[j][k][lane] = from[k, 16 j + lane] from a row-major [depth, columns]; zeros fill up to `padded` rows and
-// whole blocks.
+// to[j][k][lane] = from[k, 16 j + lane] from a row-major [depth, columns]; zeros fill up to
+// `padded` rows and whole blocks.
 template <class T>
 void pack_rows(const T* from, index depth, index columns, index padded, T* to) {
   for (index j = 0; j * kLanes < columns; ++j, to += padded * kLanes) {
@@ -43,7 +43,8 @@ template <class T>
 void pad_columns(const T* from, index rows, index columns, index padded, T* to) {
   for (index i = 0; i < rows; ++i)
     for (index j = 0; j < padded; j += kLanes)
-      store(to + i * padded + j, j < columns ? load(from + i * columns + j, columns - j) : zero<T>());
+      store(to + i * padded + j,
+            j < columns ? load(from + i * columns + j, columns - j) : zero<T>());
 }
 
 // NHWC rows as one flat run: the pattern of C values repeats every C / gcd(C, 16) vectors.

@@ -29,8 +29,9 @@ struct Unit {
   Range owned;  // input rows that belong to no other strip
 };
 
-// Small images go in groups, large ones in strips. Sums run over the groups of a chunk in order, then over
-// the chunks in order: a function of the shape alone, so that no result depends on the number of threads.
+// Small images go in groups, large ones in strips. Sums run over the groups of a chunk in order,
+// then over the chunks in order: a function of the shape alone, so that no result depends on the
+// number of threads.
 struct Plan {
   Shape shape;
   index group, groups, strips, strip_rows, chunks;

@@ -11,10 +11,13 @@ using index = int64_t;
 constexpr double kEpsilon = 1e-5;  // of every BN
 constexpr index kBlock = 16;       // channels in a block: hidden tensors are stored block by block
 
-// Inlined wherever it is used: the same function compiled for two instruction sets must not be shared.
+// Inlined wherever it is used: the same function compiled for two instruction sets must not be
+// shared.
 #define STNAS_INLINE inline __attribute__((always_inline))
 
-STNAS_INLINE constexpr index round_up(index value, index unit) { return (value + unit - 1) / unit * unit; }
+STNAS_INLINE constexpr index round_up(index value, index unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 enum class Activation : int { relu, relu6, hardswish, silu };
 

@@ -1,4 +1,5 @@
-// The project product y = W (g a(BN d)), tile of pixels by tile; the gated tensor stays in the cache.
+// The project product y = W (g a(BN d)), tile of pixels by tile; the gated tensor stays in the
+// cache.
 #pragma once
 
 #include "activation.h"
@@ -18,15 +19,15 @@ const T* pack_project(Scratch& scratch, const Problem<T>& p, const T* scale = nu
   return packed;
 }
 
-// Pixels of a tile: a multiple of the product's row tile, small enough for the L1 or, with many channels,
-// the L2 cache.
+// Pixels of a tile: a multiple of the product's row tile, small enough for the L1 or, with many
+// channels, the L2 cache.
 inline index project_tile(const Shape& s) {
   const index fits = index{6144} / s.padded() / 14 * 14;
   return most(56, fits);
 }
 
-// value(v, block, image) for the vectors of pixels [begin, begin + count) of a group, image after image, into
-// planes [block][tile][16].
+// value(v, block, image) for the vectors of pixels [begin, begin + count) of a group, image after
+// image, into planes [block][tile][16].
 template <class T, class Value>
 STNAS_INLINE void fill_tile(const Shape& s, const T* hidden, index begin, index count, index tile,
                             T* to, const Value& value) {

@@ -1,4 +1,5 @@
-// Vectors of one channel block: 16 channels, held in as many registers as the instruction set needs.
+// Vectors of one channel block: 16 channels, held in as many registers as the instruction set
+// needs.
 #pragma once
 
 #include <cmath>

@@ -31,7 +31,8 @@ Squeeze<T> pack_squeeze(Scratch& scratch, const Problem<T>& p) {
           pad_vector(scratch, p.weights.excite_bias, s.hidden)};
 }
 
-// gate = sigmoid(up relu(down pooled + b) + b') for rows of [pooled, squeezed, gate]; pooled is given.
+// gate = sigmoid(up relu(down pooled + b) + b') for rows of [pooled, squeezed, gate]; pooled is
+// given.
 template <class T>
 void excite(const Shape& s, const Squeeze<T>& by, index images, T* rows) {
   const index row = s.excitation(), padded = s.padded(), narrow = s.padded_squeeze();
@@ -64,8 +65,8 @@ SqueezeGradient<T> pack_squeeze_gradient(Scratch& scratch, const Problem<T>& p) 
   return {down, up};
 }
 
-// Rows of the gradient mirror those of the excitation: [d pooled / pixels, d squeezed, d gate]. The last is
-// given and becomes the gradient before the sigmoid.
+// Rows of the gradient mirror those of the excitation: [d pooled / pixels, d squeezed, d gate]. The
+// last is given and becomes the gradient before the sigmoid.
 template <class T>
 void excite_gradient(const Shape& s, const SqueezeGradient<T>& by, index images, const T* rows,
                      T* grad) {

@@ -1,0 +1,91 @@
+// The gradient of the expand BN, which is linear in x and so needs no pass over the hidden tensors:
+//   dx = dx0 - W' (scale s1 / P) - W' diag(scale r s2 / P) W (x - m),  s1 = sum dz1,
+//   s2 = sum dz1 e^,  e^ = r W (x - m), so that s2 = r W sum (x - m) dz1, and
+//   dW = scale sum (x - m) dz1 - scale r s2 (W C).
+#pragma once
+
+#include "gradient_hidden.h"
+#include "input_moments.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+// What the correction of the expand BN subtracts: dx -= constant + matrix (x - m).
+template <class T>
+struct Correction {
+  T *constant;  // [in, padded]
+  T *panels;    // [in / 16][in][16]
+};
+
+// Affine gradients of the expand BN, the expand weights' gradient, and the correction's rows in
+// `pull`.
+template <class T>
+void expand_gradient(const Problem<T>& p, const Saved<T>& saved, const Fold<T>& fold,
+                     const HiddenPartial<T>& sums, const Gradients<T>& to, T* push, T* pull) {
+  const Shape& s = p.shape;
+  const double count = double(s.images * s.pixels());
+  const T* product = saved.moments + s.in;
+  for_each_block(s, p.executor, [&](index b) {
+    for (index m = b * kLanes; m < least(s.hidden, (b + 1) * kLanes); ++m) {
+      const T *dz = sums.expand + b * s.in * kLanes + m % kLanes, *w = p.weights.expand + m * s.in;
+      double second = 0;
+      for (index c = 0; c < s.in; ++c) second += double(w[c]) * double(dz[c * kLanes]);
+      second *= double(fold.inverse[m]);
+      const double first = double(sums.plain[m]), scale = double(fold.scale[m]);
+      const double weight = scale * double(fold.inverse[m]) * second;
+      to.affine[m] = T(second);
+      to.affine[s.hidden + m] = T(first);
+      push[m] = T(scale * first / count);
+      pull[m] = T(weight / count);
+      for (index c = 0; c < s.in; ++c)
+        to.expand[m * s.in + c] =
+            fold.scale[m] * dz[c * kLanes] - T(weight) * product[m * s.in + c];
+    }
+  });
+}
+
+template <class T>
+Correction<T> correction(Scratch& scratch, const Problem<T>& p, const T* push, const T* pull) {
+  const Shape& s = p.shape;
+  const index padded = round_up(s.in, kLanes);
+  T *rows = scratch.take<T>(s.hidden * padded), *scaled = scratch.take<T>(s.hidden * padded);
+  pad_columns(p.weights.expand, s.hidden, s.in, padded, rows);
+  for (index m = 0; m < s.hidden; ++m)
+    for (index j = 0; j < padded; j += kLanes)
+      store(scaled + m * padded + j, load(rows + m * padded + j) * broadcast(pull[m]));
+  Correction<T> to{scratch.take<T>(padded), scratch.take<T>(padded * s.in)};
+  parallel(p.executor, padded / kLanes, [&](index j) {
+    correlate(index{1}, s.hidden, push, index{1}, rows + j * kLanes, padded,
+              [&](index, Vec<T> v) { store(to.constant + j * kLanes, v); });
+    correlate(s.in, s.hidden, p.weights.expand, s.in, scaled + j * kLanes, padded,
+              [&](index i, Vec<T> v) { store(to.panels + (j * s.in + i) * kLanes, v); });
+  });
+  return to;
+}
+
+// dx = dx0 - constant - matrix (x - m) [+ grad], in place.
+template <class T>
+void correct(const Problem<T>& p, const Plan& plan, const Correction<T>& by, const T* mean_pattern,
+             const T* grad, T* grad_x) {
+  const Shape& s = p.shape;
+  parallel(p.executor, plan.groups * plan.strips, [&](index task) {
+    const Unit unit = plan.unit(task / plan.strips, task % plan.strips);
+    const index first = (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in;
+    const index pixels = unit.images * unit.owned.count() * s.width;
+    Scratch scratch;
+    T *x = scratch.take<T>(pixels * s.in), *to = grad_x + first;
+    center(p.x + first, pixels, s.in, mean_pattern, x);
+    for (index j = 0; j < s.in; j += kLanes) {
+      const auto constant = load(by.constant + j);
+      const index lanes = s.in - j;
+      multiply(pixels, Rows<T>{x, s.in, s.in}, by.panels + j * s.in,
+               [&](index i, Vec<T> v) __attribute__((always_inline)) {
+                 T* at = to + i * s.in + j;
+                 auto value = load(at, lanes) - constant - v;
+                 if (p.residual) value = value + load(grad + first + i * s.in + j, lanes);
+                 store(at, value, lanes);
+               });
+    }
+  });
+}
+
+}  // namespace stnas::cpu::STNAS_ISA
