@@ -63,7 +63,8 @@ def linear_bottleneck(
         raise ValueError(
             "x must give more than 1 value per channel when training, got 1: use a larger batch"
         )
-    out, statistics = _Block.apply(x, *packed, *affine, stride, activation, residual)
+    inputs = (x, *packed, *affine, stride, activation, residual)
+    out, statistics = _Block.apply(*inputs)  # type: ignore[no-untyped-call]
     sizes = [len(weights.expand)] * 4 + [len(weights.project)] * 2
     counts = [pixels, out_pixels, out_pixels]
     move_running_(norms, statistics, sizes=sizes, counts=counts, momentum=momentum)
@@ -97,7 +98,7 @@ def move_running_(
     statistics: mean and biased variance of every layer, one after the other, of ``sizes``; the
     running variance is the unbiased one, ``var * n / (n - 1)``. counts: n of every layer.
     """
-    parts = statistics.split(sizes)
+    parts = torch.split(statistics, sizes)
     for norm, mean, var, count in zip(norms, parts[::2], parts[1::2], counts, strict=True):
         if norm.running_mean is not None:
             norm.running_mean.lerp_(mean, momentum)
@@ -111,7 +112,7 @@ def _out_size(x: Tensor, project: Tensor, stride: int) -> Size:
     return (x.shape[0], project.shape[0], -(-x.shape[2] // stride), -(-x.shape[3] // stride))
 
 
-@register_fake("stnas::linear_bottleneck_forward")
+@register_fake("stnas::linear_bottleneck_forward")  # type: ignore[untyped-decorator]
 def _forward_fake(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
     squeeze_weight, project, stride = args[2], args[6], args[13]
     size = _out_size(x, project, stride)
@@ -128,14 +129,14 @@ def _forward_fake(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
     )
 
 
-@register_fake("stnas::linear_bottleneck_backward")
+@register_fake("stnas::linear_bottleneck_backward")  # type: ignore[untyped-decorator]
 def _backward_fake(grad: Tensor, x: Tensor, *args: Any) -> tuple[Tensor, ...]:
     weights, statistics = args[:7], args[8]
     image = torch.empty_like(x, memory_format=torch.channels_last)
     return (image, *(torch.empty_like(w) for w in weights), torch.empty_like(statistics))
 
 
-@register_fake("stnas::linear_bottleneck_inference")
+@register_fake("stnas::linear_bottleneck_inference")  # type: ignore[untyped-decorator]
 def _inference_fake(x: Tensor, *args: Any) -> Tensor:
     project, stride = args[6], args[9]
     return x.new_empty(_out_size(x, project, stride)).to(memory_format=torch.channels_last)
@@ -184,7 +185,7 @@ class _Block(torch.autograd.Function):
         return output[0], output[1]
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         return _gradient(ctx, *grads)
 
