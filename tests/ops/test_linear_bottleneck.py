@@ -300,14 +300,18 @@ def test_flops_equal_the_twins(stride: int) -> None:
     assert gradient == 2 * forward
 
 
-def test_inference_has_no_gradient() -> None:
+def test_inference_takes_its_gradient_from_the_twin() -> None:
     x, weights, norms = block((2, 8, 8, 2, 6, 6), 3, dtype=torch.float32)
-    out = linear_bottleneck(
-        x.requires_grad_(), weights, norms,
-        stride=1, activation="relu6", residual=True, training=False,
-    )  # fmt: skip
-    with pytest.raises(NotImplementedError, match=r"torch\.no_grad"):
-        out.sum().backward()
+    options: dict[str, Any] = {"stride": 1, "activation": "relu6", "residual": True}
+    gradients = []
+    for function in (linear_bottleneck, reference.linear_bottleneck):
+        image = x.clone().requires_grad_()
+        function(image, weights, norms, training=False, **options).square().sum().backward()
+        gradients.append(image.grad)
+    assert_close(gradients[0], gradients[1])
+    with torch.no_grad():
+        out = linear_bottleneck(x, weights, norms, training=False, **options)
+    assert not out.requires_grad
 
 
 @pytest.mark.parametrize(
