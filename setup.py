@@ -1,13 +1,16 @@
-"""Build the compiled parts: ``stnas._core`` (torch-free, pybind11).
+"""Build the compiled parts: ``stnas._core`` (torch-free) and ``stnas._C`` (torch operators).
 
 Everything else about the package stands in ``pyproject.toml``; the C++ sources are listed once, in
-``csrc/core/sources.txt``, which CMakeLists.txt reads too.
+``csrc/core/sources.txt``, ``csrc/cpu/sources.txt`` and ``csrc/sgld/sources.txt``, which CMake reads
+too.
 """
 
+import platform
 from pathlib import Path
 
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
-from setuptools import setup
+from setuptools import Extension, setup
+from torch.utils import cpp_extension
 
 ROOT = Path(__file__).parent
 
@@ -16,6 +19,13 @@ def sources(folder: str) -> list[str]:
     """Return the sources that ``csrc/<folder>/sources.txt`` names, relative to this file."""
     names = (ROOT / "csrc" / folder / "sources.txt").read_text().split()
     return [f"csrc/{folder}/{name}" for name in names]
+
+
+def instruction_sets() -> dict[str, list[str]]:
+    """Return the compiler flags of every set that ``csrc/cpu/isa.txt`` names for this machine."""
+    machine = platform.machine().lower().replace("amd64", "x86_64")
+    rows = (line.split() for line in (ROOT / "csrc/cpu/isa.txt").read_text().splitlines())
+    return {name: flags for name, target, *flags in rows if target in ("any", machine)}
 
 
 core = Pybind11Extension(
@@ -27,5 +37,54 @@ core = Pybind11Extension(
     extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra"],
 )
 
+KERNEL_FLAGS = ["-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
+# Compiled once per instruction set. The noise of sgld must have the same bits with all of them.
+KERNELS = {"csrc/sgld/kernels.cpp": ["-ffp-contract=off"]}
+
+# LibTorch's stable ABI of 2.13 and Python's of 3.10: one binary serves every later version of both.
+ops = Extension(
+    "stnas._C",
+    ["csrc/ops.cpp", *sources("cpu"), *sources("sgld")],
+    include_dirs=["csrc", *cpp_extension.include_paths()],
+    library_dirs=cpp_extension.library_paths(),
+    libraries=["torch_cpu"],
+    define_macros=[
+        ("TORCH_TARGET_VERSION", "0x020d000000000000"),
+        ("Py_LIMITED_API", "0x030A0000"),
+    ],
+    extra_compile_args=KERNEL_FLAGS,
+    py_limited_api=True,
+)
+
+
+class BuildKernels(build_ext):
+    """Compile ``KERNELS`` once per instruction set, each with its own flags."""
+
+    def build_extension(self, extension: Extension) -> None:
+        """Build one extension; ``stnas._C`` with the objects of every instruction set."""
+        if extension is ops:
+            extension.extra_objects = [
+                item
+                for name, flags in instruction_sets().items()
+                for source, own in KERNELS.items()
+                for item in self.kernel(source, name, [*own, *flags])
+            ]
+        super().build_extension(extension)
+
+    def kernel(self, source: str, name: str, flags: list[str]) -> list[str]:
+        """Compile one source for one instruction set and return the object files."""
+        return self.compiler.compile(
+            [source],
+            output_dir=f"{self.build_temp}/{name}",
+            macros=[("STNAS_ISA", name)],
+            depends=[str(path) for path in (ROOT / "csrc").glob("*/*.h")],
+            extra_postargs=[*KERNEL_FLAGS, "-Wno-maybe-uninitialized", *flags],
+        )
+
+
 ParallelCompile("STNAS_BUILD_JOBS", default=2).install()
-setup(ext_modules=[core], cmdclass={"build_ext": build_ext})
+setup(
+    ext_modules=[core, ops],
+    cmdclass={"build_ext": BuildKernels},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)
