@@ -70,11 +70,6 @@ void check_written(const Tensor& tensor, const char* name, size_t at) {
         "] must have one address per element, but its elements overlap: pass a clone");
 }
 
-// What happens to one parameter, on tensors that are all contiguous or all of one dense layout.
-struct Part {
-  Tensor param, grad;
-  const Tensor* mean;
-};
 
 struct Step {
   std::vector<Target<float>> floats;
@@ -165,7 +160,7 @@ void standard_normal_(const Tensor& out, int64_t seed, int64_t step_number, int6
   check_plain(out, ScalarType::Float, "float32");
   const auto from = stream(seed, step_number, id);
   auto* to = static_cast<float*>(out.data_ptr());
-  torch::stable::parallel_for(0, count_groups(out.numel()), 512, [&](int64_t begin, int64_t end) {
+  torch::stable::parallel_for(0, count_groups(out.numel()), 256, [&](int64_t begin, int64_t end) {
     const int64_t count = std::min(end * kGroup, out.numel()) - begin * kGroup;
     kernels().normal(from, begin, count, to + begin * kGroup);
   });

@@ -4,12 +4,12 @@
 namespace stnas::sgld::STNAS_ISA {
 namespace {
 
-constexpr int kParts = kGroup / 2 / kLanes;  // registers in half a group
+constexpr int64_t kHalf = kGroup / 2;
 
 using Loose = float __attribute__((vector_size(kBytes), aligned(4), may_alias));
 
-STNAS_INLINE Floats load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
-STNAS_INLINE void store(float* to, Floats value) { *reinterpret_cast<Loose*>(to) = value; }
+STNAS_INLINE Float load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
+STNAS_INLINE void store(float* to, Float value) { *reinterpret_cast<Loose*>(to) = value; }
 
 // Not the library's: a copy of theirs with these instructions could serve other code.
 STNAS_INLINE constexpr int64_t smaller(int64_t a, int64_t b) { return b < a ? b : a; }
@@ -17,15 +17,14 @@ STNAS_INLINE void copy(const float* from, int64_t count, float* to) {
   for (int64_t i = 0; i < count; ++i) to[i] = from[i];
 }
 
-// use(k, z) for k = 0, kLanes, ... : the normals of elements k, k + 1, ... of a group. Its first 16
-// come from the cosines of eight blocks, its last 16 from their sines.
+// use(k, z) for k = 0, kLanes, ...: the normals of elements k, k + 1, ... of a group. Its first half
+// comes from the cosines of 32 blocks, its second from their sines.
 template <class Use>
 STNAS_INLINE void each_normal(const Philox& philox, int64_t group, const Use& use) {
-#pragma GCC unroll 4
-  for (int part = 0; part < kParts; ++part) {
-    const Pair z = normal(philox, uint32_t(group * 8 + part * kBlocks));
-    use(part * kLanes, z.cosine);
-    use(kGroup / 2 + part * kLanes, z.sine);
+  for (int64_t at = 0; at < kHalf; at += kParts * kLanes) {
+    const Pair z = normal(philox, uint32_t((group * kHalf + at) / 2));
+    STNAS_EACH_PART use(at + p * kLanes, z.cosine.part[p]);
+    STNAS_EACH_PART use(kHalf + at + p * kLanes, z.sine.part[p]);
   }
 }
 
@@ -45,14 +44,14 @@ STNAS_INLINE void move(V& w, V g, V& m, V z, const Factors<T>& by) {
 template <bool noise, bool mean>
 STNAS_INLINE void move_group(float* w, const float* g, float* m, const Philox& philox,
                              int64_t group, const Factors<float>& by) {
-  const auto use = [&](int64_t k, Floats z) {
-    Floats value = load(w + k), average = mean ? load(m + k) : Floats{};
+  const auto use = [&](int64_t k, Float z) {
+    Float value = load(w + k), average = mean ? load(m + k) : Float{};
     move<noise, mean>(value, load(g + k), average, z, by);
     store(w + k, value);
     if constexpr (mean) store(m + k, average);
   };
   if constexpr (noise) return each_normal(philox, group, use);
-  for (int64_t k = 0; k < kGroup; k += kLanes) use(k, Floats{});
+  for (int64_t k = 0; k < kGroup; k += kLanes) use(k, Float{});
 }
 
 template <bool noise, bool mean>
@@ -61,8 +60,8 @@ void update(const Target<float>& to, const Philox& philox, const Factors<float>&
   const int64_t whole = smaller(end, to.elements / kGroup);
   for (int64_t group = begin; group < whole; ++group) {
     const int64_t at = group * kGroup;
-    move_group<noise, mean>(to.param + at, to.grad + at, to.mean + (mean ? at : 0), philox, group,
-                            by);
+    move_group<noise, mean>(to.param + at, to.grad + at, mean ? to.mean + at : nullptr, philox,
+                            group, by);
   }
   if (whole == end) return;
   const int64_t at = whole * kGroup, rest = to.elements - at;
@@ -80,7 +79,7 @@ void update(const Target<double>& to, const Philox& philox, const Factors<double
             int64_t begin, int64_t end) {
   float z[kGroup] = {};
   for (int64_t group = begin; group < end; ++group) {
-    if constexpr (noise) each_normal(philox, group, [&](int64_t k, Floats v) { store(z + k, v); });
+    if constexpr (noise) each_normal(philox, group, [&](int64_t k, Float v) { store(z + k, v); });
     const int64_t at = group * kGroup, count = smaller(kGroup, to.elements - at);
     for (int64_t k = 0; k < count; ++k) {
       double unused = 0;
@@ -103,27 +102,38 @@ void update_any(const Target<T>& to, const Rule& rule, int64_t begin, int64_t en
   }
 }
 
-void words(const Stream& stream, uint32_t block, int64_t count, uint32_t* out) {
-  const Philox philox(stream);
-  uint32_t first[kLanes], second[kLanes];
-  for (int64_t at = 0; at < count; at += 4 * kBlocks, block += kBlocks) {
-    const Bits bits = philox.words(block);
-    __builtin_memcpy(first, &bits.first, kBytes);
-    __builtin_memcpy(second, &bits.second, kBytes);
-    for (int64_t k = 0; k < smaller(4 * kBlocks, count - at); ++k) {
-      const int64_t from = k / 4 * 2 + k % 2;
-      out[at + k] = k % 4 < 2 ? first[from] : second[from];
-    }
+// Puts x0 x1 of every block before its x2 x3.
+STNAS_INLINE void store_words(const Bits& bits, uint32_t* out) {
+  Wide low, high;
+  for (uint64_t i = 0; i < kLanes / 2; ++i) {
+    low[i] = i % 2 * (kLanes / 2) + i / 2;
+    high[i] = low[i] + kLanes / 4;
   }
+  STNAS_EACH_PART {
+    const Wide first = (Wide)bits.first.part[p], second = (Wide)bits.second.part[p];
+    store((float*)out + 2 * p * kLanes, (Float)__builtin_shuffle(first, second, low));
+    store((float*)out + (2 * p + 1) * kLanes, (Float)__builtin_shuffle(first, second, high));
+  }
+}
+
+void words(const Stream& stream, uint32_t block, int64_t count, uint32_t* out) {
+  constexpr int64_t kStored = 4 * kBlocks;
+  const Philox philox(stream);
+  for (; count >= kStored; count -= kStored, out += kStored, block += kBlocks) {
+    store_words(philox.words(block), out);
+  }
+  uint32_t last[kStored];
+  store_words(philox.words(block), last);
+  for (int64_t k = 0; k < count; ++k) out[k] = last[k];
 }
 
 void normal_numbers(const Stream& stream, int64_t group, int64_t count, float* out) {
   const Philox philox(stream);
   for (; count >= kGroup; count -= kGroup, out += kGroup, ++group) {
-    each_normal(philox, group, [&](int64_t k, Floats z) { store(out + k, z); });
+    each_normal(philox, group, [&](int64_t k, Float z) { store(out + k, z); });
   }
   float z[kGroup];
-  if (count > 0) each_normal(philox, group, [&](int64_t k, Floats v) { store(z + k, v); });
+  if (count > 0) each_normal(philox, group, [&](int64_t k, Float v) { store(z + k, v); });
   copy(z, count, out);
 }
 

@@ -6,7 +6,7 @@
 namespace stnas::sgld {
 namespace {
 
-constexpr int64_t kGrain = 512;      // groups: about 10 microseconds of noise
+constexpr int64_t kGrain = 256;      // groups: some 15 microseconds of noise
 constexpr int64_t kChunk = 1 << 12;  // elements that are added up before their sum joins the total
 
 template <class T>

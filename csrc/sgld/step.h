@@ -6,8 +6,8 @@
 
 namespace stnas::sgld {
 
-// Elements are worked on in groups of 32: eight blocks of Philox, four numbers each.
-constexpr int64_t kGroup = 32;
+// Elements are worked on in groups of 128: 32 blocks of Philox, four numbers each.
+constexpr int64_t kGroup = 128;
 constexpr int64_t kLargest = int64_t{4} << 32;  // elements of a tensor that its blocks can number
 
 constexpr int64_t count_groups(int64_t elements) { return (elements + kGroup - 1) / kGroup; }
