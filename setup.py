@@ -13,6 +13,7 @@ from setuptools import Extension, setup
 from torch.utils import cpp_extension
 
 ROOT = Path(__file__).parent
+HEADERS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc").glob("*/*.h"))
 
 
 def sources(folder: str) -> list[str]:
@@ -32,7 +33,7 @@ core = Pybind11Extension(
     "stnas._core",
     [*sources("core"), "csrc/core/bindings.cpp"],
     include_dirs=["csrc"],
-    depends=sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc/core").glob("*.h")),
+    depends=HEADERS,
     cxx_std=20,
     extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra"],
 )
@@ -45,6 +46,7 @@ KERNELS = {"csrc/sgld/kernels.cpp": ["-ffp-contract=off"]}
 ops = Extension(
     "stnas._C",
     ["csrc/ops.cpp", *sources("cpu"), *sources("sgld")],
+    depends=[*KERNELS, *HEADERS],
     include_dirs=["csrc", *cpp_extension.include_paths()],
     library_dirs=cpp_extension.library_paths(),
     libraries=["torch_cpu"],
@@ -77,8 +79,8 @@ class BuildKernels(build_ext):
             [source],
             output_dir=f"{self.build_temp}/{name}",
             macros=[("STNAS_ISA", name)],
-            depends=[str(path) for path in (ROOT / "csrc").glob("*/*.h")],
-            extra_postargs=[*KERNEL_FLAGS, "-Wno-maybe-uninitialized", *flags],
+            depends=HEADERS,
+            extra_postargs=[*KERNEL_FLAGS, "-Wno-uninitialized", "-Wno-maybe-uninitialized", *flags],
         )
 
 
