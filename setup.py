@@ -80,7 +80,12 @@ class BuildKernels(build_ext):
             output_dir=f"{self.build_temp}/{name}",
             macros=[("STNAS_ISA", name)],
             depends=HEADERS,
-            extra_postargs=[*KERNEL_FLAGS, "-Wno-uninitialized", "-Wno-maybe-uninitialized", *flags],
+            extra_postargs=[
+                *KERNEL_FLAGS,
+                "-Wno-uninitialized",
+                "-Wno-maybe-uninitialized",
+                *flags,
+            ],
         )
 
 

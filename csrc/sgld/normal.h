@@ -32,18 +32,19 @@ struct Pair {
 // Cosine and sine of 2 pi word / 2^32: a quarter turn is taken off by its bits, which leaves an
 // angle in [-pi/4, pi/4) for the polynomials (fits of 1e-10 and 4e-9).
 STNAS_INLINE Pair unit_circle(const Batch<Word>& word) {
-  const auto shifted = as<Int>(word) + (1 << 29);
+  const auto shifted = word + (1u << 29);  // its top two bits number the quarter
   const auto x = to_float((as<Int>(word) << 2) >> 2) * 1.46291807927e-9f;
   const auto square = x * x;
   auto sine = square * -1.95172979e-4f + 8.33217814e-3f;
   sine = x + x * square * (sine * square + -0.166666549f);
   auto cosine = square * 2.44384497e-5f + -1.38873675e-3f;
   cosine = (cosine * square + 4.16666469e-2f) * (square * square) + (square * -0.5f + 1.f);
-  const auto odd = (shifted << 1) >> 31;  // all ones in an odd quarter, where the two are swapped
+  const auto odd = as<Int>(shifted << 1) >> 31;  // all ones in an odd quarter, where the two are swapped
   const auto swap = (as<Int>(sine) ^ as<Int>(cosine)) & odd;
-  const auto sign_cosine = (shifted + (1 << 30)) & INT32_MIN;
-  const auto sign_sine = shifted & INT32_MIN;
-  return {as<Float>(as<Int>(cosine) ^ swap ^ sign_cosine), as<Float>(as<Int>(sine) ^ swap ^ sign_sine)};
+  const auto sign_cosine = as<Int>(shifted + (1u << 30)) & INT32_MIN;
+  const auto sign_sine = as<Int>(shifted) & INT32_MIN;
+  return {as<Float>(as<Int>(cosine) ^ swap ^ sign_cosine),
+          as<Float>(as<Int>(sine) ^ swap ^ sign_sine)};
 }
 
 // Two normals of each pair of words (x0, x2) and (x1, x3) of the blocks from `first` on.

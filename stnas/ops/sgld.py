@@ -95,6 +95,8 @@ def sgld_step_(
     means, count = _check_mean(mean, mean_count, len(params))
     noise = noise_scale(mode, **scale, **spread, rms=1.0)  # type: ignore[arg-type]
     key = (_signed(seed, "seed"), _signed(step, "step"))
+    for name, tensors in (("params", params), ("grads", grads), ("mean", means)):
+        _check_device(name, tensors)
     if not params:
         return
     torch.ops.stnas.sgld_step_(
@@ -108,6 +110,12 @@ def _check_numbers(**numbers: float) -> None:
         least = 1 if name in ("num_data", "steps_per_epoch") else 0
         if not (math.isfinite(value) and value >= least):
             raise ValueError(f"{name} must be finite and at least {least}, got {value}")
+
+
+def _check_device(name: str, tensors: Sequence[Tensor]) -> None:
+    for index, tensor in enumerate(tensors):
+        if not tensor.is_cpu:
+            raise ValueError(f"{name}[{index}] must be on the CPU, got {tensor.device}: move it")
 
 
 def _check_ids(ids: Sequence[int]) -> None:
