@@ -35,7 +35,7 @@ core = Pybind11Extension(
     include_dirs=["csrc"],
     depends=HEADERS,
     cxx_std=20,
-    extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra"],
+    extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra", "-Wno-maybe-uninitialized"],
 )
 
 KERNEL_FLAGS = ["-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
