@@ -1,9 +1,12 @@
 #include "core/division.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <utility>
 
+#include "core/comparison.h"
+#include "core/order.h"
 #include "core/staircase.h"
 
 namespace stnas {
@@ -16,8 +19,13 @@ struct Division {
   Points below, at, above;
 };
 
-// Comparing all pairs is faster than dividing up to about this many of them.
-constexpr std::size_t kFewPairs = 4096;
+// Comparing all pairs in vectors is faster than dividing up to about this many points.
+constexpr std::size_t kFew = 3000;
+constexpr std::size_t kFewBetween = 1500;
+// A sweep over two objectives beats comparing more than this many points.
+constexpr std::size_t kFewSwept = 1000;
+// And up to this many it is faster on the objectives themselves than on whole numbers.
+constexpr std::int64_t kFewOrdinals = 192;
 
 Points join(const Points& left, const Points& right) {
   Points joined(left.size() + right.size());
@@ -25,15 +33,30 @@ Points join(const Points& left, const Points& right) {
   return joined;
 }
 
+// V holds the place of a value among the distinct values of its objective, and ranks plus one.
+template <class V>
 class Ranking {
  public:
   explicit Ranking(Matrix<double> points)
-      : points_(points), ranks(static_cast<std::size_t>(points.rows), 0) {}
+      : size_(static_cast<std::size_t>(points.rows)),
+        places_(size_ * static_cast<std::size_t>(points.columns)),
+        ranks(size_, 1) {
+    for (std::int64_t objective = 0; objective < points.columns; ++objective) {
+      V* places = places_.data() + size_ * static_cast<std::size_t>(objective);
+      V place = 0;
+      std::uint64_t last = 0;
+      for (const Key& key : sort_column(points, objective)) {
+        place = static_cast<V>(place + (key.value != last && last != 0));
+        last = key.value;
+        places[key.row] = place;
+      }
+    }
+  }
 
   // Ranks `set`, whose points are equal in every objective after `last`.
   void rank_within(const Points& set, std::int64_t last) {
     if (set.size() < 2) return;
-    if (set.size() * set.size() <= 2 * kFewPairs) return compare_within(set, last);
+    if (set.size() <= kFew) return compare_within(set, last);
     if (last == 1) return sweep_within(set);
     const Division parts = divide(set, median(set, {}, last), last);
     if (parts.at.size() == set.size()) return rank_within(set, last - 1);
@@ -45,8 +68,8 @@ class Ranking {
   }
 
  private:
-  double value(std::size_t point, std::int64_t objective) const {
-    return points_.row(static_cast<std::int64_t>(point))[objective];
+  V value(std::size_t point, std::int64_t objective) const {
+    return places_[static_cast<std::size_t>(objective) * size_ + point];
   }
 
   // Raises the ranks of `later` above those of the points in `earlier` that dominate them, where
@@ -54,13 +77,15 @@ class Ranking {
   // objective after `last` is strictly better; the ranks of `earlier` are final.
   void rank_after(const Points& earlier, const Points& later, std::int64_t last) {
     if (earlier.empty() || later.empty()) return;
-    if (earlier.size() * later.size() <= kFewPairs) return compare_between(earlier, later, last);
-    if (last == 1) return sweep_between(earlier, later);
+    if (last == 1 && earlier.size() + later.size() > kFewSwept) return sweep_between(earlier, later);
+    if (std::min(earlier.size(), later.size()) <= kFewBetween) {
+      return compare_between(earlier, later, last);
+    }
     const auto [best, worst_earlier] = extremes(earlier, last);
     const auto [best_later, worst] = extremes(later, last);
     if (best > worst) return;
     if (worst_earlier <= best_later) return rank_after(earlier, later, last - 1);
-    const double middle = median(earlier, later, last);
+    const V middle = median(earlier, later, last);
     const Division from = divide(earlier, middle, last);
     const Division to = divide(later, middle, last);
     rank_after(from.below, to.below, last);
@@ -69,43 +94,54 @@ class Ranking {
     rank_after(from.above, to.above, last);
   }
 
-  bool covers(std::size_t left, std::size_t right, std::int64_t last) const {
-    const double* a = points_.row(static_cast<std::int64_t>(left));
-    const double* b = points_.row(static_cast<std::int64_t>(right));
-    for (std::int64_t objective = 0; objective <= last; ++objective) {
-      if (a[objective] > b[objective]) return false;
+  // The objectives from `first` to `last` of a set, column by column.
+  Crowd<V, V> gather(const Points& set, std::int64_t first, std::int64_t last) const {
+    Crowd<V, V> crowd(static_cast<std::int64_t>(set.size()), last - first + 1);
+    for (std::int64_t objective = first; objective <= last; ++objective) {
+      V* to = crowd.column(objective - first);
+      for (const std::size_t point : set) *to++ = value(point, objective);
     }
-    return true;
+    return crowd;
   }
 
-  void raise_above(std::size_t point, std::size_t dominator, std::int64_t last) {
-    if (ranks[dominator] >= ranks[point] && covers(dominator, point, last)) {
-      ranks[point] = ranks[dominator] + 1;
-    }
+  std::vector<V> ranks_of(const Points& set) const {
+    std::vector<V> found;
+    found.reserve(set.size());
+    for (const std::size_t point : set) found.push_back(ranks[point]);
+    return found;
   }
 
+  // The order of the set takes care of the first objective.
   void compare_within(const Points& set, std::int64_t last) {
-    for (std::size_t index = 1; index < set.size(); ++index) {
-      for (std::size_t other = 0; other < index; ++other) {
-        raise_above(set[index], set[other], last);
-      }
-    }
+    auto crowd = gather(set, 1, last);
+    const auto least = ranks_of(set);
+    rank_in_order(crowd, least.data());
+    for (std::size_t i = 0; i < set.size(); ++i) ranks[set[i]] = crowd.ranks[i];
   }
 
   // A dominator always comes first in lexicographic order.
   void compare_between(const Points& earlier, const Points& later, std::int64_t last) {
+    auto crowd = gather(earlier, 0, last);
+    const auto known = ranks_of(earlier);
+    std::copy(known.begin(), known.end(), crowd.ranks.begin());
+    std::vector<V> place(static_cast<std::size_t>(last + 1));
     for (const std::size_t point : later) {
-      for (const std::size_t other : earlier) {
-        if (other > point) break;
-        raise_above(point, other, last);
-      }
+      const auto before = std::lower_bound(earlier.begin(), earlier.end(), point) - earlier.begin();
+      for (std::int64_t k = 0; k <= last; ++k) place[static_cast<std::size_t>(k)] = value(point, k);
+      const V above = static_cast<V>(highest_rank(crowd, place.data(), before) + 1);
+      ranks[point] = std::max(ranks[point], above);
     }
+  }
+
+  V above(const Staircase& stairs, std::size_t point) const {
+    const std::int64_t found = stairs.rank_at(value(point, 1));
+    return static_cast<V>(std::max<std::int64_t>(found, 0) + 1);
   }
 
   void sweep_within(const Points& set) {
     Staircase stairs;
     for (const std::size_t point : set) {
-      ranks[point] = std::max(ranks[point], stairs.rank_at(value(point, 1)) + 1);
+      ranks[point] = std::max(ranks[point], above(stairs, point));
       stairs.add(value(point, 1), ranks[point]);
     }
   }
@@ -117,13 +153,13 @@ class Ranking {
       for (; next != earlier.end() && *next < point; ++next) {
         stairs.add(value(*next, 1), ranks[*next]);
       }
-      ranks[point] = std::max(ranks[point], stairs.rank_at(value(point, 1)) + 1);
+      ranks[point] = std::max(ranks[point], above(stairs, point));
     }
   }
 
-  std::pair<double, double> extremes(const Points& set, std::int64_t objective) const {
-    double low = value(set.front(), objective);
-    double high = low;
+  std::pair<V, V> extremes(const Points& set, std::int64_t objective) const {
+    V low = value(set.front(), objective);
+    V high = low;
     for (const std::size_t point : set) {
       low = std::min(low, value(point, objective));
       high = std::max(high, value(point, objective));
@@ -131,8 +167,8 @@ class Ranking {
     return {low, high};
   }
 
-  double median(const Points& left, const Points& right, std::int64_t objective) const {
-    std::vector<double> values;
+  V median(const Points& left, const Points& right, std::int64_t objective) const {
+    std::vector<V> values;
     values.reserve(left.size() + right.size());
     for (const std::size_t point : left) values.push_back(value(point, objective));
     for (const std::size_t point : right) values.push_back(value(point, objective));
@@ -141,29 +177,54 @@ class Ranking {
     return *middle;
   }
 
-  Division divide(const Points& set, double middle, std::int64_t objective) const {
+  Division divide(const Points& set, V middle, std::int64_t objective) const {
     Division parts;
     for (const std::size_t point : set) {
-      const double here = value(point, objective);
+      const V here = value(point, objective);
       (here < middle ? parts.below : here > middle ? parts.above : parts.at).push_back(point);
     }
     return parts;
   }
 
-  Matrix<double> points_;
+  std::size_t size_;
+  std::vector<V> places_;  // by objective, then by point
 
  public:
-  std::vector<std::int64_t> ranks;
+  std::vector<V> ranks;
 };
+
+template <class V>
+std::vector<std::int64_t> divide_and_rank(Matrix<double> points) {
+  Points all(static_cast<std::size_t>(points.rows));
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  Ranking<V> ranking(points);
+  ranking.rank_within(all, points.columns - 1);
+  std::vector<std::int64_t> ranks(ranking.ranks.begin(), ranking.ranks.end());
+  for (std::int64_t& rank : ranks) --rank;
+  return ranks;
+}
+
+std::vector<std::int64_t> compare_all(Matrix<double> points) {
+  Crowd<double, std::uint64_t> crowd(points.rows, points.columns - 1);
+  for (std::int64_t point = 0; point < points.rows; ++point) {
+    for (std::int64_t k = 1; k < points.columns; ++k) crowd.column(k - 1)[point] = points.row(point)[k];
+  }
+  const std::vector<std::uint64_t> least(static_cast<std::size_t>(points.rows), 1);
+  rank_in_order(crowd, least.data());
+  std::vector<std::int64_t> ranks(static_cast<std::size_t>(points.rows));
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    ranks[i] = static_cast<std::int64_t>(crowd.ranks[i]) - 1;
+  }
+  return ranks;
+}
 
 }  // namespace
 
 std::vector<std::int64_t> rank_by_division(Matrix<double> points) {
-  Points all(static_cast<std::size_t>(points.rows));
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  Ranking ranking(points);
-  ranking.rank_within(all, points.columns - 1);
-  return std::move(ranking.ranks);
+  if (points.rows <= kFewOrdinals) return compare_all(points);
+  constexpr std::int64_t kShort = std::numeric_limits<std::uint16_t>::max();
+  if (points.rows <= kShort) return divide_and_rank<std::uint16_t>(points);
+  return divide_and_rank<std::uint32_t>(points);
 }
 
 }  // namespace stnas

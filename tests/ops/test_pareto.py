@@ -76,7 +76,15 @@ def test_ranks_equal_pymoo(objectives):
 @pytest.mark.parametrize("values", [4, 30, 10**6])
 def test_ranks_equal_moocore_where_division_goes_deep(objectives, values):
     random = np.random.default_rng([objectives, values])
-    drawn = random.integers(0, values, (3000, objectives)).astype(np.float64)
+    for n in (3000, 9000):
+        drawn = random.integers(0, values, (n, objectives)).astype(np.float64)
+        np.testing.assert_array_equal(nondominated_sort(drawn), moocore.pareto_rank(drawn))
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_ranks_equal_moocore_beyond_16_bits(objectives):
+    drawn = np.random.default_rng(objectives).random((70_000, objectives))
+    drawn[:, 1:] = np.round(drawn[:, 1:], 3)
     np.testing.assert_array_equal(nondominated_sort(drawn), moocore.pareto_rank(drawn))
 
 
