@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/pareto.py [CSV]
 
 Every row is the median of interleaved rounds on the same random points, in milliseconds; results
-are compared before they are timed. The twin in numpy needs memory in n^2 and pygmo time in n^2: they
-are left out where n is large. pygmo is left out where it is not installed.
+are compared before they are timed. The twin in numpy needs memory in n^2 and pygmo time in n^2:
+they are left out where n is large. pygmo is left out where it is not installed.
 """
 
 import csv

@@ -69,12 +69,6 @@ def test_crowding_refuses_infinities(value):
         crowding_distance(np.array([[0, value]]))
 
 
-@pytest.mark.parametrize("columns", [1, 3])
-def test_areas_have_two_objectives(columns):
-    with pytest.raises(ValueError, match=f"objectives must have 2 objectives, got {columns}"):
-        area(np.zeros((2, columns)))
-
-
 @pytest.mark.parametrize(
     ("reference", "error", "message"),
     [

@@ -1,4 +1,4 @@
-"""The compiled SGLD step: its twin, layouts, threads, the running mean, autograd and `posteriors`."""
+"""The compiled SGLD step: its twin, layouts, threads, running mean, autograd and `posteriors`."""
 
 import copy
 
