@@ -17,6 +17,7 @@ namespace {
 constexpr std::int64_t kRows = 16;
 constexpr std::int64_t kChoices = 16;
 constexpr std::int64_t kChunk = 64;         // genes in a register
+constexpr std::int64_t kAhead = 4096;       // bytes that are fetched ahead of their use
 constexpr std::int64_t kMostGenes = 1 << 20;  // keeps every sum of bytes in 32 bits
 
 // The entries above the smallest of their gene, cut into bytes. The genes go by four: byte b of
@@ -93,7 +94,9 @@ STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row,
     const __mmask64 present = ~__mmask64{0} >> (kChunk - genes);
     __m512i quads[16];
     for (int i = 0; i < 16; ++i) {
-      quads[i] = _mm512_maskz_loadu_epi8(present, genotypes.row(row + i) + gene);
+      const std::int8_t* from = genotypes.row(row + i) + gene;
+      _mm_prefetch(reinterpret_cast<const char*>(from) + kAhead, _MM_HINT_T0);
+      quads[i] = _mm512_maskz_loadu_epi8(present, from);
       largest = _mm512_max_epu8(largest, quads[i]);
     }
     transpose(quads);

@@ -147,6 +147,6 @@ def _signed(value: int, name: str) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
-@torch.library.register_fake("stnas::sgld_step_")
+@torch.library.register_fake("stnas::sgld_step_")  # type: ignore[untyped-decorator]
 def _(*_arguments: object) -> None:
     """Shape nothing: the step returns nothing."""
