@@ -1,7 +1,8 @@
-"""Build the compiled parts: ``stnas._core`` (pybind11) and ``stnas._C`` (operators for torch).
+"""Build the compiled parts: ``stnas._core`` (torch-free) and ``stnas._C`` (torch operators).
 
 Everything else about the package stands in ``pyproject.toml``; the C++ sources are listed once, in
-``csrc/core/sources.txt`` and ``csrc/cpu/sources.txt``, which CMake reads too.
+``csrc/core/sources.txt``, ``csrc/cpu/sources.txt`` and ``csrc/sgld/sources.txt``, which CMake reads
+too.
 """
 
 import platform
@@ -12,6 +13,7 @@ from setuptools import Extension, setup
 from torch.utils import cpp_extension
 
 ROOT = Path(__file__).parent
+HEADERS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc").glob("*/*.h"))
 
 
 def sources(folder: str) -> list[str]:
@@ -31,17 +33,20 @@ core = Pybind11Extension(
     "stnas._core",
     [*sources("core"), "csrc/core/bindings.cpp"],
     include_dirs=["csrc"],
-    depends=sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc/core").glob("*.h")),
+    depends=HEADERS,
     cxx_std=20,
-    extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra"],
+    extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra", "-Wno-maybe-uninitialized"],
 )
 
 KERNEL_FLAGS = ["-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
+# Compiled once per instruction set. The noise of sgld must have the same bits with all of them.
+KERNELS = {"csrc/cpu/kernels.cpp": [], "csrc/sgld/kernels.cpp": ["-ffp-contract=off"]}
 
 # LibTorch's stable ABI of 2.13 and Python's of 3.10: one binary serves every later version of both.
 ops = Extension(
     "stnas._C",
-    ["csrc/ops.cpp", *sources("cpu")],
+    ["csrc/ops.cpp", *sources("cpu"), *sources("sgld")],
+    depends=[*KERNELS, *HEADERS],
     include_dirs=["csrc", *cpp_extension.include_paths()],
     library_dirs=cpp_extension.library_paths(),
     libraries=["torch_cpu"],
@@ -55,7 +60,7 @@ ops = Extension(
 
 
 class BuildKernels(build_ext):
-    """Compile ``csrc/cpu/kernels.cpp`` once per instruction set, each with its own flags."""
+    """Compile ``KERNELS`` once per instruction set, each with its own flags."""
 
     def build_extension(self, extension: Extension) -> None:
         """Build one extension; ``stnas._C`` with the objects of every instruction set."""
@@ -63,18 +68,24 @@ class BuildKernels(build_ext):
             extension.extra_objects = [
                 item
                 for name, flags in instruction_sets().items()
-                for item in self.kernel(name, flags)
+                for source, own in KERNELS.items()
+                for item in self.kernel(source, name, [*own, *flags])
             ]
         super().build_extension(extension)
 
-    def kernel(self, name: str, flags: list[str]) -> list[str]:
-        """Compile the kernels for one instruction set and return the object files."""
+    def kernel(self, source: str, name: str, flags: list[str]) -> list[str]:
+        """Compile one source for one instruction set and return the object files."""
         return self.compiler.compile(
-            ["csrc/cpu/kernels.cpp"],
+            [source],
             output_dir=f"{self.build_temp}/{name}",
             macros=[("STNAS_ISA", name)],
-            depends=[str(path) for path in (ROOT / "csrc/cpu").glob("*.h")],
-            extra_postargs=[*KERNEL_FLAGS, "-Wno-maybe-uninitialized", *flags],
+            depends=HEADERS,
+            extra_postargs=[
+                *KERNEL_FLAGS,
+                "-Wno-uninitialized",
+                "-Wno-maybe-uninitialized",
+                *flags,
+            ],
         )
 
 

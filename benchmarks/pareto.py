@@ -1,19 +1,20 @@
-"""Time the Pareto operators and the counting beside numpy, moocore and pymoo, on one thread.
+"""Time the Pareto operators beside numpy, moocore, pymoo and pygmo, on one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/pareto.py [CSV]
 
-Every row is the best of several calls on the same random points, in milliseconds; results are
-compared before they are timed. The twin in numpy needs memory in n^2 and is left out where n is
-large.
+Every row is the median of interleaved rounds on the same random points, in milliseconds; results
+are compared before they are timed. The twin in numpy needs memory in n^2 and pygmo time in n^2:
+they are left out where n is large. pygmo is left out where it is not installed.
 """
 
 import csv
 import platform
+import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,13 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from stnas import ops
 from stnas.ops import pareto_reference
 
-CORNER = np.ones(2)
-SYSTEMS = ("stnas", "numpy", "moocore", "pymoo")
+try:
+    import pygmo
+except ImportError:
+    pygmo = None
+
+SYSTEMS = ("stnas", "numpy", "moocore", "pymoo", "pygmo")
+ROUNDS, SECONDS = 5, 1.5
 
 
 @dataclass(frozen=True)
@@ -46,69 +52,107 @@ def sort_with_pymoo(points: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def point_cases(n: int, m: int) -> list[Case]:
-    """Make the cases on n random points with m objectives."""
-    points = np.random.default_rng([n, m]).random((n, m))
-    small = {"numpy": pareto_reference.nondominated_sort} if n <= 1000 else {}
-    sort = {"stnas": ops.nondominated_sort, **small, "moocore": moocore.pareto_rank}
-    crowding = {
+def sort_with_pygmo(points: np.ndarray) -> np.ndarray:
+    """Rank points by pygmo."""
+    return np.asarray(pygmo.fast_non_dominated_sorting(points)[3], dtype=np.int64)
+
+
+def sort_case(points: np.ndarray) -> Case:
+    """Make the case of ranking points."""
+    systems = {"stnas": ops.nondominated_sort, "moocore": moocore.pareto_rank}
+    if len(points) <= 1000:
+        systems["numpy"] = pareto_reference.nondominated_sort
+    if len(points) <= 10_000:
+        systems["pymoo"] = sort_with_pymoo
+    if pygmo and len(points) <= 10_000:
+        systems["pygmo"] = sort_with_pygmo
+    return Case("nondominated_sort/{}x{}".format(*points.shape), (points,), systems)
+
+
+def crowding_case(points: np.ndarray) -> Case:
+    """Make the case of crowding distances, of which pymoo's are means over the objectives."""
+    systems = {
         "stnas": ops.crowding_distance,
         "numpy": pareto_reference.crowding_distance,
-        "pymoo": lambda points: calc_crowding_distance(points) * m,
+        "pymoo": lambda points: calc_crowding_distance(points) * points.shape[1],
     }
-    cases = [
-        Case(f"nondominated_sort/{n}x{m}", (points,), {**sort, "pymoo": sort_with_pymoo}),
-        Case(f"crowding_distance/{n}x{m}", (points,), crowding),
-    ]
-    if m == 2:
-        volume = {
-            "stnas": ops.hypervolume,
-            "numpy": pareto_reference.hypervolume,
-            "moocore": lambda points, corner: moocore.hypervolume(points, ref=corner),
-        }
-        cases.append(Case(f"hypervolume/{n}x{m}", (points, CORNER), volume))
+    return Case("crowding_distance/{}x{}".format(*points.shape), (points,), systems)
+
+
+def volume_case(points: np.ndarray) -> Case:
+    """Make the case of the hypervolume below the corner of ones."""
+    systems = {
+        "stnas": ops.hypervolume,
+        "moocore": lambda points, corner: moocore.hypervolume(points, ref=corner),
+    }
+    if pygmo and len(points) <= 1000:
+        systems["pygmo"] = lambda points, corner: pygmo.hypervolume(points).compute(corner)
+    corner = np.ones(points.shape[1])
+    return Case("hypervolume/{}x{}".format(*points.shape), (points, corner), systems)
+
+
+def all_cases() -> list[Case]:
+    """List the cases: random points in the unit cube, and fronts on the simplex for volumes."""
+    cases = []
+    for n, m in [(n, m) for n in (90, 1000, 10_000, 100_000) for m in (2, 3, 5)]:
+        random = np.random.default_rng([n, m])
+        points = random.random((n, m))
+        if n <= 10_000 or m == 2:
+            cases.append(sort_case(points))
+        if n <= 10_000:
+            cases.append(crowding_case(points))
+        if n <= 10_000 and m <= 3:
+            cases.append(volume_case(random.dirichlet(np.ones(m), n)))
     return cases
 
 
-def counting_case(n: int, genes: int, choices: int) -> Case:
-    """Make the case of counting n random architectures."""
-    random = np.random.default_rng(n)
-    genotypes = random.integers(0, choices, (n, genes)).astype(np.int8)
-    table = random.integers(0, 10**8, (genes, choices))
-    systems = {"stnas": ops.count_madds, "numpy": pareto_reference.count_madds}
-    return Case(f"count_madds/{n}x{genes}", (genotypes, table), systems)
-
-
-def best_milliseconds(work: Callable[[], Any], *, seconds: float = 0.5) -> float:
-    """Return the shortest of the calls that fit into the time, of three at least."""
-    shortest, calls, end = float("inf"), 0, time.perf_counter() + seconds
-    while calls < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        shortest, calls = min(shortest, time.perf_counter() - start), calls + 1
-    return shortest * 1e3
+def medians(case: Case) -> dict[str, float]:
+    """Return the median milliseconds of every system, timed one after the other in every round."""
+    times: dict[str, list[float]] = {name: [] for name in case.systems}
+    end = time.perf_counter() + SECONDS
+    while len(times["stnas"]) < ROUNDS or time.perf_counter() < end:
+        for name, system in case.systems.items():
+            if len(times[name]) >= ROUNDS and sum(times[name]) > 1e3 * SECONDS / 3:
+                continue
+            start = time.perf_counter()
+            system(*case.arguments)
+            times[name].append((time.perf_counter() - start) * 1e3)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def measure(case: Case) -> dict[str, str]:
     """Compare and time every system of a case."""
     expected = case.systems["stnas"](*case.arguments)
-    row = {"case": case.name}
-    for name, system in case.systems.items():
+    for system in case.systems.values():
         np.testing.assert_allclose(system(*case.arguments), expected, rtol=1e-9)
-        row[name] = f"{best_milliseconds(lambda run=system: run(*case.arguments)):.4f}"
-    return row
+    return {"case": case.name} | {name: f"{value:.4f}" for name, value in medians(case).items()}
+
+
+def release(package: str) -> str:
+    """Return the version of a package, or that it is missing."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def processor() -> str:
+    """Name the processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def versions() -> str:
     """Name the machine and the releases that were timed."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "moocore", "pymoo"))
-    return f"{platform.machine()}, Python {platform.python_version()}, {packages}, one thread"
+    packages = ", ".join(f"{name} {release(name)}" for name in SYSTEMS[1:])
+    return f"{processor()}, Python {platform.python_version()}, {packages}, one thread"
 
 
 def main() -> None:
     """Print the table and, where a path is given, save it as CSV."""
-    cases = [case for n in (90, 1000, 10_000) for m in (2, 3, 5) for case in point_cases(n, m)]
-    cases += [counting_case(n, 54, 11) for n in (1000, 100_000)]
+    cases = all_cases()
     print(
         versions(), f"{'milliseconds':<32}" + "".join(f"{name:>10}" for name in SYSTEMS), sep="\n"
     )
@@ -119,7 +163,7 @@ def main() -> None:
         print(f"{case.name:<32}{times}", flush=True)
     if len(sys.argv) > 1:
         with Path(sys.argv[1]).open("w", newline="") as file:
-            file.write(f"# milliseconds, {versions()}\n")
+            file.write(f"# milliseconds, {versions()}: python benchmarks/pareto.py\n")
             writer = csv.DictWriter(file, ["case", *SYSTEMS], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

@@ -26,6 +26,15 @@ STABLE_TORCH_LIBRARY(stnas, ops) {
       "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
       "Tensor project, Tensor?[] affine, Tensor[] running, int stride, str activation, "
       "bool residual) -> Tensor");
+  // One step of stochastic gradient Langevin descent on every parameter, and the running mean of the
+  // samples where `mean` is not empty. The noise of tensor t is `noise` times a standard normal of
+  // (seed, step, ids[t], element), times the root mean square of the tensor where `relative`.
+  ops.def(
+      "sgld_step_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] mean, int[] ids, float lr, "
+      "float weight_decay, float noise, bool relative, int seed, int step, float mean_count) -> ()");
+  // The standard normal numbers of a tensor of float32, and the 32-bit words they are made of.
+  ops.def("standard_normal_(Tensor(a!) out, int seed, int step, int id) -> ()");
+  ops.def("random_words_(Tensor(a!) out, int seed, int step, int id, int block) -> ()");
   // The instruction set of the CPU kernels in use.
   ops.def("isa() -> str");
 }

@@ -24,7 +24,8 @@ struct Objectives {
   std::vector<double> values;
 };
 
-Array<std::int64_t> count_madds_numpy(const py::object& genotypes, const py::object& table) {
+Array<std::int64_t> count_madds_numpy(const py::object& genotypes, const py::object& table,
+                                      std::int64_t threads) {
   const auto rows = take_array<std::int8_t>(genotypes, 2, "count_madds: genotypes");
   const auto costs = take_array<std::int64_t>(table, 2, "count_madds: table");
   Array<std::int64_t> counts(rows.shape(0));
@@ -33,7 +34,7 @@ Array<std::int64_t> count_madds_numpy(const py::object& genotypes, const py::obj
   const auto counts_view = view_result(counts);
   {
     const py::gil_scoped_release release;
-    count_madds(rows_view, costs_view, counts_view);
+    count_madds(rows_view, costs_view, counts_view, threads);
   }
   return counts;
 }
@@ -75,7 +76,8 @@ double hypervolume_numpy(const py::object& objectives, const py::object& referen
 
 PYBIND11_MODULE(_core, module) {
   module.doc() = "Torch-free core: counting and Pareto operators on numpy arrays.";
-  module.def("count_madds", &stnas::count_madds_numpy, py::arg("genotypes"), py::arg("table"));
+  module.def("count_madds", &stnas::count_madds_numpy, py::arg("genotypes"), py::arg("table"),
+             py::kw_only(), py::arg("threads") = 1);
   module.def("nondominated_sort", &stnas::nondominated_sort_numpy, py::arg("objectives"));
   module.def("crowding_distance", &stnas::crowding_distance_numpy, py::arg("objectives"));
   module.def("hypervolume", &stnas::hypervolume_numpy, py::arg("objectives"), py::arg("reference"));

@@ -2,22 +2,16 @@
 
 #include <algorithm>
 
+#include "core/order.h"
+
 namespace stnas {
 namespace {
 
-// Sorts by the first column beside the row number, so that most comparisons touch no other memory.
-struct Entry {
-  double head;
-  std::int64_t row;
-};
-
-std::vector<Entry> sort_rows(Matrix<double> matrix) {
-  std::vector<Entry> entries(static_cast<std::size_t>(matrix.rows));
-  for (std::int64_t row = 0; row < matrix.rows; ++row) {
-    entries[static_cast<std::size_t>(row)] = {matrix.row(row)[0], row};
-  }
-  const auto before = [matrix](const Entry& left, const Entry& right) {
-    if (left.head != right.head) return left.head < right.head;
+// Rows in lexicographic order, equal ones in their own: sorted by the first column, and every run
+// of equal heads by the others.
+std::vector<Key> sort_rows(Matrix<double> matrix) {
+  auto keys = sort_column(matrix, 0);
+  const auto before = [matrix](const Key& left, const Key& right) {
     const double* a = matrix.row(left.row);
     const double* b = matrix.row(right.row);
     for (std::int64_t column = 1; column < matrix.columns; ++column) {
@@ -25,8 +19,13 @@ std::vector<Entry> sort_rows(Matrix<double> matrix) {
     }
     return left.row < right.row;
   };
-  std::sort(entries.begin(), entries.end(), before);
-  return entries;
+  for (auto begin = keys.begin(); begin != keys.end();) {
+    auto end = begin + 1;
+    while (end != keys.end() && end->value == begin->value) ++end;
+    if (end - begin > 1) std::sort(begin, end, before);
+    begin = end;
+  }
+  return keys;
 }
 
 }  // namespace
@@ -35,13 +34,13 @@ DistinctRows::DistinctRows(Matrix<double> matrix)
     : columns(matrix.columns), distinct(static_cast<std::size_t>(matrix.rows)) {
   values.reserve(static_cast<std::size_t>(matrix.rows * matrix.columns));
   first.reserve(static_cast<std::size_t>(matrix.rows));
-  for (const Entry& entry : sort_rows(matrix)) {
-    const double* row = matrix.row(entry.row);
+  for (const Key& key : sort_rows(matrix)) {
+    const double* row = matrix.row(key.row);
     if (first.empty() || !std::equal(row, row + columns, values.end() - columns)) {
-      first.push_back(entry.row);
+      first.push_back(key.row);
       values.insert(values.end(), row, row + columns);
     }
-    distinct[static_cast<std::size_t>(entry.row)] = static_cast<std::int64_t>(first.size()) - 1;
+    distinct[static_cast<std::size_t>(key.row)] = static_cast<std::int64_t>(first.size()) - 1;
   }
 }
 

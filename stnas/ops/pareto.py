@@ -18,8 +18,8 @@ def nondominated_sort(objectives: NDArray[np.float64]) -> NDArray[np.int64]:
     front and rank 0 is the Pareto front.
 
     objectives: float64 ``[n, m]``, any ``m >= 1``; infinities are allowed and ordered. Returns
-    int64 ``[n]``. Time is O(n log n) up to two objectives and O(n log^(m-1) n) comparisons of
-    points by division for more.
+    int64 ``[n]``. Time is O(n log n) up to two objectives; for more, sets of some thousand
+    points are compared pair by pair in vectors and larger ones divided, O(n log^(m-1) n).
 
     Source: the fronts of Deb et al. 2002 (NSGA-II, section III-A); the algorithm of Jensen 2003
     with the division of Buzdalov and Shalyto 2014.
@@ -45,13 +45,14 @@ def crowding_distance(objectives: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def hypervolume(objectives: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Measure the area that two objectives dominate: ``area(union_i [objectives[i], reference])``.
+    """Measure what the points dominate: ``volume(union_i [objectives[i], reference])``.
 
-    A point that is not better than the reference in both objectives adds nothing, so inf may mark
-    a failure; -inf, and an area beyond the largest double, give inf.
+    A point that is not better than the reference in every objective adds nothing, so inf may mark
+    a failure; -inf, and a volume beyond the largest double, give inf.
 
-    objectives: float64 ``[n, 2]``. reference: float64 ``[2]``.
+    objectives: float64 ``[n, 2]`` (an area) or ``[n, 3]``. reference: float64 ``[2]`` or ``[3]``.
 
-    Source: the S-metric of Zitzler and Thiele 1998, by a sweep in O(n log n).
+    Source: the S-metric of Zitzler and Thiele 1998, by a sweep in O(n log n): Fonseca et al. 2006
+    for three objectives.
     """
     return _core.hypervolume(objectives, reference)

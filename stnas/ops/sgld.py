@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
+
+import stnas.ops.extension  # noqa: F401
 
 NoiseMode = Literal["posterior", "relative", "literal", "none"]
 
@@ -39,10 +40,16 @@ def noise_scale(
 
 
 def standard_normal(count: int, *, seed: int, step: int, tensor: int) -> Tensor:
-    """Draw ``count`` float32 numbers that depend on (seed, step, tensor) alone."""
-    counter = np.array([0, 0, tensor, step], dtype=np.uint64)
-    bits = np.random.Philox(key=seed, counter=counter)
-    return torch.from_numpy(np.random.Generator(bits).standard_normal(count, dtype=np.float32))
+    """Draw the ``count`` float32 numbers that are the noise of a tensor in a step.
+
+    They depend on (seed, step, tensor) alone and are the same bits on every processor:
+    Philox4x32-10 with the key seed and the counter (block, tensor, step), then Box-Muller, whose
+    value each number meets within 1e-6. No number is beyond 6.7. Source: Salmon et al. 2011; Box &
+    Muller 1958.
+    """
+    out = torch.empty(count, dtype=torch.float32)
+    torch.ops.stnas.standard_normal_(out, _signed(seed, "seed"), _signed(step, "step"), tensor)
+    return out
 
 
 @torch.no_grad()
@@ -60,32 +67,86 @@ def sgld_step_(
     num_data: int = 1,
     rho: float = 0.0,
     steps_per_epoch: int = 1,
+    mean: Sequence[Tensor] | None = None,
+    mean_count: int | None = None,
 ) -> None:
     """Step in place: ``w <- w - lr (grad + weight_decay w) + s eps``, eps standard normal.
 
-    s is ``noise_scale``'s. ids: one number a tensor, which with (seed, step) determines its
-    noise, whatever the order of the tensors. Tensors that are not passed do not change.
+    s is ``noise_scale``'s, with rms(w) taken before the step. Where ``mean`` is given, the same
+    pass makes ``mean <- mean + (w - mean) / mean_count`` with the new w.
+
+    params, grads, mean: float32 or float64 on the CPU, of any strides whose elements do not
+    overlap. ids: one number in [0, 2^32) a tensor, which with (seed, step) determines its noise
+    (``standard_normal``, in the order of the logical elements), whatever the order of the tensors,
+    their memory format and the number of threads. Tensors that are not passed do not change. NaN
+    and infinities in a tensor spread as the formula says.
+
+    Raises ValueError for lists of different lengths, shapes or dtypes that do not match, tensors
+    that share memory, repeated ids, and numbers outside their range.
     """
     if not len(params) == len(grads) == len(ids):
         raise ValueError(
             f"params, grads and ids must have one length, got {len(params)}, {len(grads)} and "
             f"{len(ids)}"
         )
+    scale = {"lr": lr, "temperature": temperature, "num_data": num_data}
+    spread = {"rho": rho, "steps_per_epoch": steps_per_epoch}
+    _check_numbers(**scale, **spread, weight_decay=weight_decay)
+    _check_ids(ids)
+    means, count = _check_mean(mean, mean_count, len(params))
+    noise = noise_scale(mode, **scale, **spread, rms=1.0)  # type: ignore[arg-type]
+    key = (_signed(seed, "seed"), _signed(step, "step"))
+    for name, tensors in (("params", params), ("grads", grads), ("mean", means)):
+        _check_device(name, tensors)
     if not params:
         return
-    torch._foreach_mul_(list(params), 1 - lr * weight_decay)
-    torch._foreach_add_(list(params), list(grads), alpha=-lr)
-    if mode == "none":
-        return
-    for tensor, identity in zip(params, ids, strict=True):
-        scale = noise_scale(
-            mode,
-            lr=lr,
-            temperature=temperature,
-            num_data=num_data,
-            rho=rho,
-            steps_per_epoch=steps_per_epoch,
-            rms=float(tensor.square().mean().sqrt()),
+    torch.ops.stnas.sgld_step_(
+        params, grads, means, ids, lr, weight_decay, noise, mode == "relative", *key, count
+    )
+    torch.autograd.graph.increment_version([*params, *means])
+
+
+def _check_numbers(**numbers: float) -> None:
+    for name, value in numbers.items():
+        least = 1 if name in ("num_data", "steps_per_epoch") else 0
+        if not (math.isfinite(value) and value >= least):
+            raise ValueError(f"{name} must be finite and at least {least}, got {value}")
+
+
+def _check_device(name: str, tensors: Sequence[Tensor]) -> None:
+    for index, tensor in enumerate(tensors):
+        if not tensor.is_cpu:
+            raise ValueError(f"{name}[{index}] must be on the CPU, got {tensor.device}: move it")
+
+
+def _check_ids(ids: Sequence[int]) -> None:
+    if ids and not (min(ids) >= 0 and max(ids) < 2**32):
+        raise ValueError(f"ids must lie in [0, 2^32), got {min(ids)} to {max(ids)}")
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"ids must differ, or tensors would share their noise, got {list(ids)}")
+
+
+def _check_mean(
+    mean: Sequence[Tensor] | None, count: int | None, length: int
+) -> tuple[Sequence[Tensor], float]:
+    if mean is None and count is None:
+        return (), 1.0
+    if mean is None or count is None or len(mean) != length or count < 1:
+        given = "None" if mean is None else f"{len(mean)} tensors"
+        raise ValueError(
+            f"mean and mean_count must be {length} tensors and the number of samples with this one "
+            f"(at least 1), or both None, got {given} and {count}"
         )
-        noise = standard_normal(tensor.numel(), seed=seed, step=step, tensor=identity)
-        tensor.add_(noise.view_as(tensor).to(tensor), alpha=scale)
+    return mean, float(count)
+
+
+def _signed(value: int, name: str) -> int:
+    """Return the int64 of the same 64 bits."""
+    if not 0 <= value < 2**64:
+        raise ValueError(f"{name} must lie in [0, 2^64), got {value}")
+    return value - 2**64 if value >= 2**63 else value
+
+
+@torch.library.register_fake("stnas::sgld_step_")  # type: ignore[untyped-decorator]
+def _(*_arguments: object) -> None:
+    """Shape nothing: the step returns nothing."""

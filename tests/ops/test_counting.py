@@ -37,6 +37,33 @@ def test_it_takes_few_rows(genotypes, expected):
     assert count_madds(genotypes, TABLE).tolist() == expected
 
 
+@pytest.mark.parametrize("choices", [11, 16, 17, 128])
+@pytest.mark.parametrize("genes", [1, 53, 54, 64, 65, 130])
+def test_many_rows_equal_the_numpy_twin(genes, choices):
+    random = np.random.default_rng([genes, choices])
+    genotypes = random.integers(0, choices, (1003, genes)).astype(np.int8)
+    table = random.integers(-(2**55), 2**55, (genes, choices))
+    expected = pareto_reference.count_madds(genotypes, table)
+    np.testing.assert_array_equal(count_madds(genotypes, table), expected)
+    genotypes[777, genes - 1] = -1
+    with pytest.raises(ValueError, match=rf"got -1 at row 777 of 1003, gene {genes - 1}"):
+        count_madds(genotypes, table)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 1024])
+def test_threads_do_not_matter(threads):
+    genotypes = np.random.default_rng(0).integers(0, 11, (2_000_000, 60)).astype(np.int8)
+    table = np.arange(660).reshape(60, 11)
+    counts = count_madds(genotypes, table)
+    np.testing.assert_array_equal(count_madds(genotypes, table, threads=threads), counts)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025])
+def test_another_number_of_threads_is_refused(threads):
+    with pytest.raises(ValueError, match=rf"threads must lie in \[1, 1024\], got {threads}"):
+        count_madds(GENOTYPES, TABLE, threads=threads)
+
+
 def test_no_genes_cost_nothing():
     assert count_madds(np.empty((3, 0), np.int8), np.empty((0, 5), np.int64)).tolist() == [0, 0, 0]
 

@@ -76,7 +76,15 @@ def test_ranks_equal_pymoo(objectives):
 @pytest.mark.parametrize("values", [4, 30, 10**6])
 def test_ranks_equal_moocore_where_division_goes_deep(objectives, values):
     random = np.random.default_rng([objectives, values])
-    drawn = random.integers(0, values, (3000, objectives)).astype(np.float64)
+    for n in (3000, 9000):
+        drawn = random.integers(0, values, (n, objectives)).astype(np.float64)
+        np.testing.assert_array_equal(nondominated_sort(drawn), moocore.pareto_rank(drawn))
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_ranks_equal_moocore_beyond_16_bits(objectives):
+    drawn = np.random.default_rng(objectives).random((70_000, objectives))
+    drawn[:, 1:] = np.round(drawn[:, 1:], 3)
     np.testing.assert_array_equal(nondominated_sort(drawn), moocore.pareto_rank(drawn))
 
 
@@ -199,3 +207,31 @@ def test_the_area_is_that_of_the_first_front_and_grows_with_the_reference(object
     front = objectives[nondominated_sort(objectives) == 0]
     assert hypervolume(front, reference) == area
     assert hypervolume(objectives, reference + 1) >= area
+
+
+def test_volumes_equal_moocore():
+    for drawn in draws(1000, objectives=3, largest=300):
+        reference = np.array([3.0, 4.0, 5.0])
+        if len(drawn):
+            expected = moocore.hypervolume(drawn, ref=reference)
+            assert hypervolume(drawn, reference) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 10, 1000])
+def test_volumes_of_scattered_points_equal_moocore(n):
+    random = np.random.default_rng(n)
+    for drawn in (random.random((n, 3)), random.dirichlet(np.ones(3), n)):
+        expected = moocore.hypervolume(drawn, ref=np.ones(3))
+        assert hypervolume(drawn, np.ones(3)) == pytest.approx(expected, rel=1e-11)
+
+
+@given(points(columns=st.just(3), elements=st.floats(-100, 100)), st.floats(-100, 100))
+def test_the_volume_is_that_of_the_first_front_in_any_order(objectives, corner):
+    reference = np.full(3, corner)
+    volume = hypervolume(objectives, reference)
+    front = objectives[nondominated_sort(objectives) == 0]
+    assert hypervolume(front, reference) == pytest.approx(volume, rel=1e-12)
+    assert hypervolume(objectives[::-1, ::-1], reference) == pytest.approx(volume, rel=1e-9)
+    flat = np.column_stack((objectives[:, :2], np.zeros(len(objectives))))
+    area = hypervolume(objectives[:, :2], reference[:2])
+    assert hypervolume(flat, np.array([corner, corner, 2.0])) == pytest.approx(2 * area, rel=1e-12)

@@ -69,19 +69,13 @@ def test_crowding_refuses_infinities(value):
         crowding_distance(np.array([[0, value]]))
 
 
-@pytest.mark.parametrize("columns", [1, 3])
-def test_areas_have_two_objectives(columns):
-    with pytest.raises(ValueError, match=f"objectives must have 2 objectives, got {columns}"):
-        area(np.zeros((2, columns)))
-
-
 @pytest.mark.parametrize(
     ("reference", "error", "message"),
     [
         ([5.0, 5.0], TypeError, "reference must be a numpy array of float64, got list"),
         (np.array([5, 5]), TypeError, "reference must be a numpy array of float64, got int64"),
         (CORNER[None], ValueError, "reference must have 1 axes"),
-        (np.zeros(3), ValueError, "reference must have 2 objectives, got 3"),
+        (np.zeros(3), ValueError, "reference must have 2 objectives as the points do, got 3"),
         (np.array([5.0, np.nan]), ValueError, "reference must hold no NaN.*column 1"),
     ],
 )
@@ -120,3 +114,9 @@ def test_arguments_are_read_only(name, operator):
     objectives.flags.writeable = False
     operator(objectives)
     np.testing.assert_array_equal(objectives, FRONT)
+
+
+@pytest.mark.parametrize("objectives", [1, 4])
+def test_a_volume_has_two_or_three_objectives(objectives):
+    with pytest.raises(ValueError, match=f"must have 2 or 3 objectives, got {objectives}"):
+        hypervolume(np.zeros((3, objectives)), np.ones(objectives))

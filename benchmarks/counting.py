@@ -1,0 +1,94 @@
+"""Time the counting of architectures beside a numpy gather.
+
+    OMP_NUM_THREADS=1 python benchmarks/counting.py [CSV]
+
+Every row is the median of interleaved rounds in milliseconds, and the genes counted per nanosecond
+(1e9 genes a second) on one thread and on two.
+"""
+
+import csv
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stnas.ops import count_madds, pareto_reference
+
+CASES = [(90, 54, 11), (1000, 54, 11), (100_000, 54, 11), (1_000_000, 54, 11), (100_000, 54, 20)]
+COLUMNS = ("stnas", "two_threads", "numpy", "times_numpy", "genes_per_ns", "genes_per_ns_two")
+ROUNDS, SECONDS = 5, 3.0
+
+
+def medians(systems: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Return the median milliseconds of every system, timed one after the other in every round."""
+    times: dict[str, list[float]] = {name: [] for name in systems}
+    end = time.perf_counter() + SECONDS
+    while len(times["stnas"]) < ROUNDS or time.perf_counter() < end:
+        for name, system in systems.items():
+            start = time.perf_counter()
+            system()
+            times[name].append((time.perf_counter() - start) * 1e3)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def measure(n: int, genes: int, choices: int) -> dict[str, str]:
+    """Compare and time the ways to count n random architectures."""
+    random = np.random.default_rng(n)
+    genotypes = random.integers(0, choices, (n, genes)).astype(np.int8)
+    table = random.integers(0, 10**8, (genes, choices))
+    systems = {
+        "stnas": lambda: count_madds(genotypes, table),
+        "two_threads": lambda: count_madds(genotypes, table, threads=2),
+        "numpy": lambda: pareto_reference.count_madds(genotypes, table),
+    }
+    for system in systems.values():
+        np.testing.assert_array_equal(system(), systems["numpy"]())
+    found = medians(systems)
+    row = {"case": f"count_madds/{n}x{genes} of {choices}"}
+    row |= {name: f"{value:.4f}" for name, value in found.items()}
+    row["times_numpy"] = f"{found['numpy'] / found['stnas']:.1f}"
+    row["genes_per_ns"] = f"{n * genes / found['stnas'] / 1e6:.2f}"
+    row["genes_per_ns_two"] = f"{n * genes / found['two_threads'] / 1e6:.2f}"
+    return row
+
+
+def processor() -> str:
+    """Name the processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def machine() -> str:
+    """Name the machine, the versions and the command."""
+    python = platform.python_version()
+    return (
+        f"milliseconds, {processor()}, Python {python}, numpy {np.__version__}: "
+        "python benchmarks/counting.py"
+    )
+
+
+def main() -> None:
+    """Print the table and, where a path is given, save it as CSV."""
+    print(machine(), f"{'case':<32}" + "".join(f"{name:>18}" for name in COLUMNS), sep="\n")
+    rows = []
+    for case in CASES:
+        rows.append(measure(*case))
+        cells = "".join(f"{rows[-1][name]:>18}" for name in COLUMNS)
+        print(f"{rows[-1]['case']:<32}{cells}", flush=True)
+    if len(sys.argv) > 1:
+        with Path(sys.argv[1]).open("w", newline="") as file:
+            file.write(f"# {machine()}\n")
+            writer = csv.DictWriter(file, ["case", *COLUMNS], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Time the SGLD step beside torch._foreach_* with randn_like, and beside its floors, on one thread.
+
+    OMP_NUM_THREADS=1 python benchmarks/sgld.py [CSV]
+
+Every row is the median of interleaved rounds, in milliseconds, on the same tensors. The floors are
+a copy of the bytes that the step moves (read w and g, write w) and the words of Philox alone. Each
+is called twice in a row, and the second call is timed, so that no one pays for the caches that
+another filled.
+"""
+
+import csv
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from stnas.ops.sgld import sgld_step_
+
+ROUNDS, SECONDS = 9, 2.0
+COLUMNS = ("stnas", "foreach", "copy", "philox", "times_foreach", "times_floor")
+
+
+@dataclass(frozen=True)
+class Case:
+    """The step on tensors of these sizes; temperature 0 draws nothing."""
+
+    name: str
+    sizes: tuple[int, ...]
+    temperature: float
+
+
+def block(channels: int, expand: int) -> tuple[int, ...]:
+    """Return the sizes of the weights of one SE linear bottleneck with 5x5 kernels."""
+    hidden, squeeze = channels * expand, max(1, channels // 4)
+    ends = channels * hidden
+    return (ends, hidden * 25, squeeze * hidden, squeeze, squeeze * hidden, hidden, ends)
+
+
+def active_weights() -> tuple[int, ...]:
+    """Return the sizes that one architecture of the paper's space moves in a step: about 2 M."""
+    widths = [16] * 6 + [24] * 6 + [32] * 12 + [64] * 12
+    blocks = [size for width in widths for size in block(width, 6)]
+    return (*blocks, 1280 * 320, 1000 * 1280)
+
+
+CASES = [
+    Case("sgld/one tensor of 4 M", (1 << 22,), 1.0),
+    Case("sgld/one tensor of 256 k", (1 << 18,), 1.0),
+    Case("sgld/the active weights", active_weights(), 1.0),
+    Case("sgd/one tensor of 4 M", (1 << 22,), 0.0),
+    Case("sgd/the active weights", active_weights(), 0.0),
+]
+
+
+def foreach_step_(params: list[torch.Tensor], grads: list[torch.Tensor], scale: float) -> None:
+    """Make the same update with PyTorch's multi-tensor operations."""
+    torch._foreach_mul_(params, 1 - 1e-3 * 1e-4)
+    torch._foreach_add_(params, grads, alpha=-1e-3)
+    if scale:
+        torch._foreach_add_(params, [torch.randn_like(p) for p in params], alpha=scale)
+
+
+def systems(case: Case) -> dict[str, Callable[[], None]]:
+    """Make the ways to do the step, each on tensors of its own, and its floors."""
+    tensors = {
+        name: [torch.randn(size) for size in case.sizes] for name in ("ours", "theirs", "grads")
+    }
+    count = sum(case.sizes)
+    source, target = torch.randn(3 * count // 2), torch.empty(3 * count // 2)
+    words = torch.empty(count, dtype=torch.int32)
+    ids = list(range(len(case.sizes)))
+    options = {"weight_decay": 1e-4, "mode": "posterior", "num_data": 1000, "ids": ids, "seed": 1}
+    scale = (2e-3 * case.temperature / 1000) ** 0.5
+    made: dict[str, Callable[[], None]] = {
+        "stnas": lambda: sgld_step_(
+            tensors["ours"],
+            tensors["grads"],
+            lr=1e-3,
+            temperature=case.temperature,
+            step=1,
+            **options,
+        ),
+        "foreach": lambda: foreach_step_(tensors["theirs"], tensors["grads"], scale),
+        "copy": lambda: _discard(target.copy_(source)),
+    }
+
+    if scale:
+        made["philox"] = lambda: torch.ops.stnas.random_words_(words, 1, 2, 3, 0)
+    return made
+
+
+def _discard(_: torch.Tensor) -> None:
+    """Drop a result."""
+
+
+def measure(case: Case) -> dict[str, str]:
+    """Time every system of a case, one after the other in every round."""
+    made = systems(case)
+    times: dict[str, list[float]] = {name: [] for name in made}
+    end = time.perf_counter() + SECONDS
+    while len(times["stnas"]) < ROUNDS or time.perf_counter() < end:
+        for name, work in made.items():
+            work()
+            start = time.perf_counter()
+            work()
+            times[name].append((time.perf_counter() - start) * 1e3)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    floor = max(medians["copy"], medians.get("philox", 0.0))
+    row = {"case": case.name} | {name: f"{value:.4f}" for name, value in medians.items()}
+    row["times_foreach"] = f"{medians['foreach'] / medians['stnas']:.2f}"
+    row["times_floor"] = f"{medians['stnas'] / floor:.2f}"
+    return row
+
+
+def processor() -> str:
+    """Name the processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def machine() -> str:
+    """Name the machine, the versions and the command."""
+    isa = torch.ops.stnas.isa()
+    return (
+        f"milliseconds, {processor()} ({isa}), {torch.get_num_threads()} thread, "
+        f"Python {platform.python_version()}, torch {torch.__version__}: "
+        f"python benchmarks/sgld.py"
+    )
+
+
+def main() -> None:
+    """Print the table and, where a path is given, save it as CSV."""
+    torch.set_num_threads(1)
+    print(machine(), f"{'case':<28}" + "".join(f"{name:>15}" for name in COLUMNS), sep="\n")
+    rows = []
+    for case in CASES:
+        rows.append(measure(case))
+        cells = "".join(f"{rows[-1].get(name, '-'):>15}" for name in COLUMNS)
+        print(f"{case.name:<28}{cells}", flush=True)
+    if len(sys.argv) > 1:
+        with Path(sys.argv[1]).open("w", newline="") as file:
+            file.write(f"# {machine()}\n")
+            writer = csv.DictWriter(file, ["case", *COLUMNS], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+// Chooses the instruction set once, when the first kernel is asked for.
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "instruction_set.h"
+
+namespace stnas::cpu {
+namespace {
+
+struct InstructionSet {
+  const char* name;
+  bool present;
+};
+
+const InstructionSet& choose() {
+#if defined(__x86_64__)
+  static const InstructionSet sets[] = {
+      {"avx512", __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
+      {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+      {"generic", true}};
+#else
+  static const InstructionSet sets[] = {{"generic", true}};
+#endif
+  const char* wanted = std::getenv("STNAS_ISA");
+  std::string present;
+  for (const auto& set : sets) {
+    if (!set.present) continue;
+    if (!wanted || !*wanted || std::string(wanted) == set.name) return set;
+    present += (present.empty() ? "" : ", ") + std::string(set.name);
+  }
+  throw std::runtime_error("STNAS_ISA must be one of the instruction sets of this machine (" +
+                           present + "), got '" + wanted + "': unset it to use the best");
+}
+
+}  // namespace
+
+const char* instruction_set() {
+  static const InstructionSet& set = choose();
+  return set.name;
+}
+
+}  // namespace stnas::cpu
