@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checks.h"
+#include "instruction_set.h"
 
 namespace stnas::cpu {
 namespace {

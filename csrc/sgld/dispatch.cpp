@@ -2,7 +2,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "../cpu/problem.h"
+#include "../cpu/instruction_set.h"
 #include "step.h"
 
 namespace stnas::sgld {

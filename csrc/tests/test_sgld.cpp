@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "check.h"
-#include "cpu/problem.h"
+#include "cpu/instruction_set.h"
 #include "sgld/step.h"
 
 using namespace stnas;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "../instruction_set.h"
 #include "naive.h"
 
 namespace stnas::cpu::test {
