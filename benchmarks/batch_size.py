@@ -1,20 +1,17 @@
 """Time scoring by the number of images a batch, in recalibration and in evaluation.
 
-    OMP_NUM_THREADS=1 python benchmarks/batch_size.py [CSV]
+    OMP_NUM_THREADS=1 python benchmarks/batch_size.py
 
 Random weights, the embedded images. CPU seconds of one thread for 1,024 images of each kind, the
 best of three rounds that take the sizes in turn; 15 architectures that share their first genes with
 others, as in the middle of a search.
 """
 
-import csv
-import platform
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
+from record import machine, save
 
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
 from stnas.engine.images import evaluation_batches, subset
@@ -61,21 +58,24 @@ def measure(profile: str, size: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print the table and, where a path is given, save it as CSV."""
+    """Print and save the table."""
     torch.set_num_threads(1)
-    machine = f"{platform.machine()}, torch {torch.__version__}, one thread, {IMAGES} images each"
-    print(machine, f"{'profile':<10}{'batch':>6}{'recalibration':>15}{'evaluation':>12}", sep="\n")
+    print(f"{'profile':<10}{'batch':>6}{'recalibration':>15}{'evaluation':>12}")
     rows = []
     for profile in ("nano", "micro"):
         rounds = [[measure(profile, size) for size in SIZES] for _ in range(ROUNDS)]
         for size, seconds in zip(SIZES, np.min(rounds, axis=0).tolist(), strict=True):
-            rows.append([profile, size, *(f"{value:.3f}" for value in seconds)])
-            print(f"{profile:<10}{size:>6}{rows[-1][2]:>15}{rows[-1][3]:>12}", flush=True)
-    if len(sys.argv) > 1:
-        with Path(sys.argv[1]).open("w", newline="") as file:
-            file.write(f"# CPU seconds, {machine}\n")
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([["profile", "batch", "recalibration", "evaluation"], *rows])
+            recalibration, evaluation = (round(value, 3) for value in seconds)
+            rows.append(
+                {
+                    "profile": profile,
+                    "batch": size,
+                    "recalibration": recalibration,
+                    "evaluation": evaluation,
+                }
+            )
+            print(f"{profile:<10}{size:>6}{recalibration:>15}{evaluation:>12}", flush=True)
+    save("batch_size", rows, {**machine(), "unit": "CPU seconds", "images": IMAGES})
 
 
 if __name__ == "__main__":

@@ -1,21 +1,18 @@
 """Time the counting of architectures beside a numpy gather.
 
-    OMP_NUM_THREADS=1 python benchmarks/counting.py [CSV]
+    OMP_NUM_THREADS=1 python benchmarks/counting.py
 
 Every row is the median of interleaved rounds in milliseconds, and the genes counted per nanosecond
 (1e9 genes a second) on one thread and on two.
 """
 
-import csv
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import machine, save
 
 from stnas.ops import count_madds, pareto_reference
 
@@ -57,37 +54,16 @@ def measure(n: int, genes: int, choices: int) -> dict[str, str]:
     return row
 
 
-def processor() -> str:
-    """Name the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def machine() -> str:
-    """Name the machine, the versions and the command."""
-    python = platform.python_version()
-    return (
-        f"milliseconds, {processor()}, Python {python}, numpy {np.__version__}: "
-        "python benchmarks/counting.py"
-    )
-
-
 def main() -> None:
-    """Print the table and, where a path is given, save it as CSV."""
-    print(machine(), f"{'case':<32}" + "".join(f"{name:>18}" for name in COLUMNS), sep="\n")
+    """Print and save the table, in milliseconds."""
+    about = machine("numpy")
+    print(about, f"{'case':<32}" + "".join(f"{name:>18}" for name in COLUMNS), sep="\n")
     rows = []
     for case in CASES:
         rows.append(measure(*case))
         cells = "".join(f"{rows[-1][name]:>18}" for name in COLUMNS)
         print(f"{rows[-1]['case']:<32}{cells}", flush=True)
-    if len(sys.argv) > 1:
-        with Path(sys.argv[1]).open("w", newline="") as file:
-            file.write(f"# {machine()}\n")
-            writer = csv.DictWriter(file, ["case", *COLUMNS], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    save("counting", rows, about)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Time the linear bottleneck beside eager PyTorch (NCHW, NHWC) and torch.compile, over all shapes.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/linear_bottleneck.py --out linear_bottleneck.csv
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/linear_bottleneck.py
 
 Every distinct block shape of the profiles, all forms interleaved in one process: medians in ms,
 geometric means of the factors, and a roofline plot beside the CSV. ``--stride-cases N`` takes every
@@ -8,19 +8,16 @@ N-th shape, ``--compile`` adds torch.compile (tens of seconds a shape).
 """
 
 import argparse
-import csv
 import json
 import math
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from record import RESULTS, machine, save
 from torch import Tensor
 
 from stnas.ops.linear_bottleneck import linear_bottleneck
@@ -216,21 +213,6 @@ def plot(rows: list[dict[str, object]], limits: dict[str, float], path: Path) ->
     figure.write_html(path, include_plotlyjs="cdn")
 
 
-def machine() -> dict[str, object]:
-    """Return what the figures depend on."""
-    info = Path("/proc/cpuinfo")
-    models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-    return {
-        "command": " ".join(sys.argv),
-        "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
-        "isa": torch.ops.stnas.isa(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", ""),
-    }
-
-
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -240,7 +222,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="also time torch.compile")
-    parser.add_argument("--out", type=Path, default=Path("linear_bottleneck.csv"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     limits = ceilings()
@@ -262,12 +243,8 @@ def main() -> None:
                 print(
                     *(f"{v:.2f}" if isinstance(v, float) else v for v in row.values()), flush=True
                 )
-    with options.out.open("w", newline="") as file:
-        file.write(f"# {json.dumps(machine() | limits)}\n")
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    plot(rows, limits, options.out.with_suffix(".html"))
+    save("linear_bottleneck", rows, machine() | limits)
+    plot(rows, limits, RESULTS / "linear_bottleneck.html")
     summarise(rows, names)
 
 

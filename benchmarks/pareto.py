@@ -1,27 +1,23 @@
 """Time the Pareto operators beside numpy, moocore, pymoo and pygmo, on one thread.
 
-    OMP_NUM_THREADS=1 python benchmarks/pareto.py [CSV]
+    OMP_NUM_THREADS=1 python benchmarks/pareto.py
 
 Every row is the median of interleaved rounds on the same random points, in milliseconds; results
 are compared before they are timed. The twin in numpy needs memory in n^2 and pygmo time in n^2:
 they are left out where n is large. pygmo is left out where it is not installed.
 """
 
-import csv
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import moocore
 import numpy as np
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+from record import machine, save
 
 from stnas import ops
 from stnas.ops import pareto_reference
@@ -128,45 +124,16 @@ def measure(case: Case) -> dict[str, str]:
     return {"case": case.name} | {name: f"{value:.4f}" for name, value in medians(case).items()}
 
 
-def release(package: str) -> str:
-    """Return the version of a package, or that it is missing."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "missing"
-
-
-def processor() -> str:
-    """Name the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def versions() -> str:
-    """Name the machine and the releases that were timed."""
-    packages = ", ".join(f"{name} {release(name)}" for name in SYSTEMS[1:])
-    return f"{processor()}, Python {platform.python_version()}, {packages}, one thread"
-
-
 def main() -> None:
-    """Print the table and, where a path is given, save it as CSV."""
-    cases = all_cases()
-    print(
-        versions(), f"{'milliseconds':<32}" + "".join(f"{name:>10}" for name in SYSTEMS), sep="\n"
-    )
+    """Print and save the table, in milliseconds."""
+    about = machine(*SYSTEMS[1:])
+    print(about, f"{'milliseconds':<32}" + "".join(f"{n:>10}" for n in SYSTEMS), sep="\n")
     rows = []
-    for case in cases:
+    for case in all_cases():
         rows.append(measure(case))
         times = "".join(f"{rows[-1].get(name, '-'):>10}" for name in SYSTEMS)
         print(f"{case.name:<32}{times}", flush=True)
-    if len(sys.argv) > 1:
-        with Path(sys.argv[1]).open("w", newline="") as file:
-            file.write(f"# milliseconds, {versions()}: python benchmarks/pareto.py\n")
-            writer = csv.DictWriter(file, ["case", *SYSTEMS], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    save("pareto", rows, about)
 
 
 if __name__ == "__main__":

@@ -7,27 +7,20 @@ What stands after ``--`` is passed on to both. Writes one line a run, as soon as
 """
 
 import argparse
-import csv
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from machine import machine
+from record import machine, save
 
-import stnas.ops  # noqa: F401
-
-RESULTS = Path(__file__).parent / "results" / "quickstart.csv"
 STAGES = ("train", "sgld", "search", "retrain")
-COLUMNS = (
-    "kernels", "seed", "options", *STAGES, "total", "evaluated", "shared", "chosen", "random",
-    "processor", "isa", "threads", "torch", "python",
-)  # fmt: skip
 
 
-def measure(kernels: str, seed: int, options: list[str]) -> dict[str, object]:
+def measure(kernels: str, seed: int, options: list[str]) -> dict[str, Any]:
     """Run the quickstart once and collect seconds a stage and mean accuracies."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["quickstart", "--run", folder, "--kernels", kernels, "--seed", str(seed)]
@@ -49,7 +42,6 @@ def measure(kernels: str, seed: int, options: list[str]) -> dict[str, object]:
         "shared": mean("test_accuracy_before", "chosen", "random"),
         "chosen": mean("test_accuracy", "chosen"),
         "random": mean("test_accuracy", "random"),
-        **machine(),
     }
 
 
@@ -59,16 +51,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("options", nargs="*", help="options of stnas quickstart, after --")
     arguments = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
-    rows: list[dict[str, object]] = []
-    with RESULTS.open("w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        for seed in range(arguments.seeds):
-            for kernels in ("fused", "reference"):
-                rows.append(measure(kernels, seed, arguments.options))
-                table.writerow(rows[-1])
-                file.flush()
+    rows: list[dict[str, Any]] = []
+    for seed in range(arguments.seeds):
+        for kernels in ("fused", "reference"):
+            rows.append(measure(kernels, seed, arguments.options))
+            save("quickstart", rows, machine())
     for column in (*STAGES, "total"):
         fused, plain = (
             statistics.median(float(str(row[column])) for row in rows if row["kernels"] == kernels)

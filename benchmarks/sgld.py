@@ -1,6 +1,6 @@
 """Time the SGLD step beside torch._foreach_* with randn_like, and beside its floors, on one thread.
 
-    OMP_NUM_THREADS=1 python benchmarks/sgld.py [CSV]
+    OMP_NUM_THREADS=1 python benchmarks/sgld.py
 
 Every row is the median of interleaved rounds, in milliseconds, on the same tensors. The floors are
 a copy of the bytes that the step moves (read w and g, write w) and the words of Philox alone. Each
@@ -8,16 +8,13 @@ is called twice in a row, and the second call is timed, so that no one pays for 
 another filled.
 """
 
-import csv
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+from record import machine, save
 
 from stnas.ops.sgld import sgld_step_
 
@@ -117,39 +114,17 @@ def measure(case: Case) -> dict[str, str]:
     return row
 
 
-def processor() -> str:
-    """Name the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def machine() -> str:
-    """Name the machine, the versions and the command."""
-    isa = torch.ops.stnas.isa()
-    return (
-        f"milliseconds, {processor()} ({isa}), {torch.get_num_threads()} thread, "
-        f"Python {platform.python_version()}, torch {torch.__version__}: "
-        f"python benchmarks/sgld.py"
-    )
-
-
 def main() -> None:
-    """Print the table and, where a path is given, save it as CSV."""
+    """Print and save the table, in milliseconds."""
     torch.set_num_threads(1)
-    print(machine(), f"{'case':<28}" + "".join(f"{name:>15}" for name in COLUMNS), sep="\n")
+    about = machine()
+    print(about, f"{'case':<28}" + "".join(f"{name:>15}" for name in COLUMNS), sep="\n")
     rows = []
     for case in CASES:
-        rows.append(measure(case))
+        rows.append({"case": case.name, **measure(case)})
         cells = "".join(f"{rows[-1].get(name, '-'):>15}" for name in COLUMNS)
         print(f"{case.name:<28}{cells}", flush=True)
-    if len(sys.argv) > 1:
-        with Path(sys.argv[1]).open("w", newline="") as file:
-            file.write(f"# {machine()}\n")
-            writer = csv.DictWriter(file, ["case", *COLUMNS], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    save("sgld", rows, about)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Search 45 x 22 with what candidates have in common computed once, beside each one alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/shared_prefix.py [CSV [SVG]]
+    OMP_NUM_THREADS=1 python benchmarks/shared_prefix.py
 
 The weights are random and the images the embedded ones: the cost of a search needs no more. Times
 are CPU seconds of one thread. ``alone`` is the same walk with one candidate, ``cut_out`` a network
@@ -10,18 +10,15 @@ counted over all candidates; ``blocks_by_node`` is what sharing whole nodes alon
 search with late crossover cuts at the later of two random genes.
 """
 
-import csv
-import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import torch
+from record import RESULTS, machine, save
 from torch import Tensor
 
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
@@ -222,27 +219,21 @@ def plot(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """Print the tables and, where paths are given, save them as CSV and a plot as SVG."""
+    """Print the tables and save them, and a plot."""
     torch.set_num_threads(1)
-    machine = f"{platform.machine()}, torch {torch.__version__}, one thread, {IMAGES} images each"
-    print(machine, HEAD, sep="\n")
+    print(HEAD)
     rows, totals = [], []
     for case in CASES:
         found, volume = search(case)
         rows += found
         totals.append(f"{line(found)}   hypervolume {volume:.4f}")
     print(HEAD, *totals, sep="\n")
-    if len(sys.argv) > 1:
-        with Path(sys.argv[1]).open("w", newline="") as file:
-            file.write(f"# CPU seconds, {machine}\n")
-            writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(
-                {k: round(v, 4) if isinstance(v, float) else v for k, v in vars(row).items()}
-                for row in rows
-            )
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(plot(rows))
+    table = [
+        {k: round(v, 4) if isinstance(v, float) else v for k, v in vars(row).items()}
+        for row in rows
+    ]
+    save("shared_prefix", table, {**machine(), "unit": "CPU seconds", "images": IMAGES})
+    (RESULTS / "shared_prefix.svg").write_text(plot(rows))
 
 
 if __name__ == "__main__":

@@ -14,17 +14,15 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
-from machine import machine
+from record import machine, save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,8 +34,6 @@ from stnas.ops import linear_bottleneck, reference
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet
 
-RESULTS = Path(__file__).parent / "results" / "training_step.csv"
-COLUMNS = ("profile", "task", "form", "milliseconds", "images_per_second", "times_ours")
 PROFILES = {"micro": 32, "parity": 32}
 PATHS = 9
 Genotype = np.ndarray
@@ -179,15 +175,12 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    where = machine()
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        table = csv.DictWriter(file, (*COLUMNS, *where))
-        table.writeheader()
-        for profile, size in PROFILES.items():
-            for row in measure(profile, size, compiled=options.compile):
-                table.writerow({**row, **where})
-                print(*row.values(), sep="\t", flush=True)
+    rows = []
+    for profile, size in PROFILES.items():
+        for row in measure(profile, size, compiled=options.compile):
+            rows.append(row)
+            print(*row.values(), sep="\t", flush=True)
+    save("training_step", rows, machine())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,55 @@
+"""The machine that figures come from, and the files that keep them: ``benchmarks/results``."""
+
+import csv
+import json
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import stnas.ops  # noqa: F401 registers torch.ops.stnas
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def release(package: str) -> str:
+    """Return the version of a package, or that it is missing."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def machine(*packages: str) -> dict[str, Any]:
+    """Return processor, instruction set in use, threads, versions, and the command."""
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "processor": processor(),
+        "isa": torch.ops.stnas.isa(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        **{package: release(package) for package in packages},
+    }
+
+
+def save(name: str, rows: list[dict[str, Any]], about: dict[str, Any]) -> None:
+    """Write ``results/<name>.csv``: a line of JSON about the machine, then the table."""
+    RESULTS.mkdir(exist_ok=True)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
+        file.write(f"# {json.dumps(about)}\n")
+        table = csv.DictWriter(file, columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
