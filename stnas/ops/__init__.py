@@ -3,6 +3,7 @@
 from stnas.ops.counting import count_madds
 from stnas.ops.linear_bottleneck import linear_bottleneck
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
+from stnas.ops.sgld import sgld_step_
 
 __all__ = [
     "count_madds",
@@ -10,4 +11,5 @@ __all__ = [
     "hypervolume",
     "linear_bottleneck",
     "nondominated_sort",
+    "sgld_step_",
 ]
