@@ -1,13 +1,16 @@
 """The command line: the words of the pipeline.
 
-Waiting OpenMP threads must sleep, not spin, where processors are shared; torch reads this variable
-when it is imported, so it is set here, before.
+Where processors are shared, waiting OpenMP threads must not spin for long; where they are not,
+they must not fall asleep at once, since a kernel takes less time than waking them up. So they
+spin for some microseconds and sleep then. torch reads these variables when it is imported, so they
+are set here, before.
 """
 
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-from stnas.cli.commands import main
+from stnas.cli.commands import main  # noqa: E402
 
 __all__ = ["main"]

@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional
 
 from stnas.config import Config
@@ -57,10 +58,13 @@ def train_step_(
     lr: float,
     seed: int,
     step: int,
+    parameters: Sequence[nn.Parameter] | None = None,
     **options: Any,
 ) -> tuple[float, float]:
     """Move the activated tensors by one step and return (loss, accuracy) of the batch.
 
+    parameters: those of the hyper-network, in its order, for callers of many steps: to list them
+    takes as long as to train a small path. options: those of ``sgld_step_``.
     Raises FloatingPointError that names genotype and step, before anything moves, where the
     loss is not finite.
     """
@@ -74,7 +78,8 @@ def train_step_(
             "(the last saved epoch is untouched)"
         )
     loss.backward()  # type: ignore[no-untyped-call]
-    active = [(i, p) for i, p in enumerate(supernet.parameters()) if p.grad is not None]
+    listed = supernet.parameters() if parameters is None else parameters
+    active = [(i, p) for i, p in enumerate(listed) if p.grad is not None]
     sgld_step_(
         [parameter for _, parameter in active],
         [parameter.grad for _, parameter in active if parameter.grad is not None],
@@ -100,6 +105,7 @@ def epoch_steps_(
     dataset, size = materials.dataset, config.train.batch_size
     order = epoch_order(len(dataset.train), seed=derive(config.seed, "order"), epoch=epoch)
     steps = steps_per_epoch(len(order), size)
+    parameters = list(supernet.parameters())
     supernet.train()
     for i in range(steps):
         number = epoch * steps + i
@@ -115,6 +121,7 @@ def epoch_steps_(
             lr=step.learning_rate(number),
             seed=config.seed,
             step=number,
+            parameters=parameters,
             **step.options,
         )
 
