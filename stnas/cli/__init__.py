@@ -11,6 +11,6 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-from stnas.cli.commands import main  # noqa: E402
+from stnas.cli.commands import main
 
 __all__ = ["main"]
