@@ -1,16 +1,14 @@
-// Checks of the operators' arguments. A broken rule is a std::invalid_argument: Python's
-// ValueError.
+// Checks of the choice block's arguments.
 #pragma once
 
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
-#include <sstream>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "check.h"
 #include "problem.h"
 
 namespace stnas::cpu {
@@ -23,14 +21,6 @@ struct WeightTensors {
   const Tensor &expand, &depthwise, &squeeze_weight, &squeeze_bias, &excite_weight, &excite_bias,
       &project;
 };
-
-template <class... Parts>
-void check(bool rule, const Parts&... message) {
-  if (rule) return;
-  std::ostringstream text;
-  ((text << message), ...);
-  throw std::invalid_argument(text.str());
-}
 
 inline void check_size(const Tensor& tensor, const char* name, std::vector<index> sizes) {
   std::vector<index> given(tensor.sizes().begin(), tensor.sizes().end());

@@ -5,11 +5,10 @@
 #include <torch/headeronly/core/ScalarType.h>
 
 #include <algorithm>
-#include <sstream>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "../cpu/check.h"
 #include "step.h"
 
 namespace stnas::sgld {
@@ -24,14 +23,6 @@ constexpr Executor kExecutor{[](int64_t count, int64_t grain, void (*task)(void*
   torch::stable::parallel_for(
       0, count, grain, [&](int64_t begin, int64_t end) { task(context, begin, end); });
 }};
-
-template <class... Parts>
-void check(bool rule, const Parts&... message) {
-  if (rule) return;
-  std::ostringstream text;
-  ((text << message), ...);
-  throw std::invalid_argument(text.str());
-}
 
 bool same(torch::headeronly::IntHeaderOnlyArrayRef a, torch::headeronly::IntHeaderOnlyArrayRef b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
