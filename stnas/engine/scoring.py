@@ -84,6 +84,10 @@ class Scorer:
     ) -> None:
         self.supernets, self.images, self.data = supernets, images, data
 
+    def on(self, data: list[tuple[Tensor, Tensor]]) -> "Scorer":
+        """Return the same scorer on other data; the weights are not loaded again."""
+        return Scorer(self.supernets, self.images, data)
+
     def __call__(
         self, genotypes: Genotypes, *, progress: Progress | None = None
     ) -> list[Evaluation]:

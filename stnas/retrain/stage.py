@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stnas.config import Config
 from stnas.data import Split
 from stnas.engine.files import read_json, write_json, write_tensors
-from stnas.engine.images import joined
+from stnas.engine.images import evaluation_batches, joined
 from stnas.engine.journal import Journal
 from stnas.engine.materials import BLOCKS, Materials, prepare
 from stnas.engine.randomness import derive, global_stream
@@ -31,7 +31,8 @@ def run(config: Config) -> None:
         stage = folder.begin("retrain")
         dataset = materials.dataset
         validation = scorer(config, materials, folder.path, split=dataset.validation)
-        test = scorer(config, materials, folder.path, split=dataset.test)
+        size = config.search.evaluation_batch
+        test = validation.on(evaluation_batches(dataset, dataset.test, size=size))
         plans = plan(config, materials.space, folder.result("search")["choices"])
         split = dataset.train
         if config.retrain.with_validation:
