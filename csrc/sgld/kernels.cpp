@@ -22,7 +22,7 @@ STNAS_INLINE void copy(const float* from, int64_t count, float* to) {
 template <class Use>
 STNAS_INLINE void each_normal(const Philox& philox, int64_t group, const Use& use) {
   for (int64_t at = 0; at < kHalf; at += kParts * kLanes) {
-    const Pair z = normal(philox, uint32_t((group * kHalf + at) / 2));
+    const Pair<Registers> z = normal(philox, uint32_t((group * kHalf + at) / 2));
     STNAS_EACH_PART use(at + p * kLanes, z.cosine.part[p]);
     STNAS_EACH_PART use(kHalf + at + p * kLanes, z.sine.part[p]);
   }
