@@ -5,7 +5,7 @@
 STABLE_TORCH_LIBRARY(stnas, ops) {
   // The SE linear bottleneck with batch statistics. x is NCHW in channels_last order; the affine
   // parameters are weight and bias of the three BN. Returns the output and what the gradient needs:
-  // statistics (mean, biased variance of the three BN), hidden, projected, excitation, moments.
+  // statistics (mean, biased variance of the three BN), hidden, projected, excitation, expanded.
   ops.def(
       "linear_bottleneck_forward(Tensor x, Tensor expand, Tensor depthwise, Tensor squeeze_weight, "
       "Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, Tensor project, "
@@ -18,7 +18,7 @@ STABLE_TORCH_LIBRARY(stnas, ops) {
       "linear_bottleneck_backward(Tensor grad, Tensor x, Tensor expand, Tensor depthwise, "
       "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
       "Tensor project, Tensor?[] affine, Tensor statistics, Tensor hidden, Tensor projected, "
-      "Tensor excitation, Tensor moments, int stride, str activation, bool residual) "
+      "Tensor excitation, Tensor expanded, int stride, str activation, bool residual) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   // The SE linear bottleneck with running statistics: mean and variance of the three BN.
   ops.def(

@@ -77,6 +77,12 @@ auto with_type(const Tensor& x, const Use& use) {
   return x.scalar_type() == ScalarType::Float ? use(float{}) : use(double{});
 }
 
+// Of Saved::expanded.
+std::vector<index> expanded_size(const Shape& s) {
+  if (s.stores_expanded()) return {s.images, s.blocks(), s.pixels(), kBlock};
+  return {1 + s.hidden, s.in};
+}
+
 using Forward = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 Forward linear_bottleneck_forward(const Tensor& x, const Tensor& expand, const Tensor& depthwise,
@@ -98,11 +104,11 @@ Forward linear_bottleneck_forward(const Tensor& x, const Tensor& expand, const T
                like(x, {s.images, s.blocks(), s.out_pixels(), kBlock}),
                like(x, {s.images, s.out_pixels(), s.out}),
                like(x, {s.images, s.excitation()}),
-               like(x, {1 + s.hidden, s.in})};
-    auto& [out, statistics, hidden, projected, excitation, moments] = to;
+               like(x, expanded_size(s))};
+    auto& [out, statistics, hidden, projected, excitation, expanded] = to;
     kernels<T>().forward(p,
                          {data<T>(statistics), data<T>(hidden), data<T>(projected),
-                          data<T>(excitation), data<T>(moments)},
+                          data<T>(excitation), data<T>(expanded)},
                          data<T>(out));
     return to;
   });
@@ -116,7 +122,7 @@ Backward linear_bottleneck_backward(
     const Tensor& squeeze_weight, const Tensor& squeeze_bias, const Tensor& excite_weight,
     const Tensor& excite_bias, const Tensor& project, const Affine& affine,
     const Tensor& statistics, const Tensor& hidden, const Tensor& projected,
-    const Tensor& excitation, const Tensor& moments, index stride, const std::string& activation,
+    const Tensor& excitation, const Tensor& expanded, index stride, const std::string& activation,
     bool residual) {
   const WeightTensors w{expand,        depthwise,   squeeze_weight, squeeze_bias,
                         excite_weight, excite_bias, project};
@@ -127,7 +133,7 @@ Backward linear_bottleneck_backward(
   check_size(hidden, "hidden", {s.images, s.blocks(), s.out_pixels(), kBlock});
   check_size(projected, "projected", {s.images, s.out_pixels(), s.out});
   check_size(excitation, "excitation", {s.images, s.excitation()});
-  check_size(moments, "moments", {1 + s.hidden, s.in});
+  check_size(expanded, "expanded", expanded_size(s));
   return with_type(x, [&](auto zero) -> Backward {
     using T = decltype(zero);
     const auto p = make_problem<T>(x, w, affine, s, activation, residual);
@@ -140,7 +146,7 @@ Backward linear_bottleneck_backward(
         [](auto&... tensor) { return Gradients<T>{data<T>(tensor)...}; }, to);
     kernels<T>().backward(p,
                           {data<T>(statistics), data<T>(hidden), data<T>(projected),
-                           data<T>(excitation), data<T>(moments)},
+                           data<T>(excitation), data<T>(expanded)},
                           data<T>(grad), pointers);
     return to;
   });

@@ -90,12 +90,12 @@ const T* pack_depthwise(Scratch& scratch, const Problem<T>& p, const T* scale = 
   return packed;
 }
 
-// Expand weights [M, in] as [block][in][16] times the scale of the folded BN.
+// Expand weights [M, in] as [block][in][16], times the scale of the folded BN where given.
 template <class T>
 Expand<T> pack_expand(Scratch& scratch, const Problem<T>& p, const T* scale, const T* bias) {
   T* packed = scratch.take<T>(p.shape.padded() * p.shape.in);
   pack_columns(p.weights.expand, p.shape.in, p.shape.hidden, p.shape.in, packed);
-  scale_lanes(p.shape.blocks(), p.shape.in, scale, packed);
+  if (scale) scale_lanes(p.shape.blocks(), p.shape.in, scale, packed);
   return {packed, bias, p.shape.in};
 }
 

@@ -1,46 +1,32 @@
-// The training pass: batch statistics, three sweeps over the batch, nothing of the hidden layers
-// stored but the depthwise output.
+// The training pass: batch statistics, sweeps over the batch, nothing of the hidden layers stored but
+// the depthwise output and, of wide blocks, the expanded tensor.
 #pragma once
 
-#include "input_moments.h"
+#include "hidden_input.h"
 #include "project.h"
 #include "squeeze.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
-// Offsets of the pixels of any unit: with strips the largest one's serve all.
-template <class T>
-const int32_t* unit_offsets(Scratch& scratch, const Plan& plan) {
-  const index rows = least(plan.shape.height,
-                           (plan.strip_rows + 2) * plan.shape.stride + 2 * plan.shape.kernel);
-  return pixel_offsets<T>(scratch, input_layout<T>(plan.shape, plan.group, {0, rows}));
-}
-
 template <class T>
 struct HiddenSweep {
-  const Problem<T>& p;
-  const Plan& plan;
-  Expand<T> expand;
-  const T *taps, *mean_pattern;
-  const int32_t* offsets;
+  HiddenInput<T> input;
+  const T* taps;
   Convolve<T> convolve;
 };
 
 // d = depthwise(a(BN(expand x))) of one unit, and its moments.
 template <class Act, class T>
 void hidden_unit(const HiddenSweep<T>& sweep, const Unit& unit, T* hidden, Moments* moments) {
-  const Shape& s = sweep.p.shape;
-  const Range rows = sweep.plan.inputs(unit);
+  const Shape& s = sweep.input.p.shape;
+  const Range rows = sweep.input.plan.inputs(unit);
   const Layout at = input_layout<T>(s, unit.images, rows);
-  const index pixels = unit.images * rows.count() * s.width, taps = s.kernel * s.kernel;
-  const index skipped = unit.rows.begin * s.out_width();
+  const index taps = s.kernel * s.kernel, skipped = unit.rows.begin * s.out_width();
   Scratch scratch;
-  T* x = scratch.take<T>(pixels * s.in);
-  center(sweep.p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in, pixels, s.in,
-         sweep.mean_pattern, x);
+  const T* x = sweep.input.center_rows(scratch, unit, rows);
   T* plane = take_plane<T>(scratch, at);
   for (index b = 0; b < s.blocks(); ++b) {
-    expand<Act>(sweep.expand, b, pixels, x, sweep.offsets, plane);
+    sweep.input.template fill<Act>(unit, at, b, x, plane, nullptr);
     T* first = hidden + ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
     const index step = s.blocks() * s.out_pixels() * kLanes;
     for (index n = 0; n < unit.images; ++n)
@@ -54,15 +40,7 @@ template <class Act, class T>
 void sweep_hidden(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
   const Shape& s = p.shape;
   Scratch scratch;
-  const auto fold = fold_norm(scratch, p.norms[0], saved.statistics, saved.statistics + s.hidden,
-                              s.hidden);
-  T* pattern = scratch.take<T>(pattern_vectors(s.in) * kLanes);
-  const HiddenSweep<T> sweep{p,
-                             plan,
-                             pack_expand(scratch, p, fold.scale, fold.bias),
-                             pack_depthwise(scratch, p),
-                             repeat_pattern(saved.moments, s.in, pattern),
-                             unit_offsets<T>(scratch, plan),
+  const HiddenSweep<T> sweep{hidden_input(scratch, p, plan, saved), pack_depthwise(scratch, p),
                              find_convolve<T>(s.kernel, s.stride, s.width)};
   auto* moments = scratch.zeros<Moments>(plan.chunks * s.blocks());
   for_each_group(plan, p.executor, [&](index g, index chunk) {
@@ -98,7 +76,7 @@ void pool(const Shape& s, const Fold<T>& fold, const T* hidden, T* pooled) {
 template <class Act, class T>
 void project_group(const Shape& s, const Unit& unit, const Fold<T>& fold, const Squeeze<T>& squeeze,
                    const T* panels, const Saved<T>& saved, Moments* moments) {
-  const index pixels = s.out_pixels(), total = unit.images * pixels, tile = project_tile(s);
+  const index pixels = s.out_pixels(), total = unit.images * pixels, tile = product_tile(s);
   const T* hidden = saved.hidden + unit.image * s.padded() * pixels;
   T* rows = saved.excitation + unit.image * s.excitation();
   for (index n = 0; n < unit.images; ++n)
@@ -109,11 +87,13 @@ void project_group(const Shape& s, const Unit& unit, const Fold<T>& fold, const 
   T* gated = scratch.take<T>(tile * s.padded());
   for (index q = 0; q < total; q += tile) {
     const index count = least(tile, total - q);
-    fill_tile(s, hidden, q, count, tile, gated, [&](index b, index n) {
+    fill_tile(s, pixels, q, count, tile, gated, [&](index b, index n, index at) {
       const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
       const auto bias = load(fold.bias + b * kLanes);
       const auto gate = load(gates + n * s.excitation() + b * kLanes);
-      return [=](Vec<T> d) { return Act::value((d - mean) * scale + bias) * gate; };
+      return [=, from = hidden + at](index i) {
+        return Act::value((load(from + i) - mean) * scale + bias) * gate;
+      };
     });
     T* y = saved.projected + (unit.image * pixels + q) * s.out;
     project_rows(s, panels, count, {gated, kLanes, kLanes, s.blocks(), tile * kLanes}, y);
@@ -166,7 +146,7 @@ void sweep_out(const Problem<T>& p, const Plan& plan, const Saved<T>& saved, T* 
 template <class Act, class T>
 void forward(const Problem<T>& p, const Saved<T>& saved, T* out) {
   const Plan plan = make_plan(p.shape);
-  expand_statistics(p, plan, saved);
+  sweep_expanded(p, plan, saved);
   sweep_hidden<Act>(p, plan, saved);
   sweep_project<Act>(p, plan, saved);
   sweep_out(p, plan, saved, out);

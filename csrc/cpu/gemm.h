@@ -17,47 +17,47 @@ struct Rows {
 };
 
 // acc[i] += sum_k a[i, k] b[k, lane] for Count rows. Three rows share a pointer (x86 addressing).
-template <int Count, class T>
-STNAS_INLINE void multiply_tile(Vec<T> (&acc)[Count], const T* a, index row, index depth,
+template <int Count, int N, class T>
+STNAS_INLINE void multiply_tile(Vec<T, N> (&acc)[Count], const T* a, index row, index depth,
                                 const T* b) {
   constexpr int kPointers = (Count + 2) / 3;
   const T* at[kPointers];
 #pragma GCC unroll 32
   for (int i = 0; i < kPointers; ++i) at[i] = a + 3 * i * row;
   for (index k = 0; k < depth; ++k) {
-    const auto right = load(b + k * kLanes);
+    const auto right = load<N>(b + k * kLanes);
 #pragma GCC unroll 32
     for (int i = 0; i < Count; ++i)
-      acc[i] = acc[i] + broadcast(at[i / 3][(i % 3) * row + k]) * right;
+      acc[i] = acc[i] + broadcast<N>(at[i / 3][(i % 3) * row + k]) * right;
   }
 }
 
-template <int Count, class T, class Epilogue>
+template <int Count, int N, class T, class Epilogue>
 STNAS_INLINE void multiply_rows(index first, const Rows<T>& a, const T* b, const Epilogue& use) {
-  Vec<T> acc[Count];
+  Vec<T, N> acc[Count];
 #pragma GCC unroll 32
-  for (int i = 0; i < Count; ++i) acc[i] = zero<T>();
+  for (int i = 0; i < Count; ++i) acc[i] = zero<T, N>();
   for (index p = 0; p < a.panels; ++p)
-    multiply_tile<Count>(acc, a.data + p * a.step + first * a.row, a.row, a.width,
-                         b + p * a.width * kLanes);
+    multiply_tile<Count, N>(acc, a.data + p * a.step + first * a.row, a.row, a.width,
+                            b + p * a.width * kLanes);
 #pragma GCC unroll 32
   for (int i = 0; i < Count; ++i) use(first + i, acc[i]);
 }
 
-// use(i, sum_k a[i, k] b[k, :]) for every row i; b is packed [k][16].
-template <class T, class Epilogue>
+// use(i, sum_k a[i, k] b[k, :N]) for every row i; b is packed [k][16].
+template <int N = kLanes, class T, class Epilogue>
 STNAS_INLINE void multiply(index rows, const Rows<T>& a, const T* b, const Epilogue& use) {
-  constexpr int kTile = kBudget<T> >= 14 ? 14 : kBudget<T>;
+  constexpr int kTile = kBudget<T, N> >= 14 ? 14 : kBudget<T, N>;
   index i = 0;
-  for (; i + kTile <= rows; i += kTile) multiply_rows<kTile>(i, a, b, use);
+  for (; i + kTile <= rows; i += kTile) multiply_rows<kTile, N>(i, a, b, use);
   if constexpr (kTile > 8)
-    if (i + 8 <= rows) multiply_rows<8>(i, a, b, use), i += 8;
+    if (i + 8 <= rows) multiply_rows<8, N>(i, a, b, use), i += 8;
   if constexpr (kTile > 4)
-    if (i + 4 <= rows) multiply_rows<4>(i, a, b, use), i += 4;
+    if (i + 4 <= rows) multiply_rows<4, N>(i, a, b, use), i += 4;
   if constexpr (kTile > 2)
-    if (i + 2 <= rows) multiply_rows<2>(i, a, b, use), i += 2;
+    if (i + 2 <= rows) multiply_rows<2, N>(i, a, b, use), i += 2;
   if constexpr (kTile > 1)
-    if (i + 1 <= rows) multiply_rows<1>(i, a, b, use);
+    if (i + 1 <= rows) multiply_rows<1, N>(i, a, b, use);
 }
 
 template <int Count, class T, class Use>
@@ -94,15 +94,15 @@ STNAS_INLINE void correlate(index columns, index count, const T* a, index lda, c
     if (i + 1 <= columns) correlate_rows<1>(i, count, a, lda, b, ldb, use);
 }
 
-// acc[q] = sum over q alone: the column sums of b[q, :].
-template <class T>
-STNAS_INLINE Vec<T> column_sums(index count, const T* b, index ldb) {
-  Vec<T> acc[4] = {zero<T>(), zero<T>(), zero<T>(), zero<T>()};
+// The column sums of b[q, :N].
+template <int N = kLanes, class T>
+STNAS_INLINE Vec<T, N> column_sums(index count, const T* b, index ldb) {
+  Vec<T, N> acc[4] = {zero<T, N>(), zero<T, N>(), zero<T, N>(), zero<T, N>()};
   index q = 0;
   for (; q + 4 <= count; q += 4)
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) acc[i] = acc[i] + load(b + (q + i) * ldb);
-  for (; q < count; ++q) acc[0] = acc[0] + load(b + q * ldb);
+    for (int i = 0; i < 4; ++i) acc[i] = acc[i] + load<N>(b + (q + i) * ldb);
+  for (; q < count; ++q) acc[0] = acc[0] + load<N>(b + q * ldb);
   return (acc[0] + acc[1]) + (acc[2] + acc[3]);
 }
 

@@ -5,9 +5,16 @@
 #pragma once
 
 #include "gradient_hidden.h"
-#include "input_moments.h"
 
 namespace stnas::cpu::STNAS_ISA {
+
+// Partial sums of one chunk.
+template <class T>
+struct HiddenPartial {
+  T *depthwise;  // [block][K K][16]
+  T *expand;     // sum (x - mean) dz1: [block][in][16]
+  T *plain;      // sum dz1: [padded]
+};
 
 // What the correction of the expand BN subtracts: dx -= constant + matrix (x - m).
 template <class T>
@@ -23,7 +30,7 @@ void expand_gradient(const Problem<T>& p, const Saved<T>& saved, const Fold<T>& 
                      const HiddenPartial<T>& sums, const Gradients<T>& to, T* push, T* pull) {
   const Shape& s = p.shape;
   const double count = double(s.images * s.pixels());
-  const T* product = saved.moments + s.in;
+  const T* product = saved.expanded + s.in;
   for_each_block(s, p.executor, [&](index b) {
     for (index m = b * kLanes; m < least(s.hidden, (b + 1) * kLanes); ++m) {
       const T *dz = sums.expand + b * s.in * kLanes + m % kLanes, *w = p.weights.expand + m * s.in;
@@ -74,17 +81,17 @@ void correct(const Problem<T>& p, const Plan& plan, const Correction<T>& by, con
     Scratch scratch;
     T *x = scratch.take<T>(pixels * s.in), *to = grad_x + first;
     center(p.x + first, pixels, s.in, mean_pattern, x);
-    for (index j = 0; j < s.in; j += kLanes) {
-      const auto constant = load(by.constant + j);
-      const index lanes = s.in - j;
-      multiply(pixels, Rows<T>{x, s.in, s.in}, by.panels + j * s.in,
-               [&](index i, Vec<T> v) __attribute__((always_inline)) {
-                 T* at = to + i * s.in + j;
-                 auto value = load(at, lanes) - constant - v;
-                 if (p.residual) value = value + load(grad + first + i * s.in + j, lanes);
-                 store(at, value, lanes);
-               });
-    }
+    for_each_panel(s.in, [&](auto lanes, index j) {
+      const auto constant = load<lanes>(by.constant + j);
+      const index rest = s.in - j;
+      multiply<lanes>(pixels, Rows<T>{x, s.in, s.in}, by.panels + j * s.in,
+                      [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
+                        T* at = to + i * s.in + j;
+                        v = load<lanes>(at, rest) - constant - v;
+                        if (p.residual) v = v + load<lanes>(grad + first + i * s.in + j, rest);
+                        store(at, v, rest);
+                      });
+    });
   });
 }
 

@@ -62,29 +62,28 @@ template <class T>
 void infer_project(const InferenceSweep<T>& sweep, const Unit& unit, const T* hidden,
                    const T* gates) {
   const Shape& s = sweep.p.shape;
-  const index pixels = s.out_pixels(), total = unit.images * pixels, tile = project_tile(s);
+  const index pixels = s.out_pixels(), total = unit.images * pixels, tile = product_tile(s);
   const index first = unit.image * pixels * s.out;
   Scratch scratch;
   T* gated = scratch.take<T>(tile * s.padded());
   for (index q = 0; q < total; q += tile) {
     const index count = least(tile, total - q);
-    fill_tile(s, hidden, q, count, tile, gated, [&](index b, index n) {
+    fill_tile(s, pixels, q, count, tile, gated, [&](index b, index n, index at) {
       const auto gate = load(gates + n * s.excitation() + b * kLanes);
-      return [=](Vec<T> u) { return u * gate; };
+      return [=, from = hidden + at](index i) { return load(from + i) * gate; };
     });
     const index at = first + q * s.out;
     const Rows<T> rows{gated, kLanes, kLanes, s.blocks(), tile * kLanes};
-    for (index j = 0; j < s.out; j += kLanes) {
-      const auto bias = load(sweep.project_bias + j);
-      const index lanes = s.out - j;
-      multiply(count, rows, sweep.project + j * s.padded(),
-               [&](index i, Vec<T> v) __attribute__((always_inline)) {
-                 const index to = at + i * s.out + j;
-                 v = v + bias;
-                 if (sweep.p.residual) v = v + load(sweep.p.x + to, lanes);
-                 store(sweep.out + to, v, lanes);
-               });
-    }
+    for_each_panel(s.out, [&](auto lanes, index j) {
+      const auto bias = load<lanes>(sweep.project_bias + j);
+      multiply<lanes>(count, rows, sweep.project + j * s.padded(),
+                      [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
+                        const index to = at + i * s.out + j;
+                        v = v + bias;
+                        if (sweep.p.residual) v = v + load<lanes>(sweep.p.x + to, s.out - j);
+                        store(sweep.out + to, v, s.out - j);
+                      });
+    });
   }
 }
 

@@ -77,12 +77,12 @@ const T* covariance(Scratch& scratch, const Problem<T>& p, const Plan& plan, T* 
   return result;
 }
 
-// Fills saved.moments and the mean and variance of the expand BN.
+// Fills saved.expanded and the mean and variance of the expand BN.
 template <class T>
 void expand_statistics(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
   const Shape& s = p.shape;
   Scratch scratch;
-  T *mean = saved.moments, *product = saved.moments + s.in;
+  T *mean = saved.expanded, *product = saved.expanded + s.in;
   const T* moments = covariance(scratch, p, plan, mean);
   T* panels = scratch.take<T>(s.in * round_up(s.in, kLanes));
   pack_rows(moments, s.in, round_up(s.in, kLanes), s.in, panels);

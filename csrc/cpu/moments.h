@@ -29,36 +29,38 @@ struct Moments {
 };
 
 // Adds `segments` runs of `count` vectors that stand `row` values apart, the runs `step` apart.
-template <class T>
+template <int N = kLanes, class T>
 void add_vectors(Moments& to, const T* from, index count, index row, index segments = 1,
                  index step = 0) {
-  auto total = zero<T>();
-  for (index s = 0; s < segments; ++s) total = total + column_sums(count, from + s * step, row);
-  const auto mean = total * broadcast(T(1) / T(segments * count));
-  Vec<T> acc[4] = {zero<T>(), zero<T>(), zero<T>(), zero<T>()}, rest = zero<T>();
+  auto total = zero<T, N>();
+  for (index s = 0; s < segments; ++s)
+    total = total + column_sums<N>(count, from + s * step, row);
+  const auto mean = total * broadcast<N>(T(1) / T(segments * count));
+  Vec<T, N> acc[4] = {zero<T, N>(), zero<T, N>(), zero<T, N>(), zero<T, N>()};
+  auto rest = zero<T, N>();
   for (index s = 0; s < segments; ++s) {
     const T* at = from + s * step;
     index q = 0;
     for (; q + 4 <= count; q += 4, at += 4 * row)
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
-        const auto gap = load(at + i * row) - mean;
+        const auto gap = load<N>(at + i * row) - mean;
         acc[i] = acc[i] + gap * gap;
         rest = rest + gap;
       }
     for (; q < count; ++q, at += row) {
-      const auto gap = load(at) - mean;
+      const auto gap = load<N>(at) - mean;
       acc[0] = acc[0] + gap * gap;
       rest = rest + gap;
     }
   }
-  T mean_lane[kLanes], square_lane[kLanes], rest_lane[kLanes];
+  T mean_lane[N], square_lane[N], rest_lane[N];
   store(mean_lane, mean);
   store(rest_lane, rest);
   store(square_lane, (acc[0] + acc[1]) + (acc[2] + acc[3]));
-  double means[kLanes], squares[kLanes];
+  double means[kLanes] = {}, squares[kLanes] = {};
   const double values = double(segments * count);
-  for (int i = 0; i < kLanes; ++i) {
+  for (int i = 0; i < N; ++i) {
     const double shift = rest_lane[i] / values;  // what rounding left in the mean
     means[i] = double(mean_lane[i]) + shift;
     squares[i] = double(square_lane[i]) - values * shift * shift;

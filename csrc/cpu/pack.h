@@ -41,10 +41,10 @@ void scale_lanes(index blocks, index depth, const T* scale, T* panels) {
 // A row-major [rows, columns] copied to rows of `padded` columns, the rest zero.
 template <class T>
 void pad_columns(const T* from, index rows, index columns, index padded, T* to) {
-  for (index i = 0; i < rows; ++i)
-    for (index j = 0; j < padded; j += kLanes)
-      store(to + i * padded + j,
-            j < columns ? load(from + i * columns + j, columns - j) : zero<T>());
+  for_each_panel(padded, [&](auto lanes, index j) {
+    for (index i = 0; i < rows; ++i)
+      store(to + i * padded + j, load<lanes>(from + i * columns + j, columns - j));
+  });
 }
 
 // NHWC rows as one flat run: the pattern of C values repeats every C / gcd(C, 16) vectors.

@@ -31,6 +31,11 @@ struct Shape {
   STNAS_INLINE index blocks() const { return (hidden + kBlock - 1) / kBlock; }
   STNAS_INLINE index padded() const { return blocks() * kBlock; }
   STNAS_INLINE index padded_squeeze() const { return round_up(squeeze, kBlock); }
+  // Whether the expanded tensor is stored for the backward pass: that costs memory traffic in
+  // `hidden`, and saves products in `in * (2 in + hidden)`. Measured.
+  STNAS_INLINE bool stores_expanded() const {
+    return hidden <= in || in * (2 * in + hidden) >= 48 * hidden;
+  }
   // One image's row of `Saved::excitation`: pooled, squeezed, gate.
   STNAS_INLINE index excitation() const { return 2 * padded() + padded_squeeze(); }
 };
@@ -74,7 +79,9 @@ struct Saved {
   T* hidden;      // depthwise output before BN [images, blocks, out_pixels, 16]
   T* projected;   // project output before BN [images, out_pixels, out]
   T* excitation;  // [images, 2 padded + padded_squeeze]
-  T* moments;     // mean of x, then expand times the covariance of x: [1 + M, in]
+  // Of the expand BN: where the expanded tensor is stored, expand x [images, blocks, pixels, 16];
+  // else the mean of x, then expand times the covariance of x: [1 + M, in].
+  T* expanded;
 };
 
 template <class T>

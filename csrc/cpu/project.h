@@ -21,26 +21,24 @@ const T* pack_project(Scratch& scratch, const Problem<T>& p, const T* scale = nu
 
 // Pixels of a tile: a multiple of the product's row tile, small enough for the L1 or, with many
 // channels, the L2 cache.
-inline index project_tile(const Shape& s) {
+inline index product_tile(const Shape& s) {
   const index fits = index{6144} / s.padded() / 14 * 14;
   return most(56, fits);
 }
 
-// value(v, block, image) for the vectors of pixels [begin, begin + count) of a group, image after
-// image, into planes [block][tile][16].
+// Pixels [begin, begin + count) of a group, image after image, into planes [block][tile][16]:
+// value(block, image, offset)(i) is the vector i of a run that starts at this offset of a group's
+// tensor [image][block][pixel][16].
 template <class T, class Value>
-STNAS_INLINE void fill_tile(const Shape& s, const T* hidden, index begin, index count, index tile,
+STNAS_INLINE void fill_tile(const Shape& s, index pixels, index begin, index count, index tile,
                             T* to, const Value& value) {
-  const index pixels = s.out_pixels();
   for (index b = 0; b < s.blocks(); ++b) {
     T* plane = to + b * tile * kLanes;
     for (index q = begin; q < begin + count;) {
       const index image = q / pixels, first = q - image * pixels;
       const index run = least(pixels - first, begin + count - q);
-      const T* from = hidden + ((image * s.blocks() + b) * pixels + first) * kLanes;
-      const auto apply = value(b, image);
-      for (index i = 0; i < run; ++i, plane += kLanes)
-        store(plane, apply(load(from + i * kLanes)));
+      const auto at = value(b, image, ((image * s.blocks() + b) * pixels + first) * kLanes);
+      for (index i = 0; i < run; ++i, plane += kLanes) store(plane, at(i * kLanes));
       q += run;
     }
   }
@@ -49,24 +47,27 @@ STNAS_INLINE void fill_tile(const Shape& s, const T* hidden, index begin, index 
 // y of one tile, dense rows of `out` channels.
 template <class T>
 void project_rows(const Shape& s, const T* panels, index count, const Rows<T>& from, T* y) {
-  for (index j = 0; j < s.out; j += kLanes)
-    multiply(count, from, panels + j * s.padded(),
-             [&](index i, Vec<T> v) __attribute__((always_inline)) {
-               store(y + i * s.out + j, v, s.out - j);
-             });
+  for_each_panel(s.out, [&](auto lanes, index j) {
+    multiply<lanes>(count, from, panels + j * s.padded(),
+                    [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
+                      store(y + i * s.out + j, v, s.out - j);
+                    });
+  });
 }
 
 // Adds the rows of y to the moments of the project BN, [out / 16].
 template <class T>
 void add_rows(const Shape& s, const T* y, index count, Moments* to) {
-  const index padded = round_up(s.out, kLanes);
+  const index padded = round_up(s.out, kLanes / 2);
   Scratch scratch;
   if (padded != s.out) {
     T* copy = scratch.take<T>(count * padded);
     pad_columns(y, count, s.out, padded, copy);
     y = copy;
   }
-  for (index j = 0; j < padded; j += kLanes) add_vectors(to[j / kLanes], y + j, count, padded);
+  for_each_panel(padded, [&](auto lanes, index j) {
+    add_vectors<lanes>(to[j / kLanes], y + j, count, padded);
+  });
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

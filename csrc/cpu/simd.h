@@ -1,11 +1,12 @@
 // Vectors of one channel block: 16 channels, held in as many registers as the instruction set
-// needs.
+// needs, and of half a block.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <type_traits>
 
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -24,40 +25,45 @@ constexpr int kRegisterBytes = 32;
 constexpr int kRegisterBytes = 16;
 #endif
 
-template <class T>
+template <class T, int Bytes = kRegisterBytes>
 struct Register;
-template <>
-struct Register<float> {
-  using type = float __attribute__((vector_size(kRegisterBytes)));
-  using loose = float __attribute__((vector_size(kRegisterBytes), aligned(4), may_alias));
-  using bits = int32_t __attribute__((vector_size(kRegisterBytes)));
+template <int Bytes>
+struct Register<float, Bytes> {
+  typedef float type __attribute__((vector_size(Bytes)));
+  typedef float loose __attribute__((vector_size(Bytes), aligned(4), may_alias));
+  typedef int32_t bits __attribute__((vector_size(Bytes)));
 };
-template <>
-struct Register<double> {
-  using type = double __attribute__((vector_size(kRegisterBytes)));
-  using loose = double __attribute__((vector_size(kRegisterBytes), aligned(8), may_alias));
-  using bits = int64_t __attribute__((vector_size(kRegisterBytes)));
+template <int Bytes>
+struct Register<double, Bytes> {
+  typedef double type __attribute__((vector_size(Bytes)));
+  typedef double loose __attribute__((vector_size(Bytes), aligned(8), may_alias));
+  typedef int64_t bits __attribute__((vector_size(Bytes)));
 };
 
-template <class T>
+// N is 16, or 8 where the last channels of a tensor fill half a block.
+template <class T, int N = kLanes>
 struct Vec {
-  using Part = typename Register<T>::type;
-  static constexpr int kPartLanes = kRegisterBytes / sizeof(T);
-  static constexpr int kParts = kLanes / kPartLanes;
+  static constexpr int kBytes =
+      N * int(sizeof(T)) < kRegisterBytes ? N * int(sizeof(T)) : kRegisterBytes;
+  using Part = typename Register<T, kBytes>::type;
+  using Loose = typename Register<T, kBytes>::loose;
+  static constexpr int kPartLanes = kBytes / sizeof(T);
+  static constexpr int kParts = N / kPartLanes;
   Part part[kParts];
 };
 
 // Registers that hold accumulators while others hold operands: the budget of every register tile.
-template <class T>
-constexpr int kBudget = (kRegisterBytes == 64 ? 28 : 12) / Vec<T>::kParts;
+template <class T, int N = kLanes>
+constexpr int kBudget = (kRegisterBytes == 64 ? 28 : 12) / Vec<T, N>::kParts;
 
-#define STNAS_EACH_PART(T) _Pragma("GCC unroll 16") for (int p = 0; p < Vec<T>::kParts; ++p)
-#define STNAS_OPERATOR(op)                                 \
-  template <class T>                                       \
-  STNAS_INLINE Vec<T> operator op(Vec<T> a, Vec<T> b) {    \
-    Vec<T> r;                                              \
-    STNAS_EACH_PART(T) r.part[p] = a.part[p] op b.part[p]; \
-    return r;                                              \
+#define STNAS_EACH_PART(...) \
+  _Pragma("GCC unroll 16") for (int p = 0; p < __VA_ARGS__::kParts; ++p)
+#define STNAS_OPERATOR(op)                                              \
+  template <class T, int N>                                             \
+  STNAS_INLINE Vec<T, N> operator op(Vec<T, N> a, Vec<T, N> b) {        \
+    Vec<T, N> r;                                                        \
+    STNAS_EACH_PART(Vec<T, N>) r.part[p] = a.part[p] op b.part[p];      \
+    return r;                                                           \
   }
 STNAS_OPERATOR(+)
 STNAS_OPERATOR(-)
@@ -65,57 +71,68 @@ STNAS_OPERATOR(*)
 STNAS_OPERATOR(/)
 #undef STNAS_OPERATOR
 
-template <class T>
-STNAS_INLINE Vec<T> zero() {
-  Vec<T> r;
-  STNAS_EACH_PART(T) r.part[p] = typename Vec<T>::Part{};
+template <class T, int N = kLanes>
+STNAS_INLINE Vec<T, N> zero() {
+  Vec<T, N> r;
+  STNAS_EACH_PART(Vec<T, N>) r.part[p] = typename Vec<T, N>::Part{};
   return r;
 }
 
-template <class T>
-STNAS_INLINE Vec<T> broadcast(T value) {
-  Vec<T> r;
-  STNAS_EACH_PART(T) r.part[p] = value - typename Vec<T>::Part{};
+template <int N = kLanes, class T>
+STNAS_INLINE Vec<T, N> broadcast(T value) {
+  Vec<T, N> r;
+  STNAS_EACH_PART(Vec<T, N>) r.part[p] = value - typename Vec<T, N>::Part{};
   return r;
 }
 
-template <class T>
-STNAS_INLINE Vec<T> load(const T* from) {
-  Vec<T> r;
-  STNAS_EACH_PART(T)
-  r.part[p] = *reinterpret_cast<const typename Register<T>::loose*>(from + p * Vec<T>::kPartLanes);
+template <int N = kLanes, class T>
+STNAS_INLINE Vec<T, N> load(const T* from) {
+  using V = Vec<T, N>;
+  V r;
+  STNAS_EACH_PART(V)
+  r.part[p] = *reinterpret_cast<const typename V::Loose*>(from + p * V::kPartLanes);
   return r;
 }
 
-template <class T>
-STNAS_INLINE void store(T* to, Vec<T> v) {
-  STNAS_EACH_PART(T)
-  *reinterpret_cast<typename Register<T>::loose*>(to + p * Vec<T>::kPartLanes) = v.part[p];
+template <class T, int N>
+STNAS_INLINE void store(T* to, Vec<T, N> v) {
+  using V = Vec<T, N>;
+  STNAS_EACH_PART(V) *reinterpret_cast<typename V::Loose*>(to + p * V::kPartLanes) = v.part[p];
 }
 
-// The first `lanes` of 16; the others read as zero and are not written.
-template <class T>
-STNAS_INLINE Vec<T> load(const T* from, index lanes) {
-  if (lanes >= kLanes) return load(from);
+// The first `lanes` of N; the others read as zero and are not written.
+template <int N = kLanes, class T>
+STNAS_INLINE Vec<T, N> load(const T* from, index lanes) {
+  if (lanes >= N) return load<N>(from);
 #ifdef __AVX512F__
-  if constexpr (sizeof(T) == 4)
+  if constexpr (sizeof(T) == 4 && N == kLanes)
     return {{(typename Vec<T>::Part)_mm512_maskz_loadu_ps((1u << lanes) - 1, from)}};
 #endif
-  T copy[kLanes] = {};
+  T copy[N] = {};
   for (index i = 0; i < lanes; ++i) copy[i] = from[i];
-  return load(copy);
+  return load<N>(copy);
 }
 
-template <class T>
-STNAS_INLINE void store(T* to, Vec<T> v, index lanes) {
-  if (lanes >= kLanes) return store(to, v);
+template <class T, int N>
+STNAS_INLINE void store(T* to, Vec<T, N> v, index lanes) {
+  if (lanes >= N) return store(to, v);
 #ifdef __AVX512F__
-  if constexpr (sizeof(T) == 4)
+  if constexpr (sizeof(T) == 4 && N == kLanes)
     return _mm512_mask_storeu_ps(to, (1u << lanes) - 1, (__m512)v.part[0]);
 #endif
-  T copy[kLanes];
+  T copy[N];
   store(copy, v);
   for (index i = 0; i < lanes; ++i) to[i] = copy[i];
+}
+
+// use(16 or 8, j) for the blocks of `columns` channels from j; the last takes 8 where they suffice.
+template <class Use>
+STNAS_INLINE void for_each_panel(index columns, const Use& use) {
+  for (index j = 0; j < columns; j += kLanes)
+    if (columns - j > kLanes / 2)
+      use(std::integral_constant<int, kLanes>{}, j);
+    else
+      use(std::integral_constant<int, kLanes / 2>{}, j);
 }
 
 // a < b ? x : y; a NaN takes y.
@@ -129,7 +146,7 @@ STNAS_INLINE Vec<T> where_less(Vec<T> a, Vec<T> b, Vec<T> x, Vec<T> y) {
   }
 #endif
   Vec<T> r;
-  STNAS_EACH_PART(T) r.part[p] = a.part[p] < b.part[p] ? x.part[p] : y.part[p];
+  STNAS_EACH_PART(Vec<T>) r.part[p] = a.part[p] < b.part[p] ? x.part[p] : y.part[p];
   return r;
 }
 
@@ -171,7 +188,7 @@ STNAS_INLINE Vec<float> exp(Vec<float> x) {
   auto poly = broadcast(1.9875691e-4f);
   for (const float c : {1.3981999e-3f, 8.3334519e-3f, 4.1665795e-2f, 1.6666665e-1f, 0.5f, 1.f, 1.f})
     poly = poly * r + broadcast(c);
-  STNAS_EACH_PART(float) {
+  STNAS_EACH_PART(Vec<float>) {
     using Bits = Register<float>::bits;
     const Bits scale = ((Bits)shifted.part[p] << 23) + 0x3f800000;
     poly.part[p] = poly.part[p] * (Vec<float>::Part)scale;

@@ -132,6 +132,14 @@ def _out_size(x: Tensor, project: Tensor, stride: int) -> Size:
     return (x.shape[0], project.shape[0], -(-x.shape[2] // stride), -(-x.shape[3] // stride))
 
 
+def _expanded_size(x: Tensor, hidden: int) -> Size:
+    """Return the sizes of the tensor ``expanded``, by the rule of csrc/cpu/problem.h."""
+    n, channels, height, width = x.shape
+    if hidden <= channels or channels * (2 * channels + hidden) >= 48 * hidden:
+        return (n, -(-hidden // BLOCK), height * width, BLOCK)
+    return (1 + hidden, channels)
+
+
 @register_fake("stnas::linear_bottleneck_forward")  # type: ignore[untyped-decorator]
 def _forward_fake(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
     squeeze_weight, project, stride = args[2], args[6], args[13]
@@ -145,7 +153,7 @@ def _forward_fake(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
         x.new_empty(n, blocks, pixels, BLOCK),
         x.new_empty(n, pixels, out),
         x.new_empty(n, 2 * blocks * BLOCK + -(-squeeze // BLOCK) * BLOCK),
-        x.new_empty(1 + hidden, x.shape[1]),
+        x.new_empty(_expanded_size(x, hidden)),
     )
 
 

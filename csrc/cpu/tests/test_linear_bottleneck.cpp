@@ -69,9 +69,10 @@ std::vector<Values> train(const Shape& s, const Inputs& in, Activation activatio
   auto statistics = call.empty(affine), out = call.empty(s.images * s.out_pixels() * s.out);
   auto hidden = call.empty(s.images * s.padded() * s.out_pixels()), projected = out;
   auto excitation = call.empty(s.images * s.excitation());
-  auto moments = call.empty((1 + s.hidden) * s.in);
+  auto expanded = call.empty(s.stores_expanded() ? s.images * s.padded() * s.pixels()
+                                                : (1 + s.hidden) * s.in);
   const Saved<T> saved{statistics.data(), hidden.data(), projected.data(), excitation.data(),
-                       moments.data()};
+                       expanded.data()};
   kernels<T>().forward(call.problem, saved, out.data());
   std::vector<std::vector<T>> to;
   for (int i = 0; i < 8; ++i) to.push_back(call.empty(index(call.values[size_t(i)].size())));

@@ -1,0 +1,103 @@
+// Second backward sweep where the expanded tensor is made anew: of dz1 only what the expand BN needs,
+// dx0 = dz1 W, sum dz1, sum x dz1; the BN's own gradient is linear in x and is corrected afterwards.
+#pragma once
+
+#include "gradient_expand.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+template <class T>
+struct RecomputedSweep {
+  HiddenGradient<T> hidden;
+  const T* panels;  // scaled expand weights [in / 16][M][16]
+};
+
+// sum dz1, sum (x - mean) dz1 and dx += dz1 W of one block and `pixels` pixels.
+template <class T>
+void expand_block(const RecomputedSweep<T>& sweep, index b, index pixels, const T* x, const T* dz,
+                  T* dx, const HiddenPartial<T>& partial) {
+  const Shape& s = sweep.hidden.project.p.shape;
+  T* plain = partial.plain + b * kLanes;
+  store(plain, load(plain) + column_sums(pixels, dz, kLanes));
+  correlate(s.in, pixels, x, s.in, dz, kLanes,
+            [&](index c, Vec<T> v) __attribute__((always_inline)) {
+              T* to = partial.expand + (b * s.in + c) * kLanes;
+              store(to, load(to) + v);
+            });
+  const index padded = round_up(s.in, kLanes / 2);
+  for_each_panel(s.in, [&](auto lanes, index j) {
+    multiply<lanes>(pixels, Rows<T>{dz, kLanes, kLanes},
+                    sweep.panels + j * s.padded() + b * kLanes * kLanes,
+                    [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
+                      T* to = dx + i * padded + j;
+                      store(to, load<lanes>(to) + v);
+                    });
+  });
+}
+
+// dx0 of one unit into grad_x, and its part of the sums.
+template <class Act, class T>
+void expand_unit(const RecomputedSweep<T>& sweep, const Unit& unit,
+                 const HiddenPartial<T>& partial, T* grad_x) {
+  const Shape& s = sweep.hidden.project.p.shape;
+  // Groups hold whole images, so that their pixels are one run; strips have one image.
+  const index image = unit.owned.count() * s.width, pixels = unit.images * image;
+  const index padded = round_up(s.in, kLanes / 2);
+  Scratch scratch;
+  const auto at = fill_buffers<Act>(scratch, sweep.hidden, unit);
+  const T* x = at.x + (unit.owned.begin - at.inputs.begin) * s.width * s.in;
+  T *dz = scratch.take<T>(pixels * kLanes), *dx = scratch.zeros<T>(pixels * padded);
+  for (index b = 0; b < s.blocks(); ++b) {
+    hidden_block<Act>(sweep.hidden, unit, at, b, partial.depthwise, dz, image * kLanes);
+    expand_block(sweep, b, pixels, x, dz, dx, partial);
+  }
+  T* to = grad_x + (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in;
+  for_each_panel(s.in, [&](auto lanes, index j) {
+    for (index i = 0; i < pixels; ++i)
+      store(to + i * s.in + j, load<lanes>(dx + i * padded + j), s.in - j);
+  });
+}
+
+// Expand weights times the scale of their BN for the gradient of x, [in / 16][M][16].
+template <class T>
+const T* pack_expand_gradient(Scratch& scratch, const Problem<T>& p, const T* scale) {
+  const index padded = p.shape.padded(), columns = round_up(p.shape.in, kLanes);
+  T* panels = scratch.take<T>(padded * columns);
+  pack_rows(p.weights.expand, p.shape.hidden, p.shape.in, padded, panels);
+  if (!scale) return panels;
+  for (index row = 0; row < padded * columns / kLanes; ++row) {
+    T* at = panels + row * kLanes;
+    store(at, load(at) * broadcast(scale[row % padded]));
+  }
+  return panels;
+}
+
+// The second sweep with its results: gradients of x and of the depthwise and expand weights.
+template <class Act, class T>
+void recomputed_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, const T* grad,
+                          const Gradients<T>& to) {
+  const Problem<T>& p = hidden.project.p;
+  const Plan& plan = hidden.project.plan;
+  const Shape& s = p.shape;
+  const Fold<T>& fold = hidden.input.fold;
+  const index padded = s.padded(), taps = s.kernel * s.kernel, chunks = plan.chunks;
+  const RecomputedSweep<T> sweep{hidden, pack_expand_gradient(scratch, p, fold.scale)};
+  const HiddenPartial<T> sums{scratch.zeros<T>(chunks * padded * taps),
+                              scratch.zeros<T>(chunks * padded * s.in),
+                              scratch.zeros<T>(chunks * padded)};
+  for_each_group(plan, p.executor, [&](index g, index chunk) {
+    const HiddenPartial<T> mine{sums.depthwise + chunk * padded * taps,
+                                sums.expand + chunk * padded * s.in, sums.plain + chunk * padded};
+    for (index strip = 0; strip < plan.strips; ++strip)
+      expand_unit<Act>(sweep, plan.unit(g, strip), mine, to.x);
+  });
+  add_parts(p.executor, chunks, padded * taps, sums.depthwise);
+  add_parts(p.executor, chunks, padded * s.in, sums.expand);
+  add_parts(p.executor, chunks, padded, sums.plain);
+  unpack_columns(s, p.executor, sums.depthwise, taps, to.depthwise);
+  T *push = scratch.take<T>(2 * s.hidden), *pull = push + s.hidden;
+  expand_gradient(p, hidden.project.saved, fold, sums, to, push, pull);
+  correct(p, plan, correction(scratch, p, push, pull), hidden.input.mean_pattern, grad, to.x);
+}
+
+}  // namespace stnas::cpu::STNAS_ISA

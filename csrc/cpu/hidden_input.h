@@ -1,0 +1,114 @@
+// The input of the depthwise convolution, a(BN(expand x)), one unit and channel block at a time: a
+// product with the folded BN, or the stored product normalised.
+#pragma once
+
+#include "input_moments.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+template <class T>
+struct HiddenInput {
+  const Problem<T>& p;
+  const Plan& plan;
+  Fold<T> fold;           // of the expand BN
+  const T* stored;        // expand x [images, blocks, pixels, 16], or null, and then:
+  Expand<T> expand;       // weights with the BN folded in
+  const T* mean_pattern;  // of x
+  const int32_t* offsets;
+
+  // Input rows [rows) of a unit less their mean; null where the product is stored.
+  T* center_rows(Scratch& scratch, const Unit& unit, Range rows) const {
+    if (stored) return nullptr;
+    const Shape& s = p.shape;
+    const index pixels = unit.images * rows.count() * s.width;
+    T* x = scratch.take<T>(pixels * s.in);
+    center(p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in, pixels, s.in,
+           mean_pattern, x);
+    return x;
+  }
+
+  // One block into a plane laid out as `at`, the slopes a'(.) too where given.
+  template <class Act>
+  void fill(const Unit& unit, const Layout& at, index b, const T* x, T* plane, T* slopes) const {
+    if (!stored)
+      return stnas::cpu::STNAS_ISA::expand<Act>(expand, b, unit.images * at.rows * at.width, x,
+                                                offsets, plane, slopes);
+    const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
+    const auto bias = load(fold.bias + b * kLanes);
+    for (index n = 0; n < unit.images; ++n)
+      for (index row = 0; row < at.rows; ++row) {
+        const T* from = stored_row(unit.image + n, b, at.top + row);
+        const index to = ((n * at.rows + row) * at.pitch + at.left) * kLanes;
+        for (index i = 0; i < at.width * kLanes; i += kLanes) {
+          const auto z = (load(from + i) - mean) * scale + bias;
+          store(plane + to + i, Act::value(z));
+          if constexpr (Act::kCap == 0)
+            if (slopes) store(slopes + to + i, Act::slope(z));
+        }
+      }
+  }
+
+  const T* stored_row(index image, index b, index row) const {
+    const Shape& s = p.shape;
+    return stored + ((image * s.blocks() + b) * s.pixels() + row * s.width) * kLanes;
+  }
+};
+
+// Offsets of the pixels of any unit: with strips the largest one's serve all.
+template <class T>
+const int32_t* unit_offsets(Scratch& scratch, const Plan& plan) {
+  const index rows = least(plan.shape.height,
+                           (plan.strip_rows + 2) * plan.shape.stride + 2 * plan.shape.kernel);
+  return pixel_offsets<T>(scratch, input_layout<T>(plan.shape, plan.group, {0, rows}));
+}
+
+template <class T>
+HiddenInput<T> hidden_input(Scratch& scratch, const Problem<T>& p, const Plan& plan,
+                            const Saved<T>& saved) {
+  const Shape& s = p.shape;
+  const auto fold =
+      fold_norm(scratch, p.norms[0], saved.statistics, saved.statistics + s.hidden, s.hidden);
+  if (s.stores_expanded()) return {p, plan, fold, saved.expanded, {}, nullptr, nullptr};
+  T* pattern = scratch.take<T>(pattern_vectors(s.in) * kLanes);
+  return {p,
+          plan,
+          fold,
+          nullptr,
+          pack_expand(scratch, p, fold.scale, fold.bias),
+          repeat_pattern(saved.expanded, s.in, pattern),
+          unit_offsets<T>(scratch, plan)};
+}
+
+// expand x of a group into `stored`, block by block, and its moments.
+template <class T>
+void store_group(const Problem<T>& p, const Expand<T>& by, const Unit& unit, T* stored,
+                 Moments* moments) {
+  const Shape& s = p.shape;
+  const index pixels = s.pixels(), step = s.blocks() * pixels * kLanes;
+  const T* x = p.x + unit.image * pixels * s.in;
+  for (index b = 0; b < s.blocks(); ++b) {
+    T* first = stored + (unit.image * s.blocks() + b) * pixels * kLanes;
+    for (index n = 0; n < unit.images; ++n)
+      multiply(pixels, Rows<T>{x + n * pixels * s.in, s.in, s.in}, by.panels + b * s.in * kLanes,
+               [&](index i, Vec<T> v) __attribute__((always_inline)) {
+                 store(first + n * step + i * kLanes, v);
+               });
+    add_vectors(moments[b], first, pixels, kLanes, unit.images, step);
+  }
+}
+
+// Fills saved.expanded and the mean and variance of the expand BN.
+template <class T>
+void sweep_expanded(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
+  const Shape& s = p.shape;
+  if (!s.stores_expanded()) return expand_statistics(p, plan, saved);
+  Scratch scratch;
+  const auto expand = pack_expand<T>(scratch, p, nullptr, nullptr);
+  auto* moments = scratch.zeros<Moments>(plan.chunks * s.blocks());
+  for_each_group(plan, p.executor, [&](index g, index chunk) {
+    store_group(p, expand, plan.unit(g, 0), saved.expanded, moments + chunk * s.blocks());
+  });
+  finish_moments(moments, plan.chunks, s.hidden, saved.statistics, saved.statistics + s.hidden);
+}
+
+}  // namespace stnas::cpu::STNAS_ISA
