@@ -60,7 +60,7 @@ def optional() -> list[tuple[str, str, str]]:
     for module, package, use in (
         ("torchvision", "torchvision", "stnas count of its models"),
         ("timm", "timm", "stnas count of its models"),
-        ("nvidia.dali", "nvidia-dali-cuda130", "nothing in this version"),
+        ("nvidia.dali", "nvidia-dali-cuda130", "streaming of image folders"),
     ):
         there = present(module)
         repair = "" if there else f"pip install {package} (for: {use})"

@@ -1,7 +1,13 @@
 """Name the images and how they are augmented: the section ``data`` of a configuration."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+Backend = Literal["memory", "auto", "dali", "pillow"]
+Decoder = Literal["cpu", "mixed"]
+Broken = Literal["refuse", "skip"]
+_STREAMED = ("decoder", "resize", "crop_scale", "workers", "broken")
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,36 @@ class DataConfig:
 
     image_size: int | None = None
     """Resize the shorter side of every image to this many pixels and cut out the centre square;
-    None: take the images as they are (all must have one size)."""
+    None: take the images as they are (all must have one size). Streamed images need it: it is the
+    side of what a network sees."""
+
+    backend: Backend = "memory"
+    """Where the images are kept and what decodes them. `memory`: all are decoded before the start.
+    The others stream a folder that is too big for that and cut the training windows out of the
+    whole images: `dali` (NVIDIA DALI), `pillow`, or `auto`: DALI if it is installed, else Pillow.
+    The pixels differ a little, so that a run keeps the one that it began with."""
+
+    decoder: Decoder = "cpu"
+    """Where DALI decodes and scales: on the processor (`cpu`) or on the GPU (`mixed`)."""
+
+    resize: int | None = None
+    """Length in pixels that the shorter side of a streamed evaluation image is scaled to, before
+    the centre square of image_size is cut out; None: 8/7 of image_size, 256 for 224."""
+
+    crop_scale: tuple[float, float] = (0.08, 1.0)
+    """Least and greatest share of a streamed image's area that a random training window covers;
+    its sides are in a ratio of 3/4 to 4/3. The window is scaled to image_size."""
+
+    workers: int | None = None
+    """Threads that decode streamed images; None: one a processor."""
+
+    broken: Broken = "refuse"
+    """What is done about unreadable files of a streamed folder, which are looked for before the
+    start: `refuse` stops with a list of them, `skip` leaves them out and lists them in the log."""
 
     crop_padding: int = 4
-    """Pad a training image with so many black pixels on each side and cut a random window of its
-    own size out of it; 0: no cropping."""
+    """Pad a training image in memory with so many black pixels on each side and cut a random
+    window of its own size out of it; 0: no cropping."""
 
     flip: bool = True
     """Mirror a training image left to right with probability 1/2."""
@@ -62,6 +93,39 @@ class DataConfig:
                 f"data.crop_padding must not exceed data.image_size = {self.image_size}, got "
                 f"{self.crop_padding}: windows of padding alone would be cut; an eighth is usual"
             )
+        for name, kind in (("backend", Backend), ("decoder", Decoder), ("broken", Broken)):
+            _check_word(name, getattr(self, name), get_args(kind))
+        _check_count("workers", self.workers, least=1, most=1024, optional=True)
+        _check_scale(self.crop_scale)
+        self._check_streaming()
+
+    @property
+    def streamed(self) -> bool:
+        """Tell whether the images are read while a run works, not before."""
+        return self.backend != "memory"
+
+    def _check_streaming(self) -> None:
+        """Refuse options of streaming without it, and streaming without a size."""
+        if not self.streamed:
+            for field in fields(self):
+                value = getattr(self, field.name)
+                if field.name in _STREAMED and value != field.default:
+                    raise ValueError(
+                        f"data.{field.name} must be left out with data.backend memory, got "
+                        f"{value!r}: it is for streamed folders; set data.backend auto"
+                    )
+            return
+        if self.image_size is None:
+            raise ValueError(
+                f"data.image_size must be given with data.backend {self.backend}, got None: "
+                "set --data.image_size 224 or the size that the networks are for"
+            )
+        _check_count("resize", self.resize, least=self.image_size, most=2048, optional=True)
+        if self.decoder == "mixed" and self.backend == "pillow":
+            raise ValueError(
+                "data.decoder must be cpu with data.backend pillow, got 'mixed': set "
+                "data.backend dali"
+            )
 
 
 def _check_number(name: str, value: object) -> float:
@@ -83,6 +147,29 @@ def _check_jitter(value: float) -> None:
     if not (math.isfinite(number) and 0.0 <= number < 1.0):
         raise ValueError(
             f"data.jitter must lie in [0, 1), got {value!r}: 0 turns it off, 0.4 is strong"
+        )
+
+
+def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    """Refuse what is none of the words."""
+    if value not in words:
+        raise ValueError(
+            f"data.{name} must be one of {', '.join(words)}, got {value!r}: correct the word"
+        )
+
+
+def _check_scale(value: tuple[float, float]) -> None:
+    """Refuse shares of the area that are not 0 < least <= greatest <= 1."""
+    if (
+        len(value) != 2
+        or not 0.0
+        < _check_number("crop_scale", value[0])
+        <= _check_number("crop_scale", value[1])
+        <= 1.0
+    ):
+        raise ValueError(
+            "data.crop_scale must be two shares with 0 < least <= greatest <= 1, got "
+            f"{value!r}: 0.08 and 1 are usual"
         )
 
 

@@ -39,8 +39,9 @@ def train_batch(
     if config.flip:
         images = _mirror(images, generator=generator)
     if config.jitter > 0.0:
-        pixels = _jitter(images.float().div_(255.0), strength=config.jitter, generator=generator)
-        return _normalise(pixels, mean, std, top=1.0), split.labels[indices]
+        factors = torch.rand((3, len(images)), generator=generator)
+        factors = factors.mul_(2 * config.jitter).add_(1 - config.jitter)
+        return jittered(images, factors, mean=mean, std=std), split.labels[indices]
     return normalise(images, mean=mean, std=std), split.labels[indices]
 
 
@@ -54,6 +55,18 @@ def eval_batch(
 def normalise(images: Tensor, *, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Return ``(images / 255 - mean) / std`` of uint8 ``[B, C, H, W]``: float32, channels last."""
     return _normalise(images, mean, std, top=255.0)
+
+
+def jittered(
+    images: Tensor, factors: Tensor, *, mean: Sequence[float], std: Sequence[float]
+) -> Tensor:
+    """Scale brightness, contrast and saturation by ``factors`` ``[3, B]``, then normalise.
+
+    images: uint8 ``[B, C, H, W]``; contrast is scaled about an image's mean, saturation about its
+    luma, and after each step pixels are held in their range.
+    """
+    pixels = _jitter(images.float().div_(255.0), factors)
+    return _normalise(pixels, mean, std, top=1.0)
 
 
 def _normalise(
@@ -87,13 +100,12 @@ def _mirror(images: Tensor, *, generator: torch.Generator) -> Tensor:
     return torch.where(mirrored.to(images.device), images.flip(3), images)
 
 
-def _jitter(images: Tensor, *, strength: float, generator: torch.Generator) -> Tensor:
+def _jitter(images: Tensor, factors: Tensor) -> Tensor:
     """Scale brightness, contrast (about the image's mean) and saturation (about its luma).
 
-    The factors are uniform in [1 - strength, 1 + strength]; images are float in [0, 1].
+    images: float in [0, 1]. factors: ``[3, B]``.
     """
-    factors = torch.rand((3, len(images), 1, 1, 1), generator=generator)
-    bright, contrast, saturation = factors.mul_(2 * strength).add_(1 - strength).to(images.device)
+    bright, contrast, saturation = factors[:, :, None, None, None].to(images.device)
     images = (images * bright).clamp_(0, 1)
     images = torch.lerp(images.mean((1, 2, 3), keepdim=True), images, contrast).clamp_(0, 1)
     if images.shape[1] == 3:

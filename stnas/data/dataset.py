@@ -1,11 +1,15 @@
-"""Hold labelled images in memory."""
+"""Hold labelled images, or the names of their files."""
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from stnas.config.data import DataConfig
+from stnas.data.order import Indices
 
 MAX_BYTES = 4 * 2**30
 
@@ -34,33 +38,92 @@ class Split:
         """Return the number of images."""
         return len(self.labels)
 
+    @property
+    def image_size(self) -> int:
+        """Return the height, which equals the width."""
+        return self.images.shape[-1]
+
+    @property
+    def in_channels(self) -> int:
+        """Return 1 for grey and 3 for colour images."""
+        return self.images.shape[1]
+
+    def take(self, rows: Tensor) -> "Split":
+        """Return the images of some rows."""
+        return Split(self.images[rows], self.labels[rows])
+
+    def joined(self, other: "Split") -> "Split":
+        """Return the images of both splits."""
+        return Split(torch.cat((self.images, other.images)), torch.cat((self.labels, other.labels)))
+
+
+@dataclass(frozen=True, eq=False)
+class FileSplit:
+    """Pair image files with their labels ``[N]`` int64; the pixels stay on the disk."""
+
+    files: tuple[Path, ...]
+    sizes: Indices
+    """Height and width ``[N, 2]``."""
+    labels: Tensor
+    config: DataConfig
+    """How the files are read; its backend is no longer ``auto``."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.files)
+
+    @property
+    def image_size(self) -> int:
+        """Return the height, which equals the width, of what a network sees."""
+        assert self.config.image_size is not None
+        return self.config.image_size
+
+    @property
+    def in_channels(self) -> int:
+        """Return 3: grey images are read as colour."""
+        return 3
+
+    def take(self, rows: Tensor) -> "FileSplit":
+        """Return the images of some rows."""
+        files = tuple(self.files[row] for row in rows.tolist())
+        return FileSplit(files, self.sizes[rows.numpy()], self.labels[rows], self.config)
+
+    def joined(self, other: "FileSplit") -> "FileSplit":
+        """Return the images of both splits."""
+        return FileSplit(
+            self.files + other.files,
+            np.concatenate((self.sizes, other.sizes)),
+            torch.cat((self.labels, other.labels)),
+            self.config,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Hold the three splits of one data set and what a run must know of it."""
 
-    train: Split
-    validation: Split
+    train: Split | FileSplit
+    validation: Split | FileSplit
     """Held out of the training images; architectures are compared on it."""
-    test: Split
+    test: Split | FileSplit
     name: str
     classes: tuple[str, ...]
     mean: tuple[float, ...]
-    """Mean of each channel over ``train``, pixels scaled to [0, 1]."""
+    """Mean of each channel over ``train`` (streamed: a sample of it), pixels in [0, 1]."""
     std: tuple[float, ...]
-    """Standard deviation of each channel over ``train``; 1 where a channel is constant."""
+    """Standard deviation of each channel, likewise; 1 where a channel is constant."""
     fingerprint: str
     """First 16 hexadecimal digits of the SHA-256 of pixels, labels and their division."""
 
     @property
     def image_size(self) -> int:
         """Return the height, which equals the width."""
-        return self.train.images.shape[-1]
+        return self.train.image_size
 
     @property
     def in_channels(self) -> int:
         """Return 1 for grey and 3 for colour images."""
-        return self.train.images.shape[1]
+        return self.train.in_channels
 
     @property
     def num_classes(self) -> int:
@@ -118,5 +181,6 @@ def check_bytes(count: int, *, channels: int, height: int, width: int, origin: o
         raise ValueError(
             f"{origin}: {count} images of {channels}x{height}x{width} take {size / 2**30:.1f} GiB "
             f"in memory, more than the bound of {MAX_BYTES / 2**30:.0f} GiB: set data.image_size "
-            "to a smaller size or data.train_limit and data.test_limit to fewer images"
+            "to a smaller size or data.train_limit and data.test_limit to fewer images, or stream "
+            "a folder of image files with data.backend auto"
         )

@@ -1,8 +1,9 @@
 """Decode image files into one array, and find the broken ones before anything is trained."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,8 @@ from torch import Tensor
 from stnas.data.dataset import check_bytes
 from stnas.data.source import Pixels
 
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF")
+FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "BMP": "BMP", "WEBP": "WebP", "GIF": "GIF"}
+"""Formats that are read, by Pillow's names, and what people call them."""
 _GREY = ("1", "L", "LA")
 _COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 _MAX_PIXELS = 2**26
@@ -29,8 +31,8 @@ def decode(files: Sequence[Path], *, root: Path, image_size: int | None) -> Tens
     Of a GIF the first frame counts; transparency is dropped. ValueError: broken files (all of them
     are listed), images of different sizes without ``image_size``, or more than 4 GiB of pixels.
     """
-    headers, broken = _each(_probe, files)
-    _refuse(broken, root=root)
+    headers, broken = each(_probe, files)
+    refuse(broken, root=root)
     channels = 1 if all(header[2] in _GREY for header in headers) else 3
     width, height = _shape(files, headers, root=root, image_size=image_size)
     check_bytes(len(files), channels=channels, height=height, width=width, origin=root)
@@ -40,15 +42,15 @@ def decode(files: Sequence[Path], *, root: Path, image_size: int | None) -> Tens
     def fill(file: Path) -> None:
         images[rows[file]] = _pixels(file, channels=channels, image_size=image_size)
 
-    _, broken = _each(fill, files)
-    _refuse(broken, root=root)
+    _, broken = each(fill, files)
+    refuse(broken, root=root)
     if channels == 1:
         return torch.from_numpy(images.reshape(len(files), 1, height, width))
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
-def _each(
-    work: Callable[[Path], Result], files: Sequence[Path]
+def each(
+    work: Callable[[Path], Result], files: Sequence[Path], *, workers: int | None = None
 ) -> tuple[list[Result], list[tuple[Path, str]]]:
     """Do ``work`` on every file in threads; return the results and the files that failed."""
 
@@ -58,7 +60,7 @@ def _each(
         except Exception as error:  # A decoder raises many kinds, all of which mean: broken.
             return None, str(error) or type(error).__name__
 
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=workers or min(16, os.cpu_count() or 1)) as pool:
         done = list(pool.map(attempt, files))
     broken = [(file, reason) for file, (_, reason) in zip(files, done, strict=True) if reason]
     return [result for result, _ in done if result is not None], broken
@@ -66,19 +68,29 @@ def _each(
 
 def _probe(file: Path) -> Header:
     """Return (width, height, mode) of a file's header; ValueError: not one of our images."""
-    if file.stat().st_size == 0:
+    with opened(file) as image:
+        return header(image)
+
+
+def opened(file: Path | BytesIO, formats: Iterable[str] = FORMATS) -> Image.Image:
+    """Open an image file, whose pixels are not read yet; ValueError: it is in no such format."""
+    if isinstance(file, Path) and file.stat().st_size == 0:
         raise ValueError("the file is empty")
     try:
-        with Image.open(file, formats=_FORMATS) as image:
-            width, height = image.size
-            mode = image.mode
+        return Image.open(file, formats=tuple(formats))
     except UnidentifiedImageError:
-        raise ValueError("not a PNG, JPEG, BMP, WebP or GIF image") from None
+        *most, last = (FORMATS[name] for name in formats)
+        raise ValueError(f"not a {', '.join(most)} or {last} image") from None
+
+
+def header(image: Image.Image) -> Header:
+    """Return (width, height, mode) of an image; ValueError: too large or not of 8 bits."""
+    width, height = image.size
     if width * height > _MAX_PIXELS:
         raise ValueError(f"{width}x{height} pixels, more than {_MAX_PIXELS}")
-    if mode not in _GREY + _COLOUR:
-        raise ValueError(f"mode {mode}, not 8 bits a channel")
-    return width, height, mode
+    if image.mode not in _GREY + _COLOUR:
+        raise ValueError(f"mode {image.mode}, not 8 bits a channel")
+    return width, height, image.mode
 
 
 def _shape(
@@ -105,10 +117,10 @@ def _shape(
 def _pixels(file: Path, *, channels: int, image_size: int | None) -> Pixels:
     """Decode one file to ``[H, W, channels]``; scaled and centre-cropped to ``image_size``."""
     mode = "L" if channels == 1 else "RGB"
-    with Image.open(file, formats=_FORMATS) as opened:
+    with opened(file) as whole:
         if image_size is not None:
-            opened.draft(mode, (2 * image_size, 2 * image_size))
-        image: Image.Image = opened.convert(mode)
+            whole.draft(mode, (2 * image_size, 2 * image_size))
+        image: Image.Image = whole.convert(mode)
     if image_size is not None:
         image = _square(image, image_size)
     return np.asarray(image).reshape(image.height, image.width, channels)
@@ -124,15 +136,18 @@ def _square(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR, box=(*box, *end))
 
 
-def _refuse(broken: Sequence[tuple[Path, str]], *, root: Path) -> None:
+def refuse(broken: Sequence[tuple[Path, str]], *, root: Path, repair: str = "") -> None:
     """Raise one error that lists the broken files, if there are any."""
-    if not broken:
-        return
+    if broken:
+        raise ValueError(
+            f"{root}: every image must be readable, got {len(broken)} broken:\n"
+            f"{listed(broken, root=root)}\nreplace or delete these files{repair} and start again"
+        )
+
+
+def listed(broken: Sequence[tuple[Path, str]], *, root: Path) -> str:
+    """Write a line for each of the first broken files, and how many more there are."""
     lines = [f"  {file.relative_to(root)}: {reason}" for file, reason in broken[:_SHOWN]]
     if len(broken) > _SHOWN:
         lines.append(f"  and {len(broken) - _SHOWN} more")
-    raise ValueError(
-        f"{root}: every image must be readable, got {len(broken)} broken:\n"
-        + "\n".join(lines)
-        + "\nreplace or delete these files and start again"
-    )
+    return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,34 @@ _TEST_SHARE = 0.2
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Name the image files of a folder and their labels, in a fixed order."""
+
+    classes: tuple[str, ...]
+    files: list[Path]
+    labels: Indices
+    test_files: list[Path]
+    test_labels: Indices
+
+
 def folder_source(root: Path, *, image_size: int | None) -> Source:
+    """Make a source of the images that ``list_folder`` finds, decoded when they are read."""
+    listing = list_folder(root)
+
+    def read(rows: Indices, more: Indices, held: Indices) -> tuple[Tensor, Tensor, Tensor]:
+        files, tested = listing.files, listing.test_files
+        groups = ([files[i] for i in rows], [files[i] for i in more], [tested[i] for i in held])
+        images = decode(
+            [file for group in groups for file in group], root=root, image_size=image_size
+        )
+        first, second, third = torch.split(images, [len(group) for group in groups])
+        return first, second, third
+
+    return Source(root.resolve().name, listing.classes, listing.labels, listing.test_labels, read)
+
+
+def list_folder(root: Path) -> Listing:
     """List the images of ``root/train/<class>`` and ``root/test/<class>`` (or ``val``).
 
     Without ``train`` the folders of ``root`` are the classes; without ``test`` a fixed 20 % of
@@ -42,16 +70,7 @@ def folder_source(root: Path, *, image_size: int | None) -> Source:
             100 * _TEST_SHARE,
             len(test_files),
         )
-
-    def read(rows: Indices, more: Indices, held: Indices) -> tuple[Tensor, Tensor, Tensor]:
-        groups = ([files[i] for i in rows], [files[i] for i in more], [test_files[i] for i in held])
-        images = decode(
-            [file for group in groups for file in group], root=root, image_size=image_size
-        )
-        first, second, third = torch.split(images, [len(group) for group in groups])
-        return first, second, third
-
-    return Source(root.resolve().name, classes, labels, test_labels, read)
+    return Listing(classes, files, labels, test_files, test_labels)
 
 
 def _test_root(root: Path) -> Path | None:

@@ -13,6 +13,7 @@ from stnas.data.idx import idx_source, is_idx_folder
 from stnas.data.npz import npz_source
 from stnas.data.order import Indices, Stream
 from stnas.data.source import Source
+from stnas.data.streaming import open_streamed
 
 EMBEDDED = Path(__file__).parent / "embedded"
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
@@ -20,11 +21,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def load(config: DataConfig, *, seed: int) -> Dataset:
-    """Load the data set into memory; ``seed`` decides which training images are held out.
+    """Load the data set; ``seed`` decides which training images are held out.
 
     The limits choose the same images for every seed, and the test split never enters the
-    validation split. ValueError: the data breaks a rule of its format, or does not fit into 4 GiB.
+    validation split. With a streaming backend the pixels stay on the disk. ValueError: the data
+    breaks a rule of its format, or does not fit into 4 GiB.
     """
+    if config.streamed:
+        return open_streamed(config, seed=seed, known=None, say=_LOG.info)[0]
     source = open_source(config.path, image_size=config.image_size)
     rows = limited(source.train_labels, limit=config.train_limit, name="data.train_limit")
     test = limited(source.test_labels, limit=config.test_limit, name="data.test_limit")

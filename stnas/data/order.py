@@ -16,6 +16,7 @@ class Stream(IntEnum):
     TEST = 2
     VALIDATION = 3
     EPOCH = 4
+    AUGMENT = 5
 
 
 def permutation(n: int, *, stream: Stream, seed: int = 0, index: int = 0) -> Indices:
@@ -27,11 +28,30 @@ def permutation(n: int, *, stream: Stream, seed: int = 0, index: int = 0) -> Ind
     """
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}: give the number of items")
+    bits = _philox(stream, seed=seed, index=index, block=0)
+    return np.argsort(np.asarray(bits.random_raw(n)), kind="stable").astype(np.int64)
+
+
+def uniforms(
+    start: int, count: int, *, width: int, stream: Stream, seed: int, index: int
+) -> NDArray[np.float64]:
+    """Return ``width`` numbers in [0, 1) for each of the items ``start`` to ``start + count - 1``.
+
+    The numbers ``[count, width]`` of an item do not depend on which others are asked for. They are
+    the upper 53 bits of Philox's words; ``width`` is a multiple of 4, a block of the generator.
+    """
+    assert width % 4 == 0, width
+    bits = _philox(stream, seed=seed, index=index, block=start * (width // 4))
+    words = np.asarray(bits.random_raw(count * width), dtype=np.uint64)
+    return (words >> np.uint64(11)).astype(np.float64).reshape(count, width) * 2.0**-53
+
+
+def _philox(stream: Stream, *, seed: int, index: int, block: int) -> np.random.Philox:
+    """Make the generator with the key (seed, index) that begins at a block of 4 words."""
     for name, value in (("seed", seed), ("index", index)):
         if not 0 <= value < _WORD:
             raise ValueError(f"{name} must lie in [0, 2**64), got {value}: give a seed like 0")
-    bits = np.random.Philox(
+    return np.random.Philox(
         key=np.array([seed, index], dtype=np.uint64),
-        counter=np.array([0, 0, 0, int(stream)], dtype=np.uint64),
+        counter=np.array([block, 0, 0, int(stream)], dtype=np.uint64),
     )
-    return np.argsort(np.asarray(bits.random_raw(n)), kind="stable").astype(np.int64)

@@ -1,5 +1,6 @@
 """BN recalibration and accuracy of a network."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ class Evaluation:
 
 
 @torch.no_grad()
-def recalibrate_(network: nn.Module, images: list[Tensor]) -> None:
+def recalibrate_(network: nn.Module, images: Iterable[Tensor]) -> None:
     """Compute the BN statistics anew: reset, then the cumulative average over the batches.
 
     BN alone runs in training mode; the network is left in evaluation mode.
@@ -53,7 +54,7 @@ class Tally:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, data: list[tuple[Tensor, Tensor]]) -> Evaluation:
+def evaluate(network: nn.Module, data: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
     """Classify all batches in evaluation mode."""
     network.eval()
     tally = Tally()

@@ -1,17 +1,53 @@
-"""Batches of images for training and for evaluation."""
+"""Batches of images for training and for evaluation, from memory or streamed from files."""
 
-import torch
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
 from torch import Tensor
 
 from stnas.config import Config
-from stnas.data import Dataset, Split, eval_batch, train_batch
-from stnas.engine.randomness import torch_generator
+from stnas.data import (
+    Dataset,
+    FileSplit,
+    Split,
+    batches,
+    epoch_order,
+    eval_batch,
+    evaluation_requests,
+    part,
+    train_batch,
+    training_requests,
+)
+from stnas.engine.randomness import derive, torch_generator
+
+Batch = tuple[Tensor, Tensor]
+Item = TypeVar("Item", covariant=True)
+
+
+class Batches(Protocol[Item]):
+    """What can be gone through again and again: a list, or a pass over files."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Item]: ...
+
+
+class Passes(Batches[Item]):
+    """Go through ``count`` items that are made anew each time."""
+
+    def __init__(self, count: int, begin: Callable[[], Iterator[Item]]) -> None:
+        self.count, self.begin = count, begin
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Item]:
+        return self.begin()
 
 
 def training_batch(
     dataset: Dataset, split: Split, rows: Tensor, *, config: Config, purpose: str, step: int
-) -> tuple[Tensor, Tensor]:
-    """Make an augmented batch of rows, a function of (seed, purpose, step)."""
+) -> Batch:
+    """Make an augmented batch of rows in memory, a function of (seed, purpose, step)."""
     return train_batch(
         split,
         rows,
@@ -22,20 +58,81 @@ def training_batch(
     )
 
 
-def evaluation_batches(dataset: Dataset, split: Split, *, size: int) -> list[tuple[Tensor, Tensor]]:
-    """Cut a split into normalised batches, in order and without augmentation."""
+def training_batches(
+    dataset: Dataset,
+    split: Split | FileSplit,
+    *,
+    config: Config,
+    purpose: str,
+    seed: int,
+    epoch: int,
+    size: int,
+    start: int = 0,
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[Batch]:
+    """Yield the whole batches ``start``, ``start + 1``, ... of an epoch, augmented.
+
+    seed: of the order of the images. size: images of a batch over all ranks; a rank gets its
+    contiguous part, and the parts of all ranks are the batch of one process. A batch is a function
+    of (seed, config.seed, purpose, epoch, its number): an epoch can be entered at any batch.
+    """
+    steps = len(split) // size
+    if isinstance(split, FileSplit):
+        seeds = {"order_seed": seed, "augment_seed": derive(config.seed, purpose), "epoch": epoch}
+        requests = training_requests(
+            split, **seeds, size=size, start=start, stop=steps, rank=rank, world=world
+        )
+        yield from batches(split, requests, mean=dataset.mean, std=dataset.std)
+        return
+    order = epoch_order(len(split), seed=seed, epoch=epoch)
+    own = part(size, rank=rank, world=world)
+    for i in range(start, steps):
+        rows, step = order[i * size : (i + 1) * size], epoch * steps + i
+        images, labels = training_batch(
+            dataset, split, rows, config=config, purpose=purpose, step=step
+        )
+        yield images[own], labels[own]
+
+
+def evaluation_batches(
+    dataset: Dataset, split: Split | FileSplit, *, size: int, rank: int = 0, world: int = 1
+) -> Batches[Batch]:
+    """Cut a split into normalised batches, in order, without augmentation, every image once.
+
+    A rank of ``world`` gets the batches ``rank``, ``rank + world``, ... of the same division.
+    """
+    starts = range(rank * size, len(split), world * size)
+    if isinstance(split, FileSplit):
+
+        def begin() -> Iterator[Batch]:
+            requests = evaluation_requests(split, size=size, rank=rank, world=world)
+            return batches(split, requests, mean=dataset.mean, std=dataset.std)
+
+        return Passes(len(starts), begin)
     count = len(split)
     return [
         eval_batch(split, start, min(start + size, count), mean=dataset.mean, std=dataset.std)
-        for start in range(0, count, size)
+        for start in starts
     ]
 
 
-def subset(split: Split, rows: Tensor) -> Split:
+def without_labels(data: Batches[Batch]) -> Batches[Tensor]:
+    """Return the images of batches alone, in memory if they are there."""
+    if isinstance(data, list):
+        return [images for images, _ in data]
+    return Passes(len(data), lambda: (images for images, _ in data))
+
+
+def subset(split: Split | FileSplit, rows: Tensor) -> Split | FileSplit:
     """Take rows of a split."""
-    return Split(split.images[rows], split.labels[rows])
+    return split.take(rows)
 
 
-def joined(first: Split, second: Split) -> Split:
-    """Put two splits together."""
-    return Split(torch.cat((first.images, second.images)), torch.cat((first.labels, second.labels)))
+def joined(first: Split | FileSplit, second: Split | FileSplit) -> Split | FileSplit:
+    """Put two splits of one data set together."""
+    if isinstance(first, FileSplit):
+        assert isinstance(second, FileSplit)
+        return first.joined(second)
+    assert isinstance(second, Split)
+    return first.joined(second)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stnas.config import Config
-from stnas.data import Dataset, load
+from stnas.data import Dataset
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.run_folder import RunFolder
+from stnas.engine.scans import open_images
 from stnas.ops import linear_bottleneck, reference
 from stnas.space import SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
@@ -31,7 +32,7 @@ def prepare(config: Config, run: RunFolder | None = None) -> Materials:
 
     run: refuse images other than those that its hyper-network was trained on.
     """
-    dataset = load(config.data, seed=config.seed)
+    dataset = open_images(config)
     if run is not None:
         check_images(run.result("train"), dataset)
     space = SearchSpace.from_config(

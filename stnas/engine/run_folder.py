@@ -8,6 +8,7 @@ from typing import Any, Self
 import yaml
 
 from stnas.config import Config
+from stnas.data import settled
 from stnas.engine.files import read_json, write_json, write_text
 
 UPSTREAM = {
@@ -48,7 +49,7 @@ class RunFolder:
     """
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config = dataclasses.replace(config, data=settled(config.data))
         self.path = Path(config.run)
 
     def __enter__(self) -> Self:

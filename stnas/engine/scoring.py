@@ -1,6 +1,6 @@
 """Score of an architecture under the shared weights (paper, eq. 6, 10 and 11)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stnas.config import Config
-from stnas.data import Split, epoch_order
+from stnas.data import FileSplit, Split, epoch_order
 from stnas.engine.evaluation import Evaluation, Tally, recalibrate_
 from stnas.engine.files import load_weights_
-from stnas.engine.images import evaluation_batches, subset
+from stnas.engine.images import (
+    Batch,
+    Batches,
+    evaluation_batches,
+    subset,
+    without_labels,
+)
 from stnas.engine.materials import Materials, build_supernet
 from stnas.engine.randomness import derive
 from stnas.supernet import Network, SuperNet, Trie
@@ -39,16 +45,20 @@ def shared_weights(config: Config, materials: Materials, run: Path) -> list[Supe
     return supernets
 
 
-def recalibration_images(config: Config, materials: Materials) -> list[Tensor]:
+def recalibration_images(config: Config, materials: Materials) -> Batches[Tensor]:
     """Pick the fixed training images that every candidate's BN statistics are computed on."""
     split, search = materials.dataset.train, config.search
     order = epoch_order(len(split), seed=derive(config.seed, "recalibration"), epoch=0)
-    chosen = subset(split, order[: search.recalibration_images])
-    batches = evaluation_batches(materials.dataset, chosen, size=search.recalibration_batch)
-    return [images for images, _ in batches if len(images) > 1]
+    rows = order[: search.recalibration_images]
+    if len(rows) % search.recalibration_batch == 1:  # One image alone may have no variance.
+        rows = rows[:-1]
+    chosen = subset(split, rows)
+    return without_labels(
+        evaluation_batches(materials.dataset, chosen, size=search.recalibration_batch)
+    )
 
 
-def calibrated(supernet: SuperNet, genotype: NDArray[np.int8], images: list[Tensor]) -> Network:
+def calibrated(supernet: SuperNet, genotype: NDArray[np.int8], images: Iterable[Tensor]) -> Network:
     """Cut out a network with BN statistics of its own."""
     network = supernet.extract(genotype)
     recalibrate_(network, images)
@@ -56,7 +66,7 @@ def calibrated(supernet: SuperNet, genotype: NDArray[np.int8], images: list[Tens
 
 
 def calibrated_trie(
-    supernet: SuperNet, genotypes: Genotypes, images: list[Tensor], *, tick: Callable[[], None]
+    supernet: SuperNet, genotypes: Genotypes, images: Iterable[Tensor], *, tick: Callable[[], None]
 ) -> Trie:
     """Compute the BN statistics of architectures ``[n, genes]`` together.
 
@@ -79,12 +89,12 @@ class Scorer:
     def __init__(
         self,
         supernets: list[SuperNet],
-        images: list[Tensor],
-        data: list[tuple[Tensor, Tensor]],
+        images: Batches[Tensor],
+        data: Batches[Batch],
     ) -> None:
         self.supernets, self.images, self.data = supernets, images, data
 
-    def on(self, data: list[tuple[Tensor, Tensor]]) -> "Scorer":
+    def on(self, data: Batches[Batch]) -> "Scorer":
         """Return the same scorer on other data; the weights are not loaded again."""
         return Scorer(self.supernets, self.images, data)
 
@@ -123,7 +133,7 @@ def mean(results: Sequence[Evaluation]) -> Evaluation:
     )
 
 
-def scorer(config: Config, materials: Materials, run: Path, *, split: Split) -> Scorer:
+def scorer(config: Config, materials: Materials, run: Path, *, split: Split | FileSplit) -> Scorer:
     """Return what scores architectures ``[n, genes]`` on a split.
 
     ``param_avg``: ``Acc(m, mean_k theta_k)``; ``score_avg``: ``mean_k Acc(m, theta_k)``;

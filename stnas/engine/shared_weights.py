@@ -13,8 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from stnas.config import Config
-from stnas.data import epoch_order
-from stnas.engine.images import training_batch
+from stnas.engine.images import training_batches
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials
 from stnas.engine.randomness import derive, global_stream
@@ -103,16 +102,19 @@ def epoch_steps_(
     training, so that an interrupted run goes on as if it had not stopped.
     """
     dataset, size = materials.dataset, config.train.batch_size
-    order = epoch_order(len(dataset.train), seed=derive(config.seed, "order"), epoch=epoch)
-    steps = steps_per_epoch(len(order), size)
+    data = training_batches(
+        dataset,
+        dataset.train,
+        config=config,
+        purpose="augment",
+        seed=derive(config.seed, "order"),
+        epoch=epoch,
+        size=size,
+    )
     parameters = list(supernet.parameters())
     supernet.train()
-    for i in range(steps):
-        number = epoch * steps + i
-        rows = order[i * size : (i + 1) * size]
-        images, labels = training_batch(
-            dataset, dataset.train, rows, config=config, purpose="augment", step=number
-        )
+    first = epoch * steps_per_epoch(len(dataset.train), size)
+    for number, (images, labels) in enumerate(data, start=first):
         yield train_step_(
             supernet,
             materials.sampler.genotype(number),

@@ -10,10 +10,10 @@ from torch.nn import functional
 from torch.optim import SGD
 
 from stnas.config import Config
-from stnas.data import Dataset, Split, epoch_order
+from stnas.data import Dataset, FileSplit, Split
 from stnas.engine.evaluation import evaluate
 from stnas.engine.files import read_tensors, write_tensors
-from stnas.engine.images import evaluation_batches, training_batch
+from stnas.engine.images import evaluation_batches, training_batches
 from stnas.engine.journal import Journal
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.shared_weights import cosine, steps_per_epoch
@@ -37,7 +37,13 @@ class Fit:
     """Training of one network, whose state is saved after every epoch."""
 
     def __init__(
-        self, config: Config, dataset: Dataset, split: Split, network: Network, *, folder: Path
+        self,
+        config: Config,
+        dataset: Dataset,
+        split: Split | FileSplit,
+        network: Network,
+        *,
+        folder: Path,
     ) -> None:
         self.config, self.dataset, self.split, self.network = config, dataset, split, network
         self.name = folder.name
@@ -76,21 +82,20 @@ class Fit:
 
     def epoch_(self, epoch: int, journal: Journal, *, position: int) -> float:
         """Train one epoch and return its mean loss."""
-        size = self.config.retrain.batch_size
         seed = derive(self.config.seed, "retrain", self.name)
-        order = epoch_order(len(self.split), seed=seed, epoch=epoch)
+        data = training_batches(
+            self.dataset,
+            self.split,
+            config=self.config,
+            purpose=f"retrain/{self.name}",
+            seed=seed,
+            epoch=epoch,
+            size=self.config.retrain.batch_size,
+        )
         self.network.train()
         total = 0.0
-        for i in range(self.steps):
+        for i, (images, labels) in enumerate(data):
             step = epoch * self.steps + i
-            images, labels = training_batch(
-                self.dataset,
-                self.split,
-                order[i * size : (i + 1) * size],
-                config=self.config,
-                purpose=f"retrain/{self.name}",
-                step=step,
-            )
             with global_stream(seed, "dropout", step):
                 loss = functional.cross_entropy(self.network(images), labels)
             if not math.isfinite(loss.item()):

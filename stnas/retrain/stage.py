@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import Config
-from stnas.data import Split
+from stnas.data import FileSplit, Split
 from stnas.engine.files import read_json, write_json, write_tensors
 from stnas.engine.images import evaluation_batches, joined
 from stnas.engine.journal import Journal
@@ -99,7 +99,7 @@ def before_training(
 def train(
     config: Config,
     materials: Materials,
-    split: Split,
+    split: Split | FileSplit,
     entry: dict[str, Any],
     folder: Path,
     journal: Journal,

@@ -31,6 +31,15 @@ def test_defaults_hold_out_a_tenth_of_the_data_that_is_found():
         ("crop_padding", -1, r"must lie in \[0, 256\]"),
         ("jitter", 1.0, r"must lie in \[0, 1\)"),
         ("jitter", float("inf"), r"must lie in \[0, 1\)"),
+        ("backend", "torch", "must be one of memory, auto, dali, pillow"),
+        ("decoder", "gpu", "must be one of cpu, mixed"),
+        ("broken", "ignore", "must be one of refuse, skip"),
+        ("workers", 0, r"must lie in \[1, 1024\]"),
+        ("workers", 2, "must be left out with data.backend memory"),
+        ("resize", 256, "must be left out with data.backend memory"),
+        ("crop_scale", (0.0, 1.0), "must be two shares with 0 < least <= greatest <= 1"),
+        ("crop_scale", (0.5, 0.2), "must be two shares with 0 < least <= greatest <= 1"),
+        ("crop_scale", (0.5, 1.0), "must be left out with data.backend memory"),
     ],
 )
 def test_values_out_of_range_are_refused(key, value, rule):
@@ -58,6 +67,20 @@ def test_wrong_kinds_are_refused(key, value):
 def test_padding_larger_than_the_image_is_refused():
     with pytest.raises(ValueError, match=r"data\.crop_padding must not exceed .* = 8, got 9: "):
         DataConfig(image_size=8, crop_padding=9)
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"image_size": None}, r"data\.image_size must be given with data\.backend pillow"),
+        ({"resize": 223}, r"data\.resize must lie in \[224, 2048\]"),
+        ({"decoder": "mixed"}, r"data\.decoder must be cpu with data\.backend pillow"),
+    ],
+)
+def test_streaming_has_rules_of_its_own(options, rule):
+    assert DataConfig(backend="pillow", image_size=224).streamed
+    with pytest.raises(ValueError, match=rf"^{rule}.*got .*: "):
+        DataConfig(**{"backend": "pillow", "image_size": 224, **options})
 
 
 def test_the_section_needs_neither_torch_nor_numpy():

@@ -1,0 +1,62 @@
+"""What a scan of a streamed folder found, kept in the run folder from one start to the next."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stnas.config import Config
+from stnas.data import Dataset, Scan, load, open_streamed
+from stnas.engine.files import read_tensors, write_tensors
+from stnas.engine.journal import CONSOLE
+
+
+def open_images(config: Config) -> Dataset:
+    """Load the images into memory, or scan the folder that they are streamed from.
+
+    Only files that are not as they were at the last scan are read again.
+    """
+    if not config.data.streamed:
+        return load(config.data, seed=config.seed)
+    file = Path(config.run) / "data" / "scan.safetensors"
+    known = read_scan(file)
+    dataset, scan = open_streamed(config.data, seed=config.seed, known=known, say=say)
+    if known is None or not same(known, scan):
+        write_scan(file, scan)
+    return dataset
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    CONSOLE.print(text, markup=False, soft_wrap=True)
+
+
+def same(first: Scan, second: Scan) -> bool:
+    """Tell whether two scans found the same."""
+    return (
+        first.names == second.names
+        and np.array_equal(first.stamps, second.stamps)
+        and np.array_equal(first.facts, second.facts)
+    )
+
+
+def read_scan(file: Path) -> Scan | None:
+    """Read a scan; None, and a line that says so, where the file is damaged."""
+    if not file.exists():
+        return None
+    try:
+        tensors, _ = read_tensors(file)
+        names = os.fsdecode(tensors["names"].numpy().tobytes()).split("\0")
+        stamps, facts = tensors["stamps"].numpy(), tensors["facts"].numpy()
+    except (ValueError, KeyError) as error:
+        say(f"{error}; every image is looked at again")
+        return None
+    return Scan(tuple(names), stamps, facts)
+
+
+def write_scan(file: Path, scan: Scan) -> None:
+    """Write a scan."""
+    names = np.frombuffer(os.fsencode("\0".join(scan.names)), dtype=np.uint8).copy()
+    arrays = {"names": names, "stamps": scan.stamps, "facts": scan.facts}
+    write_tensors(file, {name: torch.from_numpy(array) for name, array in arrays.items()})
