@@ -13,6 +13,7 @@ from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import parse
 from stnas.config import Config
 from stnas.engine.journal import CONSOLE
+from stnas.engine.process_group import ProcessGroup, joined
 from stnas.engine.run_folder import StageCompleteError
 
 STAGES = {
@@ -27,6 +28,7 @@ STAGES = {
 def main(arguments: list[str] | None = None) -> None:
     """Run ``stnas`` with the arguments of the process, or the given ones.
 
+    Under torchrun all processes run a stage together.
     Exits with 1 after an error, 2 if the arguments are wrong, 130 if interrupted.
     """
     words = sys.argv[1:] if arguments is None else arguments
@@ -58,16 +60,26 @@ def run_command(words: list[str]) -> None:
         config: Config = parsed.config
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        together = parsed.command in ("run", "quickstart")
-        for stage in STAGES if together else [parsed.command]:
-            run_stage(stage, config)
-        if together:
-            print_outcome(config)
+        with joined(config.timeout) as group:
+            run_stages(parsed.command, config, group)
 
 
-def run_stage(stage: str, config: Config) -> None:
-    """Run one stage unless it is complete."""
+def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
+    """Run one stage, or all of them."""
+    together = command in ("run", "quickstart")
+    for stage in STAGES if together else [command]:
+        run_stage(stage, config, group)
+    if together:
+        group.first(lambda: print_outcome(config))
+
+
+def run_stage(stage: str, config: Config, group: ProcessGroup) -> None:
+    """Run one stage unless it is complete; the leader alone writes the report."""
     try:
-        STAGES[stage](config)
+        if stage == "report":
+            group.first(lambda: STAGES[stage](config))
+        else:
+            STAGES[stage](config)
     except StageCompleteError as complete:
-        CONSOLE.print(f"stnas: {complete}", markup=False)
+        if group.rank == 0:
+            CONSOLE.print(f"stnas: {complete}", markup=False)

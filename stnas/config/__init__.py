@@ -24,6 +24,8 @@ class Config:
     """Seed of every random choice: weights, architectures, batches, augmentation, search."""
     threads: int | None = None
     """Threads of the processor to compute on; default: all of them."""
+    timeout: float = 600.0
+    """Seconds that a process waits for the others, where torchrun started several."""
     kernels: Kernels = "fused"
     """Code of the choice block: `fused` is compiled, `reference` is plain PyTorch."""
     space: SpaceConfig = field(default_factory=SpaceConfig)
@@ -39,6 +41,7 @@ class Config:
         rules.require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
         if self.threads is not None:
             rules.at_least("threads", self.threads, 1)
+        rules.positive("timeout", self.timeout)
 
 
 __all__ = [

@@ -12,10 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stnas.engine.process_group import led
 
+
+@led
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` make the file beside its place, sync it and rename it into place.
 
+    Of several processes the leader does it, and all go on when it is done.
     Raises OSError that names the file and the repair; nothing half-written stays behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
 from stnas.engine.files import read_rows, write_rows
+from stnas.engine.process_group import current
 from stnas.engine.run_folder import RunFolder
 
 CONSOLE = Console(highlight=False)
@@ -28,6 +29,7 @@ def show(name: str, value: float) -> str:
 class Journal:
     """Record of one stage, whose work is counted in units (``epoch`` or ``generation``).
 
+    Of several processes the leader keeps it; in the others it does nothing.
     start: units that a resumed stage has behind it. A unit that is recorded again replaces its row.
     """
 
@@ -36,15 +38,17 @@ class Journal:
     ) -> None:
         self.stage, self.unit, self.total = stage, unit, total
         self._file = run.path / "metrics.jsonl"
-        self._rows = read_rows(self._file)
-        self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=None)
+        self._leads = current().rank == 0
+        self._rows = read_rows(self._file) if self._leads else []
+        folder = str(run.path / "tensorboard")
+        self._board = SummaryWriter(folder, purge_step=None, write_to_disk=self._leads)
         self._live = Progress(
             TextColumn("[bold]{task.fields[stage]}[/bold]"),
             BarColumn(),
             TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
             console=CONSOLE,
-            disable=not CONSOLE.is_terminal,
+            disable=not (CONSOLE.is_terminal and self._leads),
             transient=True,
         )
         self._task = self._live.add_task("", total=total, completed=start, stage=stage, text="")
@@ -85,4 +89,5 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line above the progress."""
-        self._live.console.print(text, markup=False, soft_wrap=True)
+        if self._leads:
+            self._live.console.print(text, markup=False, soft_wrap=True)

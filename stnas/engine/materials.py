@@ -5,6 +5,7 @@ from typing import Any
 
 from stnas.config import Config
 from stnas.data import Dataset
+from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.scans import open_images
@@ -33,6 +34,7 @@ def prepare(config: Config, run: RunFolder | None = None) -> Materials:
     run: refuse images other than those that its hyper-network was trained on.
     """
     dataset = open_images(config)
+    current().agree("the images of data.path", dataset.fingerprint)
     if run is not None:
         check_images(run.result("train"), dataset)
     space = SearchSpace.from_config(

@@ -10,6 +10,7 @@ import yaml
 from stnas.config import Config
 from stnas.data import settled
 from stnas.engine.files import read_json, write_json, write_text
+from stnas.engine.process_group import current, led
 
 UPSTREAM = {
     "train": ("seed", "space", "data", "train"),
@@ -45,6 +46,7 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
 class RunFolder:
     """A run's folder, locked for one process: use it as a context manager.
 
+    Of several processes in a group the leader holds the lock, reads and writes for all of them.
     ``RUN/<stage>/result.json`` is written last: it makes the stage complete.
     """
 
@@ -53,6 +55,10 @@ class RunFolder:
         self.path = Path(config.run)
 
     def __enter__(self) -> Self:
+        current().first(self._take_lock)
+        return self
+
+    def _take_lock(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / ".lock").open("w")
@@ -69,11 +75,12 @@ class RunFolder:
                 f"the run folder {self.path} is in use by another process: "
                 "wait until it ends, or choose another folder with --run"
             ) from None
-        return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.close()
+        if current().rank == 0:
+            self._lock.close()
 
+    @led
     def check(self, stage: str) -> None:
         """Check that a stage can start.
 
@@ -89,6 +96,7 @@ class RunFolder:
             )
         self._check_sections(stage, self.path / stage / "config.json")
 
+    @led
     def begin(self, stage: str) -> Path:
         """Record the configuration of a stage that ``check`` let pass, and return its folder."""
         folder = self.path / stage
@@ -97,6 +105,7 @@ class RunFolder:
         write_text(self.path / "config.yaml", yaml.safe_dump(plain(self.config), sort_keys=False))
         return folder
 
+    @led
     def result(self, stage: str) -> dict[str, Any]:
         """Return what a complete stage left, or raise an error that names the command to run."""
         file = self.path / stage / "result.json"
@@ -111,6 +120,7 @@ class RunFolder:
         self._check_sections(stage, self.path / stage / "config.json")
         return result
 
+    @led
     def finish(self, stage: str, result: dict[str, Any]) -> None:
         """Write a stage's result, which makes it complete."""
         write_json(self.path / stage / "result.json", {"version": VERSION, **result})

@@ -10,21 +10,37 @@ from stnas.config import Config
 from stnas.data import Dataset, Scan, load, open_streamed
 from stnas.engine.files import read_tensors, write_tensors
 from stnas.engine.journal import CONSOLE
+from stnas.engine.process_group import current
 
 
 def open_images(config: Config) -> Dataset:
     """Load the images into memory, or scan the folder that they are streamed from.
 
-    Only files that are not as they were at the last scan are read again.
+    Only files that are not as they were at the last scan are read again. Of several processes the
+    leader scans; the others read what is not as it found it.
     """
     if not config.data.streamed:
         return load(config.data, seed=config.seed)
+    opened: list[Dataset] = []
+    scan = current().first(lambda: scan_images(config, opened))
+    if not opened:
+        opened.append(open_streamed(config.data, seed=config.seed, known=scan, say=quiet)[0])
+    return opened[0]
+
+
+def scan_images(config: Config, opened: list[Dataset]) -> Scan:
+    """Scan the folder, append its data set to ``opened`` and keep what was found."""
     file = Path(config.run) / "data" / "scan.safetensors"
     known = read_scan(file)
     dataset, scan = open_streamed(config.data, seed=config.seed, known=known, say=say)
     if known is None or not same(known, scan):
         write_scan(file, scan)
-    return dataset
+    opened.append(dataset)
+    return scan
+
+
+def quiet(_: str) -> None:
+    """Leave the printing to the leader."""
 
 
 def say(text: str) -> None:
