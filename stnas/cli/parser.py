@@ -1,5 +1,6 @@
 """Arguments of every command: one configuration, from a file, the run folder and options."""
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,6 +19,7 @@ STAGES = {
 }
 COUNT = "count multiply-adds and parameters of a genotype or a published network"
 DOCTOR = "tell what this installation has, and what to do about what it lacks"
+MICRO_BATCHES = ("train.micro_batches", "retrain.micro_batches")
 RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -57,11 +59,16 @@ def default_files(arguments: list[str]) -> list[str]:
 
 
 def stage_parser(text: str, defaults: list[str]) -> ArgumentParser:
-    """Make the parser of a stage: every field of the configuration is an option."""
+    """Make the parser of a stage: every field of the configuration is an option.
+
+    Under torchrun, which sets WORLD_SIZE, a batch has one part a process by default.
+    """
     stage = described(text)
     stage.default_config_files = defaults
     stage.add_argument("--config", action="config", help="YAML file with some of these keys")
     stage.add_class_arguments(Config, as_group=False)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    stage.set_defaults(dict.fromkeys(MICRO_BATCHES, processes))
     return stage
 
 

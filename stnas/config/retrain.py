@@ -13,6 +13,9 @@ class RetrainConfig:
     """Passes over the training images."""
     batch_size: int = 2048
     """Images a step."""
+    micro_batches: int = 1
+    """Parts of a batch, each with BN statistics of its own, whose gradients are averaged. Several
+    processes share them out evenly; under torchrun the default is one a process."""
     learning_rate: float = 0.8
     """Learning rate after the warm-up; it follows a cosine to 0."""
     warmup_epochs: float = 5.0
@@ -30,6 +33,7 @@ class RetrainConfig:
         """Check the section."""
         rules.at_least("retrain.epochs", self.epochs, 1)
         rules.at_least("retrain.batch_size", self.batch_size, 2)
+        rules.parts("retrain.micro_batches", self.micro_batches, of=self.batch_size)
         rules.positive("retrain.learning_rate", self.learning_rate)
         rules.require(
             0 <= self.warmup_epochs < self.epochs,

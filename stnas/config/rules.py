@@ -33,3 +33,9 @@ def window(key: str, low: float | None, high: float | None) -> None:
     """Require ``low <= high`` where both ends of a window are given."""
     if low is not None and high is not None:
         require(low <= high, f"{key}_min", f"at most {key}_max = {high}", low)
+
+
+def parts(key: str, count: int, *, of: int) -> None:
+    """Require a count that cuts a batch into equal parts of 2 images or more."""
+    holds = count >= 1 and of % count == 0 and of // count >= 2
+    require(holds, key, f"a divisor of the batch_size = {of} that leaves 2 images or more", count)

@@ -16,6 +16,9 @@ class TrainConfig:
     """Passes over the training images."""
     batch_size: int = 512
     """Images a step."""
+    micro_batches: int = 1
+    """Parts of a batch, each with BN statistics of its own, whose gradients are averaged. Several
+    processes share them out evenly; under torchrun the default is one a process."""
     learning_rate: float = 0.1
     """Learning rate at the first step; the cosine schedule starts here."""
     final_learning_rate: float = 2.5e-4
@@ -36,6 +39,7 @@ class TrainConfig:
         """Check the section."""
         rules.at_least("train.epochs", self.epochs, 1)
         rules.at_least("train.batch_size", self.batch_size, 2)
+        rules.parts("train.micro_batches", self.micro_batches, of=self.batch_size)
         rules.positive("train.learning_rate", self.learning_rate)
         rules.not_negative("train.final_learning_rate", self.final_learning_rate)
         rules.require(

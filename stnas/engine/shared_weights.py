@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.nn import functional
+from torch import Tensor, nn
 
 from stnas.config import Config
+from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts
 from stnas.engine.images import training_batches
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials
+from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.ops.sgld import sgld_step_
 from stnas.supernet import SuperNet
@@ -51,33 +51,38 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 def train_step_(
     supernet: SuperNet,
     genotype: NDArray[np.int8],
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    images: Tensor,
+    labels: Tensor,
     *,
     lr: float,
     seed: int,
     step: int,
     parameters: Sequence[nn.Parameter] | None = None,
+    parts: Parts = Parts(),  # noqa: B008 it is frozen
     **options: Any,
 ) -> tuple[float, float]:
     """Move the activated tensors by one step and return (loss, accuracy) of the batch.
 
     parameters: those of the hyper-network, in its order, for callers of many steps: to list them
-    takes as long as to train a small path. options: those of ``sgld_step_``.
+    takes as long as to train a small path. parts: which parts of the batch the images are; those
+    of the other processes count as much. options: those of ``sgld_step_``.
     Raises FloatingPointError that names genotype and step, before anything moves, where the
     loss is not finite.
     """
-    with global_stream(seed, "dropout", step):
-        logits = supernet(images, genotype)
-    loss = functional.cross_entropy(logits, labels)
-    if not math.isfinite(loss.item()):
+
+    def forward(part: int, own: Tensor) -> Tensor:
+        with global_stream(seed, "dropout", step, *parts.words(part)):
+            return supernet(own, genotype)  # type: ignore[no-any-return]
+
+    listed = list(supernet.parameters()) if parameters is None else parameters
+    outcome = mean_gradients_(listed, forward, images, labels, parts=parts)
+    if not math.isfinite(outcome.loss):
+        supernet.zero_grad()
         raise FloatingPointError(
-            f"the loss is {loss.item()} at step {step} with the architecture "
+            f"the loss is {outcome.loss} at step {step} with the architecture "
             f"{supernet.space.format(genotype)}: lower train.learning_rate "
             "(the last saved epoch is untouched)"
         )
-    loss.backward()  # type: ignore[no-untyped-call]
-    listed = supernet.parameters() if parameters is None else parameters
     active = [(i, p) for i, p in enumerate(listed) if p.grad is not None]
     sgld_step_(
         [parameter for _, parameter in active],
@@ -90,7 +95,7 @@ def train_step_(
     )
     for _, parameter in active:
         parameter.grad = None
-    return loss.item(), float((logits.argmax(1) == labels).float().mean())
+    return outcome.loss, outcome.accuracy
 
 
 def epoch_steps_(
@@ -102,6 +107,7 @@ def epoch_steps_(
     training, so that an interrupted run goes on as if it had not stopped.
     """
     dataset, size = materials.dataset, config.train.batch_size
+    parts, group = own_parts("train.micro_batches", config.train.micro_batches), current()
     data = training_batches(
         dataset,
         dataset.train,
@@ -110,6 +116,8 @@ def epoch_steps_(
         seed=derive(config.seed, "order"),
         epoch=epoch,
         size=size,
+        rank=group.rank,
+        world=group.size,
     )
     parameters = list(supernet.parameters())
     supernet.train()
@@ -124,6 +132,7 @@ def epoch_steps_(
             seed=config.seed,
             step=number,
             parameters=parameters,
+            parts=parts,
             **step.options,
         )
 
@@ -146,6 +155,7 @@ def train_epoch_(
         results.append(result)
         speed = len(results) * config.train.batch_size / (time.perf_counter() - begin)
         journal.progress(shown + len(results) / steps, loss=result[0], images_per_second=speed)
+    check_alike(supernet)
     losses, accuracies = zip(*results, strict=True)
     journal.record(
         shown,

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from stnas.config import Config
+from stnas.engine.accumulation import own_parts
 from stnas.engine.files import load_weights_, read_tensors, write_tensors
 from stnas.engine.journal import Journal
 from stnas.engine.materials import build_supernet, prepare
+from stnas.engine.process_group import current
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.shared_weights import Step, steps_per_epoch, train_epoch_
 from stnas.sgld.drift import drift_report
@@ -23,12 +25,15 @@ def run(config: Config) -> None:
     """
     with RunFolder(config) as folder:
         folder.check("sgld")
+        own_parts("train.micro_batches", config.train.micro_batches)
         begin = time.perf_counter()
         materials = prepare(config, folder)
         stage = folder.begin("sgld")
         supernet = build_supernet(config, materials.space)
         files = sample_files(stage, config.sgld.samples)
-        done = first_sample_(supernet, folder.path / "train" / "weights.safetensors", files)
+        trained = folder.path / "train" / "weights.safetensors"
+        done = current().first(lambda: first_sample_(supernet, trained, files))
+        current().spread_(supernet.state_dict().values())
         images = len(materials.dataset.train.labels)
         step = constant_step(config, images)
         with Journal(folder, "sgld", total=len(files) - 1, start=done - 1) as journal:
@@ -44,7 +49,9 @@ def run(config: Config) -> None:
                     shown=k - 1,
                 )
                 write_tensors(files[k], supernet.state_dict(), sample=k)
-        write_tensors(stage / "mean.safetensors", mean(files), samples=len(files))
+        current().first(
+            lambda: write_tensors(stage / "mean.safetensors", mean(files), samples=len(files))
+        )
         seconds = time.perf_counter() - begin
         folder.finish("sgld", {"seconds": seconds, "samples": len(files)})
 

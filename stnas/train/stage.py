@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from stnas.config import Config
+from stnas.engine.accumulation import Parts, own_parts
 from stnas.engine.files import load_weights_, write_tensors
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, build_supernet, prepare
+from stnas.engine.process_group import current
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.shared_weights import Step, cosine, steps_per_epoch, train_epoch_
 from stnas.supernet import SuperNet
@@ -18,12 +20,15 @@ def run(config: Config) -> None:
     """Train from the seed's weights, or from the last saved epoch, to ``weights.safetensors``."""
     with RunFolder(config) as folder:
         folder.check("train")
+        parts = own_parts("train.micro_batches", config.train.micro_batches)
         materials = prepare(config)
         stage = folder.begin("train")
         supernet = build_supernet(config, materials.space)
         start, seconds = resume_(supernet, stage / "state.safetensors")
         with Journal(folder, "train", total=config.train.epochs, start=start) as journal:
-            journal.say(describe(config, materials))
+            journal.say(describe(materials))
+            if parts.count > 1:
+                journal.say(describe_parts(config, parts))
             begin = time.perf_counter() - seconds
             for epoch in range(start, config.train.epochs):
                 train_epoch_(
@@ -44,15 +49,21 @@ def run(config: Config) -> None:
         write_tensors(stage / "weights.safetensors", supernet.state_dict())
         seconds = time.perf_counter() - begin
         folder.finish("train", {"seconds": seconds, **summary(config, materials)})
-        (stage / "state.safetensors").unlink()
+        current().first((stage / "state.safetensors").unlink)
 
 
 def resume_(supernet: SuperNet, state: Path) -> tuple[int, float]:
     """Load the last saved epoch, if any; return the epochs done and the seconds they took."""
-    if not state.exists():
-        return 0, 0.0
-    metadata = load_weights_(supernet, state)
-    return int(metadata["epochs"]), float(metadata["seconds"])
+
+    def load_() -> tuple[int, float]:
+        if not state.exists():
+            return 0, 0.0
+        metadata = load_weights_(supernet, state)
+        return int(metadata["epochs"]), float(metadata["seconds"])
+
+    done = current().first(load_)
+    current().spread_(supernet.state_dict().values())
+    return done
 
 
 def schedule(config: Config, images: int) -> Step:
@@ -63,7 +74,16 @@ def schedule(config: Config, images: int) -> Step:
     return Step(rate, {"weight_decay": train.weight_decay, "mode": "none"})
 
 
-def describe(config: Config, materials: Materials) -> str:
+def describe_parts(config: Config, parts: Parts) -> str:
+    """Say how a batch is cut up and shared out."""
+    size, processes = config.train.batch_size, parts.count // len(parts.own)
+    return (
+        f"train: batches of {size} images in {parts.count} parts of {size // parts.count}, each "
+        f"with BN statistics of its own; processes: {processes}"
+    )
+
+
+def describe(materials: Materials) -> str:
     """Say in words what is about to be trained on what."""
     space, data = materials.space, materials.dataset
     spread = space.variance_madds(materials.p_drop) ** 0.5

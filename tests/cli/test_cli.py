@@ -127,6 +127,16 @@ def test_a_stage_that_was_refused_leaves_no_configuration_behind(options, tmp_pa
     assert not (tmp_path / "run/config.yaml").exists()
 
 
+def test_under_torchrun_a_batch_has_one_part_a_process(options, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    with pytest.raises(SystemExit):
+        main(["train", *options, "--print_config"])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["train"]["micro_batches"] == printed["retrain"]["micro_batches"] == 8
+    text = refused(["train", *options, "--retrain.micro_batches", "16"], 1, capsys)
+    assert "retrain.micro_batches must be a divisor of the batch_size = 16 that leaves 2" in text
+
+
 def test_an_unknown_key_of_a_file_is_named(options, tmp_path, capsys):
     (tmp_path / "bad.yaml").write_text("train:\n  epocs: 3\n")
     text = refused(["train", *options, "--config", str(tmp_path / "bad.yaml")], 2, capsys)

@@ -1,0 +1,144 @@
+"""Gradients of a batch in parts: each has BN statistics of its own, the gradients are averaged.
+
+The parts are those of the configuration, the processes share them out, and the sums are added in
+the same order wherever the parts are computed: the result is the same bits for 1, 2, 4, ...
+processes, and the same but for rounding for other numbers of them.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stnas.engine.process_group import current
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How many parts a batch has, and which are this process's."""
+
+    count: int = 1
+    own: range = range(1)
+
+    def words(self, part: int) -> tuple[int, ...]:
+        """Name a part in a random stream; a batch that is whole needs no name."""
+        return (part,) if self.count > 1 else ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Loss and accuracy of every part of a batch, whoever computed them."""
+
+    losses: list[float]
+    accuracies: list[float]
+
+    @property
+    def loss(self) -> float:
+        """Return the mean cross entropy of the batch."""
+        return sum(self.losses) / len(self.losses)
+
+    @property
+    def accuracy(self) -> float:
+        """Return the share of the batch that was classified rightly."""
+        return sum(self.accuracies) / len(self.accuracies)
+
+
+def own_parts(key: str, count: int) -> Parts:
+    """Share ``count`` parts out; ValueError names the key where they are not equally many each."""
+    group = current()
+    if count % group.size:
+        raise ValueError(
+            f"{key} must be a multiple of the number of processes = {group.size}, got {count}: "
+            f"set --{key} {group.size}, or start another number of processes"
+        )
+    each = count // group.size
+    return Parts(count, range(group.rank * each, (group.rank + 1) * each))
+
+
+def mean_gradients_(
+    parameters: Sequence[nn.Parameter],
+    forward: Callable[[int, Tensor], Tensor],
+    images: Tensor,
+    labels: Tensor,
+    *,
+    parts: Parts,
+    statistics: Sequence[Tensor] = (),
+) -> Outcome:
+    """Leave the batch's mean gradient in ``grad`` of the parameters that the forward pass uses.
+
+    forward: computes the logits ``[n, classes]`` of a part. images, labels: those of this
+    process's parts, in order. statistics: running statistics of BN, of which every part moves
+    those from before the batch; they become the mean over the parts.
+    """
+    if parts.count == 1:
+        loss, accuracy = backward(forward(0, images), labels, share=1.0)
+        return Outcome([loss], [accuracy])
+    before = [value.clone() for value in statistics]
+    own = len(parts.own)
+    pieces = list(zip(parts.own, images.chunk(own), labels.chunk(own), strict=True))
+
+    def bucket(part: int, images: Tensor, labels: Tensor) -> Tensor:
+        results = backward(forward(part, images), labels, share=1 / parts.count)
+        numbers = images.new_zeros(2, parts.count)
+        numbers[:, part] = torch.tensor(results)
+        found = [p.grad for p in parameters if p.grad is not None]
+        moved = [value / parts.count for value in statistics]
+        for value, start in zip(statistics, before, strict=True):
+            value.copy_(start)
+        return torch.cat([tensor.reshape(-1) for tensor in (*found, *moved, numbers)])
+
+    total = tree_sum(bucket, pieces, parameters)
+    current().sum_(total)
+    active = [p for p in parameters if p.grad is not None]
+    sizes = [tensor.numel() for tensor in (*active, *statistics)]
+    *sums, losses, accuracies = torch.split(total, [*sizes, parts.count, parts.count])
+    for parameter, gradient in zip(active, sums, strict=False):
+        parameter.grad = gradient.view(parameter.shape)
+    for value, mean in zip(statistics, sums[len(active) :], strict=True):
+        value.copy_(mean.view(value.shape))
+    return Outcome(losses.tolist(), accuracies.tolist())
+
+
+def backward(logits: Tensor, labels: Tensor, *, share: float) -> tuple[float, float]:
+    """Add the gradient of ``share`` times the cross entropy; return (loss, accuracy)."""
+    loss = functional.cross_entropy(logits, labels)
+    scaled = loss if share == 1.0 else loss * share
+    scaled.backward()  # type: ignore[no-untyped-call]
+    return loss.item(), float((logits.argmax(1) == labels).float().mean())
+
+
+def tree_sum(
+    bucket: Callable[[int, Tensor, Tensor], Tensor],
+    pieces: Sequence[tuple[int, Tensor, Tensor]],
+    parameters: Sequence[nn.Parameter],
+) -> Tensor:
+    """Add the buckets of parts by halves, an odd number of them in turn.
+
+    It is the order of ``ProcessGroup.sum_``, so that the same numbers are added to each other
+    wherever the parts are computed. The gradients of the last part stay in ``grad``.
+    """
+    if len(pieces) % 2 == 0:
+        half = len(pieces) // 2
+        first = tree_sum(bucket, pieces[:half], parameters)
+        return first.add_(tree_sum(bucket, pieces[half:], parameters))
+    total = None
+    for piece in pieces:
+        for parameter in parameters:
+            parameter.grad = None
+        own = bucket(*piece)
+        total = own if total is None else total.add_(own)
+    assert total is not None
+    return total
+
+
+def check_alike(module: nn.Module) -> None:
+    """Raise RuntimeError that names the processes whose weights are not the leader's."""
+    if current().size == 1:
+        return
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in module.state_dict().values():
+        digest.update(tensor.detach().contiguous().cpu().numpy().tobytes())
+    current().agree("the weights", digest.hexdigest())

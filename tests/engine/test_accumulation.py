@@ -1,0 +1,97 @@
+"""Gradients of a batch in parts are the mean of the parts' own."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from stnas.engine import accumulation
+from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts
+from stnas.engine.process_group import ProcessGroup
+
+
+def network():
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 5, 3), nn.BatchNorm2d(5), nn.Flatten(), nn.Linear(80, 3))
+    return nn.ModuleDict({"used": nn.Sequential(*layers), "idle": nn.Linear(4, 4)})
+
+
+def batch(count):
+    stream = torch.Generator().manual_seed(1)
+    images = torch.randn(count, 1, 6, 6, generator=stream)
+    return images, torch.randint(3, (count,), generator=stream)
+
+
+def moving(module):
+    return [b for b in module.buffers() if b.is_floating_point()]
+
+
+def test_parts_give_the_mean_of_their_gradients_and_of_their_statistics():
+    module, (images, labels) = network(), batch(12)
+    outcome = mean_gradients_(
+        list(module.parameters()),
+        lambda part, own: module["used"](own),
+        images,
+        labels,
+        parts=Parts(6, range(6)),
+        statistics=moving(module),
+    )
+    alone = [network() for _ in range(6)]
+    losses = []
+    for twin, own, truth in zip(alone, images.chunk(6), labels.chunk(6), strict=True):
+        losses.append(functional.cross_entropy(twin["used"](own), truth))
+        losses[-1].backward()
+    assert outcome.losses == pytest.approx([loss.item() for loss in losses])
+    assert outcome.loss == pytest.approx(sum(losses).item() / 6)
+    for name, parameter in module.named_parameters():
+        grads = [dict(twin.named_parameters())[name].grad for twin in alone]
+        if name.startswith("idle"):
+            assert parameter.grad is None
+        else:
+            torch.testing.assert_close(parameter.grad, torch.stack(grads).mean(0))
+    for value, *others in zip(moving(module), *map(moving, alone), strict=True):
+        torch.testing.assert_close(value, torch.stack(others).mean(0))
+
+
+def part_of_a_step(group):
+    module, (images, labels) = network(), batch(48)
+    parts = own_parts("train.micro_batches", 12)
+    each = len(images) // group.size
+    rows = slice(group.rank * each, (group.rank + 1) * each)
+    outcome = mean_gradients_(
+        list(module.parameters()),
+        lambda part, own: module["used"](own),
+        images[rows],
+        labels[rows],
+        parts=parts,
+        statistics=moving(module),
+    )
+    check_alike(module)
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    return [outcome.losses, outcome.accuracies, *(t.tolist() for t in gradients + moving(module))]
+
+
+def test_a_step_is_the_same_bits_for_any_power_of_two_processes(in_processes):
+    whole = part_of_a_step(ProcessGroup())
+    assert in_processes(2, part_of_a_step) == [whole] * 2
+    assert in_processes(4, part_of_a_step) == [whole] * 4
+
+
+def test_parts_that_cannot_be_shared_evenly_are_refused(monkeypatch):
+    monkeypatch.setattr(accumulation, "current", lambda: ProcessGroup(1, 4))
+    assert own_parts("train.micro_batches", 8) == Parts(8, range(2, 4))
+    message = r"train\.micro_batches must be a multiple of the number of processes = 4, got 6: set"
+    with pytest.raises(ValueError, match=message):
+        own_parts("train.micro_batches", 6)
+
+
+def diverged(group):
+    module = network()
+    if group.rank == 1:
+        next(module.parameters()).data.add_(1e-6)
+    check_alike(module)
+
+
+def test_weights_that_differ_end_the_run(in_processes):
+    first, _ = in_processes(2, diverged)
+    assert "the weights must be the same in all processes, got others in rank 1" in first
