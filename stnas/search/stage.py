@@ -11,9 +11,11 @@ from stnas.config import Config
 from stnas.engine.files import read_rows, write_json, write_rows
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, prepare
+from stnas.engine.process_group import current
 from stnas.engine.randomness import derive
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.scoring import Scorer, scorer
+from stnas.engine.work_units import score_together
 from stnas.ops import hypervolume
 from stnas.search.candidates import Bounds
 from stnas.search.nsga2 import Candidate, Genotype, evolve, front, objectives
@@ -70,11 +72,14 @@ def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
 
 
 class Ledger:
-    """Scores the unknown candidates of a generation together, and writes them down in order."""
+    """Scores the unknown candidates of a generation together, and writes them down in order.
+
+    Every process of a group keeps the same ledger; the leader's is the file.
+    """
 
     def __init__(self, file: Path, space: SearchSpace, score: Scorer, journal: Journal) -> None:
         self.file, self.space, self.score, self.journal = file, space, score, journal
-        self.rows = read_rows(file)
+        self.rows = current().first(lambda: read_rows(file))
         self.known = {str(row["genotype"]): row for row in self.rows}
         self.seconds = 0.0
 
@@ -95,8 +100,11 @@ class Ledger:
 
     def scored(self, genotypes: NDArray[np.int8], generation: int) -> list[Candidate]:
         """Score genotypes ``[n, genes]``."""
-        results = self.score(
-            genotypes, progress=lambda share: self.journal.progress(generation + share)
+        results = score_together(
+            self.score,
+            genotypes,
+            current(),
+            progress=lambda share: self.journal.progress(generation + share),
         )
         madds, params = self.space.madds(genotypes).tolist(), self.space.params(genotypes).tolist()
         return [
