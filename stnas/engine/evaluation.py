@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stnas.engine.process_group import ProcessGroup
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -60,4 +62,21 @@ def evaluate(network: nn.Module, data: Iterable[tuple[Tensor, Tensor]]) -> Evalu
     tally = Tally()
     for images, labels in data:
         tally.add_(network(images), labels)
+    return tally.result()
+
+
+@torch.no_grad()
+def evaluate_together(
+    network: nn.Module, data: Iterable[tuple[Tensor, Tensor]], group: ProcessGroup
+) -> Evaluation:
+    """Classify the batches of all processes, of which each has its own, in evaluation mode.
+
+    The accuracy is that of ``evaluate``, which counts; the loss may differ by rounding.
+    """
+    network.eval()
+    tally = Tally()
+    for images, labels in data:
+        tally.add_(network(images), labels)
+    parts = group.gather((tally.right, tally.loss, tally.count))
+    tally.right, tally.loss, tally.count = (sum(column) for column in zip(*parts, strict=True))
     return tally.result()

@@ -1,6 +1,7 @@
 """Train the chosen networks, and random ones of the same multiply-adds, the same way."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from stnas.config import Config
 from stnas.data import FileSplit, Split
+from stnas.engine.accumulation import own_parts
 from stnas.engine.files import read_json, write_json, write_tensors
 from stnas.engine.images import evaluation_batches, joined
 from stnas.engine.journal import Journal
 from stnas.engine.materials import BLOCKS, Materials, prepare
+from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.scoring import Scorer, scorer
@@ -27,6 +30,7 @@ def run(config: Config) -> None:
     """Train every network to ``<name>/network.safetensors``; finished ones are kept."""
     with RunFolder(config) as folder:
         folder.check("retrain")
+        own_parts("retrain.micro_batches", config.retrain.micro_batches)
         materials = prepare(config, folder)
         stage = folder.begin("retrain")
         dataset = materials.dataset
@@ -42,10 +46,10 @@ def run(config: Config) -> None:
         with Journal(folder, "retrain", total=len(plans)) as journal:
             for position, entry in enumerate(plans):
                 file = stage / entry["name"] / "network.json"
-                if not file.exists():
+                if not current().first(file.exists):
                     entry.update(before_training(materials.space, entry, validation, test))
                     train(config, materials, split, entry, file.parent, journal, position)
-                networks.append(read_json(file))
+                networks.append(current().first(partial(read_json, file)))
         folder.finish("retrain", {"seconds": time.perf_counter() - begin, "networks": networks})
 
 
@@ -125,4 +129,4 @@ def train(
         "std": list(materials.dataset.std),
     }
     write_json(folder / "network.json", description)
-    fit.state.unlink()
+    current().first(fit.state.unlink)
