@@ -36,16 +36,17 @@ Activation parse_activation(const std::string& name) {
   throw std::invalid_argument("activation must be relu, relu6, hardswish or silu, got " + name);
 }
 
-template <class T>
-Problem<T> make_problem(const Tensor& x, const WeightTensors& w, const Affine& affine,
+template <class S>
+Problem<Wide<S>, S> make_problem(const Tensor& x, const WeightTensors& w, const Affine& affine,
                         const Shape& s, const std::string& activation, bool residual) {
   check(!residual || (s.stride == 1 && s.in == s.out),
                         "residual must be False unless stride is 1 and the channels are equal, "
                         "got stride ", s.stride, " and ", s.in, " to ", s.out, " channels");
   check(affine.size() == 6, "affine must hold 6 tensors or None, got ",
                         affine.size());
-  Problem<T> p{s,
-               data<T>(x),
+  using T = Wide<S>;
+  Problem<T, S> p{s,
+               data<S>(x),
                {data<T>(w.expand), data<T>(w.depthwise), data<T>(w.squeeze_weight),
                 data<T>(w.squeeze_bias), data<T>(w.excite_weight), data<T>(w.excite_bias),
                 data<T>(w.project)},
@@ -83,6 +84,12 @@ std::vector<index> expanded_size(const Shape& s) {
   return {1 + s.hidden, s.in};
 }
 
+// For training: bfloat16 has no kernels there.
+void check_wide(const Tensor& x) {
+  check(x.scalar_type() != ScalarType::BFloat16,
+        "x must be float32 or float64 in training, got bfloat16: call x.float()");
+}
+
 using Forward = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 Forward linear_bottleneck_forward(const Tensor& x, const Tensor& expand, const Tensor& depthwise,
@@ -95,6 +102,7 @@ Forward linear_bottleneck_forward(const Tensor& x, const Tensor& expand, const T
   const WeightTensors w{expand,        depthwise,   squeeze_weight, squeeze_bias,
                         excite_weight, excite_bias, project};
   const Affine affine{weight1, bias1, weight2, bias2, weight3, bias3};
+  check_wide(x);
   const Shape s = check_shape(x, w, stride);
   return with_type(x, [&](auto zero) -> Forward {
     using T = decltype(zero);
@@ -126,6 +134,7 @@ Backward linear_bottleneck_backward(
     bool residual) {
   const WeightTensors w{expand,        depthwise,   squeeze_weight, squeeze_bias,
                         excite_weight, excite_bias, project};
+  check_wide(x);
   const Shape s = check_shape(x, w, stride);
   check_type(grad, "grad", x);
   check_image(grad, "grad", {s.images, s.out, s.out_height(), s.out_width()});
@@ -162,18 +171,21 @@ Tensor linear_bottleneck_inference(const Tensor& x, const Tensor& expand, const 
                         excite_weight, excite_bias, project};
   const Shape s = check_shape(x, w, stride);
   check(running.size() == 6, "running must hold 6 tensors, got ", running.size());
-  return with_type(x, [&](auto zero) {
-    using T = decltype(zero);
-    auto p = make_problem<T>(x, w, affine, s, activation, residual);
+  const auto infer = [&](auto zero) {
+    using S = decltype(zero);
+    using T = Wide<S>;
+    auto p = make_problem<S>(x, w, affine, s, activation, residual);
     for (int i = 0; i < 6; ++i) {
       check_type(running[i], "running", x);
       check_size(running[i], "running", {i < 4 ? s.hidden : s.out});
       (i % 2 ? p.norms[i / 2].var : p.norms[i / 2].mean) = data<T>(running[i]);
     }
     Tensor out = image_like(x, {s.images, s.out, s.out_height(), s.out_width()});
-    kernels<T>().inference(p, data<T>(out));
+    kernels<S>().inference(p, data<S>(out));
     return out;
-  });
+  };
+  if (x.scalar_type() == ScalarType::BFloat16) return infer(BFloat16{});
+  return with_type(x, infer);
 }
 
 std::string isa() { return instruction_set(); }

@@ -35,9 +35,13 @@ inline void check_size(const Tensor& tensor, const char* name, std::vector<index
                         " must be contiguous: call .contiguous() on it");
 }
 
+// Weights, norms and sums beside a bfloat16 image are float32.
 inline void check_type(const Tensor& tensor, const char* name, const Tensor& x) {
-  check(tensor.is_cpu() && tensor.scalar_type() == x.scalar_type(), name,
-                       " must be on the CPU and have the dtype of x");
+  const bool narrow = x.scalar_type() == ScalarType::BFloat16;
+  check(tensor.is_cpu() &&
+            tensor.scalar_type() == (narrow ? ScalarType::Float : x.scalar_type()),
+        name, " must be on the CPU and have ",
+        narrow ? "float32 beside a bfloat16 x" : "the dtype of x");
 }
 
 // NCHW sizes in channels_last order: strides (H W C, 1, W C, C) wherever a size is not 1.
@@ -53,9 +57,10 @@ inline void check_image(const Tensor& tensor, const char* name, std::vector<inde
 }
 
 inline Shape check_shape(const Tensor& x, const WeightTensors& w, index stride) {
-  check(
-      x.is_cpu() && (x.scalar_type() == ScalarType::Float || x.scalar_type() == ScalarType::Double),
-      "x must be a float32 or float64 tensor on the CPU");
+  const auto type = x.scalar_type();
+  check(x.is_cpu() && (type == ScalarType::Float || type == ScalarType::Double ||
+                       type == ScalarType::BFloat16),
+        "x must be a float32, float64 or bfloat16 tensor on the CPU");
   check(x.dim() == 4, "x must have 4 dimensions (N, C, H, W), got ", x.dim());
   const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), w.expand.size(0), w.project.size(0),
                 w.squeeze_weight.size(0), w.depthwise.size(w.depthwise.dim() - 1), stride};

@@ -1,6 +1,7 @@
 // Finds the kernels of the instruction set in use.
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "instruction_set.h"
 #include "problem.h"
@@ -15,15 +16,19 @@ namespace stnas::cpu {
 STNAS_DECLARE(generic)
 STNAS_DECLARE(avx2)
 STNAS_DECLARE(avx512)
+STNAS_DECLARE(avx512bf16)
 #undef STNAS_DECLARE
 
 namespace {
 
-const Kernels<float>& named(const std::string& name) {
-  if (name == "generic") return generic::table<float>();
+template <class S>
+const Kernels<S>& named(const std::string& name) {
+  if (name == "generic") return generic::table<S>();
 #if defined(__x86_64__)
-  if (name == "avx2") return avx2::table<float>();
-  if (name == "avx512") return avx512::table<float>();
+  if (name == "avx2") return avx2::table<S>();
+  if constexpr (std::is_same_v<S, BFloat16>)
+    if (name == "avx512bf16") return avx512bf16::table<S>();
+  if (name == "avx512" || name == "avx512bf16") return avx512::table<S>();
 #endif
   throw std::runtime_error("no kernels are compiled for the instruction set " + name);
 }
@@ -32,7 +37,13 @@ const Kernels<float>& named(const std::string& name) {
 
 template <>
 const Kernels<float>& kernels<float>() {
-  static const Kernels<float>& chosen = named(instruction_set());
+  static const Kernels<float>& chosen = named<float>(instruction_set());
+  return chosen;
+}
+
+template <>
+const Kernels<BFloat16>& kernels<BFloat16>() {
+  static const Kernels<BFloat16>& chosen = named<BFloat16>(instruction_set());
   return chosen;
 }
 

@@ -4,9 +4,7 @@
 
 #include "activation.h"
 #include "depthwise.h"
-#include "gemm.h"
-#include "pack.h"
-#include "scratch.h"
+#include "operand.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -59,19 +57,20 @@ const int32_t* pixel_offsets(Scratch& scratch, const Layout& at) {
 }
 
 // The block's weights and what every unit shares.
-template <class T>
+template <class T, class O = T>
 struct Expand {
-  const T *panels, *bias;
+  const O* panels;
+  const T* bias;
   index depth;
 };
 
 // e = a(x w + bias) into plane; the slopes a'(.) too, where the activation's value does not tell
 // them.
-template <class Act, class T>
-void expand(const Expand<T>& by, index block, index pixels, const T* x, const int32_t* offsets,
+template <class Act, class T, class O>
+void expand(const Expand<T, O>& by, index block, index pixels, const O* x, const int32_t* offsets,
             T* plane, T* slopes = nullptr) {
   const auto bias = load(by.bias + block * kLanes);
-  multiply(pixels, Rows<T>{x, by.depth, by.depth}, by.panels + block * by.depth * kLanes,
+  multiply(pixels, Rows<O>{x, by.depth, by.depth}, by.panels + block * by.depth * kLanes,
            [&](index i, Vec<T> v) __attribute__((always_inline)) {
              const auto z = v + bias;
              store(plane + offsets[i], Act::value(z));
@@ -81,8 +80,8 @@ void expand(const Expand<T>& by, index block, index pixels, const T* x, const in
 }
 
 // Depthwise weights [M, K, K] as [block][K, K][16], times `scale` where given.
-template <class T>
-const T* pack_depthwise(Scratch& scratch, const Problem<T>& p, const T* scale = nullptr) {
+template <class T, class S>
+const T* pack_depthwise(Scratch& scratch, const Problem<T, S>& p, const T* scale = nullptr) {
   const index taps = p.shape.kernel * p.shape.kernel;
   T* packed = scratch.take<T>(p.shape.padded() * taps);
   pack_columns(p.weights.depthwise, taps, p.shape.hidden, taps, packed);
@@ -91,12 +90,15 @@ const T* pack_depthwise(Scratch& scratch, const Problem<T>& p, const T* scale = 
 }
 
 // Expand weights [M, in] as [block][in][16], times the scale of the folded BN where given.
-template <class T>
-Expand<T> pack_expand(Scratch& scratch, const Problem<T>& p, const T* scale, const T* bias) {
+template <class T, class S>
+Expand<T, Operand<S>> pack_expand(Scratch& scratch, const Problem<T, S>& p, const T* scale,
+                                  const T* bias) {
+  using O = Operand<S>;
   T* packed = scratch.take<T>(p.shape.padded() * p.shape.in);
   pack_columns(p.weights.expand, p.shape.in, p.shape.hidden, p.shape.in, packed);
   if (scale) scale_lanes(p.shape.blocks(), p.shape.in, scale, packed);
-  return {packed, bias, p.shape.in};
+  return {pack_operand<O>(scratch, p.shape.blocks(), p.shape.in, packed), bias,
+          round_up(p.shape.in, kDepthStep<O>)};
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

@@ -1,7 +1,7 @@
 // Register-blocked products with one channel block (16 columns) on the right-hand side.
 #pragma once
 
-#include "simd.h"
+#include "bfloat16.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -32,11 +32,27 @@ STNAS_INLINE void multiply_tile(Vec<T, N> (&acc)[Count], const T* a, index row, 
   }
 }
 
+#ifdef __AVX512BF16__
+// The same with pairs of columns: b is packed [k / 2][16][2], depth is even.
+template <int Count, int N>
+STNAS_INLINE void multiply_tile(Vec<float, N> (&acc)[Count], const BFloat16* a, index row,
+                                index depth, const BFloat16* b) {
+  constexpr int kPointers = (Count + 2) / 3;
+  const BFloat16* at[kPointers];
+#pragma GCC unroll 32
+  for (int i = 0; i < kPointers; ++i) at[i] = a + 3 * i * row;
+  for (index k = 0; k < depth; k += 2)
+#pragma GCC unroll 32
+    for (int i = 0; i < Count; ++i)
+      add_pairs(acc[i], at[i / 3] + (i % 3) * row + k, b + k * kLanes);
+}
+#endif
+
 template <int Count, int N, class T, class Epilogue>
 STNAS_INLINE void multiply_rows(index first, const Rows<T>& a, const T* b, const Epilogue& use) {
-  Vec<T, N> acc[Count];
+  Vec<Wide<T>, N> acc[Count];
 #pragma GCC unroll 32
-  for (int i = 0; i < Count; ++i) acc[i] = zero<T, N>();
+  for (int i = 0; i < Count; ++i) acc[i] = zero<Wide<T>, N>();
   for (index p = 0; p < a.panels; ++p)
     multiply_tile<Count, N>(acc, a.data + p * a.step + first * a.row, a.row, a.width,
                             b + p * a.width * kLanes);
@@ -44,10 +60,10 @@ STNAS_INLINE void multiply_rows(index first, const Rows<T>& a, const T* b, const
   for (int i = 0; i < Count; ++i) use(first + i, acc[i]);
 }
 
-// use(i, sum_k a[i, k] b[k, :N]) for every row i; b is packed [k][16].
+// use(i, sum_k a[i, k] b[k, :N]) for every row i; b is packed [k][16], or in pairs.
 template <int N = kLanes, class T, class Epilogue>
 STNAS_INLINE void multiply(index rows, const Rows<T>& a, const T* b, const Epilogue& use) {
-  constexpr int kTile = kBudget<T, N> >= 14 ? 14 : kBudget<T, N>;
+  constexpr int kMost = kBudget<Wide<T>, N>, kTile = kMost >= 14 ? 14 : kMost;
   index i = 0;
   for (; i + kTile <= rows; i += kTile) multiply_rows<kTile, N>(i, a, b, use);
   if constexpr (kTile > 8)

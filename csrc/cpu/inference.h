@@ -5,18 +5,29 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-template <class T>
+template <class T, class S>
 struct InferenceSweep {
-  const Problem<T>& p;
+  const Problem<T, S>& p;
   const Plan& plan;
-  Expand<T> expand;
-  const T *taps, *bias;             // depthwise weights and bias
+  Expand<T, Operand<S>> expand;
+  const T *taps, *bias;       // depthwise weights and bias
   Squeeze<T> squeeze;
-  const T *project, *project_bias;  // [out / 16][M][16], [out]
+  const Operand<S>* project;  // [out / 16][M][16]
+  const T* project_bias;      // [out]
   const int32_t* offsets;
   Convolve<T> convolve;
-  T* out;
+  S* out;
 };
+
+// Where the convolution writes float: the tensor itself, or a buffer where it holds bfloat16.
+template <class T>
+STNAS_INLINE T* in_place(T* to, T*) {
+  return to;
+}
+template <class T>
+STNAS_INLINE T* in_place(BFloat16*, T* buffer) {
+  return buffer;
+}
 
 // z = x scale + shift with scale = weight / std, shift = bias - mean scale; padded with zeros.
 template <class T>
@@ -28,26 +39,30 @@ Fold<T> fold_running(Scratch& scratch, const Norm<T>& norm, index channels) {
 }
 
 // u = a(depthwise(a(expand x))) of one unit into hidden [image][block][pixel][16]; pooled += sum u.
-template <class Act, class T>
-void infer_hidden(const InferenceSweep<T>& sweep, const Unit& unit, T* hidden, T* pooled) {
+template <class Act, class T, class S>
+void infer_hidden(const InferenceSweep<T, S>& sweep, const Unit& unit, Operand<S>* hidden,
+                  T* pooled) {
   const Shape& s = sweep.p.shape;
   const Range rows = sweep.plan.inputs(unit);
   const Layout at = input_layout<T>(s, unit.images, rows);
   const index pixels = unit.images * rows.count() * s.width, taps = s.kernel * s.kernel;
   const index skipped = unit.rows.begin * s.out_width(), count = unit.rows.count() * s.out_width();
-  const T* x = sweep.p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in;
   Scratch scratch;
+  const auto x = operand_rows<Operand<S>>(
+      scratch, sweep.p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in, pixels, s.in);
   T* plane = take_plane<T>(scratch, at);
+  T* buffer = std::is_same_v<Operand<S>, T> ? nullptr : scratch.take<T>(count * kLanes);
   for (index b = 0; b < s.blocks(); ++b) {
-    expand<Act>(sweep.expand, b, pixels, x, sweep.offsets, plane);
+    expand<Act>(sweep.expand, b, pixels, x.data, sweep.offsets, plane);
     const auto bias = load(sweep.bias + b * kLanes);
     for (index n = 0; n < unit.images; ++n) {
-      T* to = hidden + ((n * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
+      auto* to = hidden + ((n * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
+      T* d = in_place(to, buffer);
       sweep.convolve(at.plane<const T>(plane, n), s.height, unit.rows.begin, unit.rows.end,
-                     s.out_width(), sweep.taps + b * taps * kLanes, to);
+                     s.out_width(), sweep.taps + b * taps * kLanes, d);
       auto total = zero<T>();
       for (index q = 0; q < count; ++q) {
-        const auto u = Act::value(load(to + q * kLanes) + bias);
+        const auto u = Act::value(load(d + q * kLanes) + bias);
         store(to + q * kLanes, u);
         total = total + u;
       }
@@ -58,14 +73,14 @@ void infer_hidden(const InferenceSweep<T>& sweep, const Unit& unit, T* hidden, T
 }
 
 // out = project(gate u) + bias [+ x] of one group.
-template <class T>
-void infer_project(const InferenceSweep<T>& sweep, const Unit& unit, const T* hidden,
+template <class T, class S>
+void infer_project(const InferenceSweep<T, S>& sweep, const Unit& unit, const Operand<S>* hidden,
                    const T* gates) {
   const Shape& s = sweep.p.shape;
   const index pixels = s.out_pixels(), total = unit.images * pixels, tile = product_tile(s);
   const index first = unit.image * pixels * s.out;
   Scratch scratch;
-  T* gated = scratch.take<T>(tile * s.padded());
+  auto* gated = scratch.take<Operand<S>>(tile * s.padded());
   for (index q = 0; q < total; q += tile) {
     const index count = least(tile, total - q);
     fill_tile(s, pixels, q, count, tile, gated, [&](index b, index n, index at) {
@@ -73,7 +88,7 @@ void infer_project(const InferenceSweep<T>& sweep, const Unit& unit, const T* hi
       return [=, from = hidden + at](index i) { return load(from + i) * gate; };
     });
     const index at = first + q * s.out;
-    const Rows<T> rows{gated, kLanes, kLanes, s.blocks(), tile * kLanes};
+    const Rows<Operand<S>> rows{gated, kLanes, kLanes, s.blocks(), tile * kLanes};
     for_each_panel(s.out, [&](auto lanes, index j) {
       const auto bias = load<lanes>(sweep.project_bias + j);
       multiply<lanes>(count, rows, sweep.project + j * s.padded(),
@@ -87,29 +102,29 @@ void infer_project(const InferenceSweep<T>& sweep, const Unit& unit, const T* hi
   }
 }
 
-template <class Act, class T>
-void inference(const Problem<T>& p, T* out) {
+template <class Act, class T, class S>
+void inference(const Problem<T, S>& p, S* out) {
   const Shape& s = p.shape;
   const Plan plan = make_plan(s);
   Scratch scratch;
   const auto first = fold_running(scratch, p.norms[0], s.hidden);
   const auto second = fold_running(scratch, p.norms[1], s.hidden);
   const auto third = fold_running(scratch, p.norms[2], s.out);
-  const InferenceSweep<T> sweep{p,
-                                plan,
-                                pack_expand(scratch, p, first.scale, first.bias),
-                                pack_depthwise(scratch, p, second.scale),
-                                second.bias,
-                                pack_squeeze(scratch, p),
-                                pack_project(scratch, p, third.scale),
-                                third.bias,
-                                unit_offsets<T>(scratch, plan),
-                                find_convolve<T>(s.kernel, s.stride, s.width),
-                                out};
+  const InferenceSweep<T, S> sweep{p,
+                                   plan,
+                                   pack_expand(scratch, p, first.scale, first.bias),
+                                   pack_depthwise(scratch, p, second.scale),
+                                   second.bias,
+                                   pack_squeeze(scratch, p),
+                                   pack_project(scratch, p, third.scale),
+                                   third.bias,
+                                   unit_offsets<T>(scratch, plan),
+                                   find_convolve<T>(s.kernel, s.stride, s.width),
+                                   out};
   parallel(p.executor, plan.groups, [&](index g) {
     const Unit whole = plan.unit(g, 0);
     Scratch task;
-    T* hidden = task.take<T>(whole.images * s.padded() * s.out_pixels());
+    auto* hidden = task.take<Operand<S>>(whole.images * s.padded() * s.out_pixels());
     T* rows = task.zeros<T>(whole.images * s.excitation());
     for (index strip = 0; strip < plan.strips; ++strip)
       infer_hidden<Act>(sweep, plan.unit(g, strip), hidden, rows);

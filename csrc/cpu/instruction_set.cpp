@@ -15,9 +15,11 @@ struct InstructionSet {
 
 const InstructionSet& choose() {
 #if defined(__x86_64__)
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   static const InstructionSet sets[] = {
-      {"avx512", __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
+      {"avx512bf16", avx512 && __builtin_cpu_supports("avx512bf16")},
+      {"avx512", avx512},
       {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
       {"generic", true}};
 #else

@@ -32,7 +32,18 @@ const Kernels<T>& table() {
   return kernels;
 }
 
+template <>
+const Kernels<BFloat16>& table<BFloat16>() {
+  static constexpr Kernels<BFloat16> kernels{
+      [](const Problem<float, BFloat16>& p, BFloat16* out) {
+        with_activation(p.activation, [&](auto act) { inference<decltype(act)>(p, out); });
+      }};
+  return kernels;
+}
+
+#ifndef __AVX512BF16__  // whose float kernels are those of avx512
 template const Kernels<float>& table<float>();
+#endif
 #ifdef STNAS_PORTABLE
 template const Kernels<double>& table<double>();
 #endif

@@ -1,6 +1,7 @@
 // Weights brought into the order in which the products read them.
 #pragma once
 
+#include "bfloat16.h"
 #include "plan.h"
 
 namespace stnas::cpu::STNAS_ISA {

@@ -19,6 +19,23 @@ STNAS_INLINE constexpr index round_up(index value, index unit) {
   return (value + unit - 1) / unit * unit;
 }
 
+// Stored as its upper 16 bits: 8 bits of significand. Arithmetic is float's.
+struct BFloat16 {
+  uint16_t bits;
+};
+
+// The type that tensors stored as S are computed in.
+template <class S>
+struct Compute {
+  using type = S;
+};
+template <>
+struct Compute<BFloat16> {
+  using type = float;
+};
+template <class S>
+using Wide = typename Compute<S>::type;
+
 enum class Activation : int { relu, relu6, hardswish, silu };
 
 struct Shape {
@@ -60,11 +77,11 @@ struct Norm {
   const T *weight, *bias, *mean, *var;
 };
 
-// Tensors are NHWC.
-template <class T>
+// Tensors are NHWC. Images are stored as S; weights, norms and sums are T.
+template <class T, class S = T>
 struct Problem {
   Shape shape;
-  const T* x;
+  const S* x;
   Weights<T> weights;
   Norm<T> norms[3];
   Activation activation;
@@ -97,8 +114,13 @@ struct Kernels {
   void (*inference)(const Problem<T>&, T* out);
 };
 
-// The kernels of the instruction set in use (float) and of the portable one (double).
-template <class T>
-const Kernels<T>& kernels();
+template <>
+struct Kernels<BFloat16> {
+  void (*inference)(const Problem<float, BFloat16>&, BFloat16* out);
+};
+
+// The kernels of the instruction set in use (float, BFloat16) and of the portable one (double).
+template <class S>
+const Kernels<S>& kernels();
 
 }  // namespace stnas::cpu

@@ -10,13 +10,13 @@
 namespace stnas::cpu::STNAS_ISA {
 
 // Project weights [out, M] as [out / 16][M][16], column o times scale[o] where given.
-template <class T>
-const T* pack_project(Scratch& scratch, const Problem<T>& p, const T* scale = nullptr) {
+template <class T, class S>
+const Operand<S>* pack_project(Scratch& scratch, const Problem<T, S>& p, const T* scale = nullptr) {
   const index padded = p.shape.padded(), blocks = round_up(p.shape.out, kLanes) / kLanes;
   T* packed = scratch.take<T>(padded * blocks * kLanes);
   pack_columns(p.weights.project, p.shape.hidden, p.shape.out, padded, packed);
   if (scale) scale_lanes(blocks, padded, scale, packed);
-  return packed;
+  return pack_operand<Operand<S>>(scratch, blocks, padded, packed);
 }
 
 // Pixels of a tile: a multiple of the product's row tile, small enough for the L1 or, with many

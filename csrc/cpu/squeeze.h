@@ -20,8 +20,8 @@ const T* pad_vector(Scratch& scratch, const T* from, index count) {
   return to;
 }
 
-template <class T>
-Squeeze<T> pack_squeeze(Scratch& scratch, const Problem<T>& p) {
+template <class T, class S>
+Squeeze<T> pack_squeeze(Scratch& scratch, const Problem<T, S>& p) {
   const Shape& s = p.shape;
   T* down = scratch.take<T>(s.padded_squeeze() * s.padded());
   T* up = scratch.take<T>(s.padded() * s.squeeze);

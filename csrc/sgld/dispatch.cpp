@@ -14,6 +14,7 @@ namespace stnas::sgld {
 STNAS_DECLARE(generic)
 STNAS_DECLARE(avx2)
 STNAS_DECLARE(avx512)
+STNAS_DECLARE(avx512bf16)
 #undef STNAS_DECLARE
 
 const Kernels& kernels(const char* instruction_set) {
@@ -22,6 +23,7 @@ const Kernels& kernels(const char* instruction_set) {
 #if defined(__x86_64__)
   if (name == "avx2") return avx2::table();
   if (name == "avx512") return avx512::table();
+  if (name == "avx512bf16") return avx512bf16::table();
 #endif
   throw std::runtime_error("no kernels of sgld are compiled for the instruction set " + name);
 }

@@ -35,6 +35,7 @@ std::vector<const Kernels*> all_kernels() {
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
     found.push_back(&kernels("avx512"));
+    if (__builtin_cpu_supports("avx512bf16")) found.push_back(&kernels("avx512bf16"));
   }
 #endif
   return found;

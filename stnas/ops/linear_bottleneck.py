@@ -10,11 +10,11 @@ from torch.utils.flop_counter import register_flop_formula
 
 import stnas.ops.extension  # noqa: F401
 from stnas.ops import reference
+from stnas.ops.dtypes import check_dtypes, widen
 from stnas.ops.reference import BatchNorm, BottleneckWeights
 
 BLOCK = 16
 """Channels in a block of the saved hidden tensor."""
-DTYPES = (torch.float32, torch.float64)
 
 Affine = list[Tensor | None]
 Size = tuple[int, ...]
@@ -34,30 +34,28 @@ def linear_bottleneck(
     """Apply one choice block: ``BN(project(SE(act(BN(depthwise(act(BN(expand(x))))))))) [+ x]``.
 
     The same as ``stnas.ops.reference.linear_bottleneck``, with the hidden tensors in the cache.
-    x: float32 or float64 ``[N, C_in, H, W]``, best in channels_last order, which the result
-    ``[N, C_out, ceil(H / stride), ceil(W / stride)]`` has. Under autocast the block computes in
-    the dtype of its weights and returns it. training: use the statistics of the batch, and move
-    the running ones, where given, by ``momentum``; otherwise use the running ones, and where that
-    needs a gradient, the plain twin. Raises ValueError for a wrong shape or option, TypeError for
-    a wrong dtype.
+    x: float32, float64 or, in inference, bfloat16 ``[N, C_in, H, W]``, best in channels_last
+    order, which the result ``[N, C_out, ceil(H / stride), ceil(W / stride)]`` has. Beside a
+    bfloat16 x weights and norms may be float32 or bfloat16; sums are float32. Under autocast the
+    block computes in the dtype of its weights and returns it. training: use the statistics of the
+    batch, and move the running ones, where given, by ``momentum``; otherwise use the running ones,
+    and where that needs a gradient, the plain twin. Raises ValueError for a wrong shape or option,
+    TypeError for a wrong dtype.
     """
     if x.dtype != weights.expand.dtype and torch.is_autocast_enabled("cpu"):
         x = x.to(weights.expand.dtype)
-    if x.dtype not in DTYPES or x.dtype != weights.expand.dtype:
-        raise TypeError(
-            "x must have the dtype of the weights, float32 or float64, got "
-            f"{x.dtype} with weights of {weights.expand.dtype}: convert one of them"
-        )
+    check_dtypes(x, weights.expand, training=training)
     if x.dim() != 4:
         raise ValueError(f"x must have 4 dimensions (N, C, H, W), got {x.dim()}")
     _check_running(norms, weights, required=not training)
     x = x.contiguous(memory_format=torch.channels_last)
-    packed = [weight if weight.is_contiguous() else weight.contiguous() for weight in weights]
-    affine: Affine = [value for norm in norms for value in (norm.weight, norm.bias)]
+    wide = [widen(weight, x) for weight in weights]
+    packed = [weight if weight.is_contiguous() else weight.contiguous() for weight in wide]
+    affine: Affine = [v if v is None else widen(v, x) for norm in norms for v in norm[:2]]
     if not training and torch.is_grad_enabled() and _need_gradient(x, weights, norms):
         return reference.linear_bottleneck(
             x,
-            weights,
+            BottleneckWeights(*(weight.to(x.dtype) for weight in weights)),
             norms,
             stride=stride,
             activation=activation,
@@ -65,7 +63,7 @@ def linear_bottleneck(
             training=False,
         )
     if not training:
-        running = [value for norm in norms for value in norm[2:]]
+        running = [widen(v, x) for norm in norms for v in norm[2:] if v is not None]
         return torch.ops.stnas.linear_bottleneck_inference.default(  # type: ignore[no-any-return]
             x, *packed, affine, running, stride, activation, residual
         )
