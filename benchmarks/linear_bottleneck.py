@@ -1,23 +1,27 @@
 """Time the linear bottleneck beside eager PyTorch (NCHW, NHWC) and torch.compile, over all shapes.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/linear_bottleneck.py
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/linear_bottleneck.py --compile-every 10
 
 Every distinct block shape of the profiles, all forms interleaved in one process: medians in ms,
-geometric means of the factors, and a roofline plot beside the CSV. ``--stride-cases N`` takes every
-N-th shape, ``--compile`` adds torch.compile (tens of seconds a shape).
+geometric means of the factors, and pictures beside the CSV: a roofline, and the factors.
+``--every N`` takes every N-th shape, ``--compile-every N`` times torch.compile too on every N-th of
+them (tens of seconds a shape, which the CSV tells).
+
+``floor`` is the time that the arithmetic takes at the measured ceiling of float32 products, or the
+compulsory bytes at the speed of a copy, whichever is more: no form can be faster. The backward
+pass counts twice.
 """
 
 import argparse
-import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
 
 import torch
-from record import RESULTS, machine, save
+from block_shapes import BATCHES, Case, cases
+from plot import Points, save_plot
+from record import machine, save
 from torch import Tensor
 
 from stnas.ops.linear_bottleneck import linear_bottleneck
@@ -25,69 +29,12 @@ from stnas.ops.reference import BatchNorm, BottleneckWeights
 from stnas.ops.reference import linear_bottleneck as twin
 
 Step = Callable[[], object]
+Row = dict[str, float | str]
 
-
-class Profile(NamedTuple):
-    """A search space: nodes and width of each stage, resolution of the first, candidates."""
-
-    batch: int
-    resolution: int
-    stages: tuple[int, ...]
-    widths: tuple[int, ...]
-    expands: tuple[int, ...] = (1, 3, 6)
-    kernels: tuple[int, ...] = (3, 5, 7)
-
-
-PROFILES = {
-    "micro": Profile(64, 32, (3, 3, 3), (8, 16, 24), (1, 2, 4)),
-    "small": Profile(64, 32, (3, 4, 4), (16, 24, 32)),
-    "parity": Profile(64, 32, (2, 2, 4, 8, 4), (16, 24, 32, 64, 96)),
-    "imagenet": Profile(16, 112, (2, 2, 4, 8, 4), (16, 24, 32, 64, 320)),
-}
-
-
-class Case(NamedTuple):
-    """One block shape."""
-
-    batch: int
-    c_in: int
-    c_out: int
-    kernel: int
-    expand: int
-    stride: int
-    resolution: int
-
-    @property
-    def flops(self) -> int:
-        """Return 2 * MAdds of the forward pass."""
-        hidden, out = self.c_in * self.expand, -(-self.resolution // self.stride)
-        convolutions = hidden * (
-            self.c_in * self.resolution**2 + (self.kernel**2 + self.c_out) * out**2
-        )
-        return 2 * self.batch * (convolutions + 2 * hidden * max(1, self.c_in // 4))
-
-    @property
-    def bytes(self) -> int:
-        """Return the bytes that a forward pass must move: input, output, weights."""
-        out = -(-self.resolution // self.stride)
-        pixels = self.c_in * self.resolution**2 + self.c_out * out**2
-        hidden = self.c_in * self.expand
-        return 4 * (self.batch * pixels + hidden * (self.c_in + self.c_out + self.kernel**2))
-
-
-def cases(name: str) -> Iterator[Case]:
-    """Yield every block of a profile: edges of distance 1, 2, 3 times the candidates."""
-    profile = PROFILES[name]
-    stage = [s for s, count in enumerate(profile.stages) for _ in range(count)]
-    for target in range(1, len(stage)):
-        for source in range(max(0, target - 3), target):
-            here, there = stage[source], stage[target]
-            for kernel in profile.kernels:
-                for expand in profile.expands:
-                    yield Case(
-                        profile.batch, profile.widths[here], profile.widths[there], kernel, expand,
-                        2 ** (there - here), profile.resolution >> here,
-                    )  # fmt: skip
+PASSES = {"train": 3, "infer": 1}
+"""Arithmetic of a mode in forward passes."""
+INTENSITY = "FLOP per compulsory byte"
+NEEDS = {"compile": "compile", "own float32, of bf16": "ours bf16"}
 
 
 def make_weights(case: Case) -> tuple[BottleneckWeights, tuple[BatchNorm, BatchNorm, BatchNorm]]:
@@ -106,14 +53,24 @@ def make_weights(case: Case) -> tuple[BottleneckWeights, tuple[BatchNorm, BatchN
     return weights, (norms[0], norms[1], norms[2])
 
 
-def make_step(form: Callable[..., Tensor], case: Case, *, nhwc: bool, training: bool) -> Step:
+def make_step(
+    form: Callable[..., Tensor],
+    case: Case,
+    *,
+    nhwc: bool,
+    training: bool,
+    dtype: torch.dtype = torch.float32,
+) -> Step:
     """Return one call: forward and backward with batch statistics, or inference."""
     torch.manual_seed(0)
     weights, norms = make_weights(case)
+    weights = BottleneckWeights(*(weight.to(dtype) for weight in weights))
     layout = torch.channels_last if nhwc else torch.contiguous_format
     out = -(-case.resolution // case.stride)
-    x = torch.randn(case.batch, case.c_in, case.resolution, case.resolution)
-    grad = torch.randn(case.batch, case.c_out, out, out).contiguous(memory_format=layout)
+    x = torch.randn(case.batch, case.c_in, case.resolution, case.resolution, dtype=dtype)
+    grad = torch.randn(case.batch, case.c_out, out, out, dtype=dtype).contiguous(
+        memory_format=layout
+    )
     x = x.contiguous(memory_format=layout).requires_grad_(training)
     leaves = [x, *(w.requires_grad_(training) for w in weights)]
     residual = case.stride == 1 and case.c_in == case.c_out
@@ -147,105 +104,130 @@ def medians(steps: dict[str, Step], *, rounds: int, seconds: float) -> dict[str,
 
 
 def ceilings() -> dict[str, float]:
-    """Measure the float32 GEMM ceiling (GFLOP/s) and the copy bandwidth, both ways (GB/s)."""
+    """Measure float32 products (GFLOP/s: the best of a matrix product, a 1x1 convolution and our
+    own largest block) and the bandwidth of a copy, both ways (GB/s).
+    """
     a, b, big = torch.randn(1024, 1024), torch.randn(1024, 1024), torch.randn(1 << 25)
+    image = torch.randn(16, 256, 28, 28).contiguous(memory_format=torch.channels_last)
+    kernel = torch.randn(256, 256, 1, 1).contiguous(memory_format=torch.channels_last)
     target = torch.empty_like(big)
-    steps: dict[str, Step] = {"gemm": lambda: a @ b, "copy": lambda: target.copy_(big)}
+    block = Case(64, 64, 64, 7, 6, 1, 4)
+    steps: dict[str, Step] = {
+        "matrix": lambda: a @ b,
+        "convolution": lambda: torch.nn.functional.conv2d(image, kernel),
+        "block": make_step(linear_bottleneck, block, nhwc=True, training=False),
+        "copy": lambda: target.copy_(big),
+    }
     times = medians(steps, rounds=7, seconds=0.05)
-    return {"gemm": 2 * 1024**3 / times["gemm"] / 1e6, "copy": 8 * (1 << 25) / times["copy"] / 1e6}
+    work = {"matrix": 2 * 1024**3, "convolution": 2 * 16 * 784 * 256**2, "block": block.flops}
+    rates = {name: flops / times[name] / 1e6 for name, flops in work.items()}
+    return rates | {"product": max(rates.values()), "copy": 8 * big.numel() / times["copy"] / 1e6}
 
 
-def measure(case: Case, *, training: bool, compiled: bool, rounds: int) -> dict[str, float]:
-    """Time all forms of one case."""
+def measure(
+    case: Case, mode: str, limits: dict[str, float], *, compiled: bool, rounds: int
+) -> dict[str, float]:
+    """Time all forms of one case, and add its floor."""
+    training = mode == "train"
     steps = {
         "ours": make_step(linear_bottleneck, case, nhwc=True, training=training),
         "eager NCHW": make_step(twin, case, nhwc=False, training=training),
         "eager NHWC": make_step(twin, case, nhwc=True, training=training),
     }
+    if not training:
+        steps["ours bf16"] = make_step(
+            linear_bottleneck, case, nhwc=True, training=False, dtype=torch.bfloat16
+        )
+    seconds = {}
     if compiled:
         torch._dynamo.reset()
         form = torch.compile(twin, dynamic=False)
         steps["compile"] = make_step(form, case, nhwc=True, training=training)
-    return medians(steps, rounds=rounds, seconds=0.03)
+        start = time.perf_counter()
+        steps["compile"]()
+        seconds["compile seconds"] = time.perf_counter() - start
+    times = medians(steps, rounds=rounds, seconds=0.03)
+    work, moved = case.flops * PASSES[mode], case.bytes * PASSES[mode]
+    floor = max(work / limits["product"], moved / limits["copy"]) / 1e6
+    rates = {"floor": floor, "gflops": work / times["ours"] / 1e6, "intensity": work / moved}
+    return times | seconds | rates
 
 
-def geometric_mean(values: list[float]) -> float:
-    """Return exp(mean(log values))."""
-    return math.exp(statistics.fmean(math.log(value) for value in values))
+def peer(row: Row, names: tuple[str, ...] = ("eager NCHW", "eager NHWC", "compile")) -> float:
+    """Return the time of the fastest peer that was timed."""
+    return min(float(row[name]) for name in names if name in row)
 
 
-def summarise(rows: list[dict[str, object]], names: list[str]) -> None:
-    """Print geometric means of peer time over ours, per profile and mode, and the worst case."""
-    for mode in ("train", "infer"):
-        for profile in [*PROFILES, "all"]:
+def summarise(rows: list[Row]) -> None:
+    """Print geometric means (and the least) of a peer's time over ours and over the floor."""
+    forms: dict[str, Callable[[Row], float]] = {
+        "better eager": lambda row: peer(row, ("eager NCHW", "eager NHWC")) / float(row["ours"]),
+        "compile": lambda row: float(row["compile"]) / float(row["ours"]),
+        "own float32, of bf16": lambda row: float(row["ours"]) / float(row["ours bf16"]),
+        "best peer": lambda row: peer(row) / float(row["ours"]),
+        "best peer over floor": lambda row: peer(row) / float(row["floor"]),
+    }
+    for mode in PASSES:
+        for profile in [*BATCHES, "all"]:
             chosen = [r for r in rows if r["mode"] == mode and profile in (r["profile"], "all")]
-            if not chosen:
-                continue
-            parts = []
-            for name in [*names, "best peer"]:
-                peers = names if name == "best peer" else [name]
-                factors = [
-                    min(float(str(r[p])) for p in peers) / float(str(r["ours"])) for r in chosen
-                ]
-                parts.append(f"{name} {geometric_mean(factors):.2f} (least {min(factors):.2f})")
-            print(f"{mode:5} {profile:8} n={len(chosen):3}  " + "  ".join(parts))
+            parts = [f"{mode:5} {profile:8}"]
+            for name, factor in forms.items():
+                values = [factor(r) for r in chosen if NEEDS.get(name, "ours") in r]
+                if values:
+                    mean = statistics.geometric_mean(values)
+                    parts.append(f"{name} {mean:.2f} (least {min(values):.2f}, n {len(values)})")
+            print("  ".join(parts))
 
 
-def plot(rows: list[dict[str, object]], limits: dict[str, float], path: Path) -> None:
-    """Draw GFLOP/s over arithmetic intensity with the two measured ceilings."""
-    import plotly.graph_objects as go
+def draw(rows: list[Row], limits: dict[str, float]) -> None:
+    """Draw the roofline, and how much faster than the best peer each shape is."""
 
-    figure = go.Figure()
-    span = [1.0, 1000.0]
-    roof = [min(limits["gemm"], limits["copy"] * value) for value in span]
-    knee = limits["gemm"] / limits["copy"]
-    figure.add_scatter(
-        x=[span[0], knee, span[1]], y=[roof[0], limits["gemm"], roof[1]], name="roof"
-    )
-    for mode in ("train", "infer"):
-        chosen = [r for r in rows if r["mode"] == mode]
-        figure.add_scatter(
-            x=[r["intensity"] for r in chosen], y=[r["gflops"] for r in chosen],
-            text=[str(r["case"]) for r in chosen], mode="markers", name=mode,
+    def points(mode: str, profile: str, rate: Callable[[Row], float]) -> Points:
+        chosen = [r for r in rows if r["mode"] == mode and profile in (r["profile"], "all")]
+        return [float(row["intensity"]) for row in chosen], [rate(row) for row in chosen]
+
+    for mode in PASSES:
+        save_plot(
+            f"linear_bottleneck_{mode}", log="xy", level=1, x=INTENSITY, title=mode,
+            dots={p: points(mode, p, lambda row: peer(row) / float(row["ours"])) for p in BATCHES},
+            y="times faster than the best peer",
         )  # fmt: skip
-    figure.update_xaxes(type="log", title="FLOP per byte of input, output and weights")
-    figure.update_yaxes(type="log", title="GFLOP/s")
-    figure.write_html(path, include_plotlyjs="cdn")
+    knee, ends = limits["product"] / limits["copy"], (1.0, 400.0)
+    roof = ([ends[0], knee, ends[1]], [ends[0] * limits["copy"], *[limits["product"]] * 2])
+    rates = {m: points(m, "all", lambda row: float(row["gflops"])) for m in PASSES}
+    save_plot(
+        "linear_bottleneck_roofline", dots=rates, lines={"measured ceilings": roof}, log="xy",
+        x=INTENSITY, y="GFLOP/s", title="one thread, float32",
+    )  # fmt: skip
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profiles", nargs="+", default=list(PROFILES), choices=list(PROFILES))
-    parser.add_argument("--modes", nargs="+", default=["train", "infer"])
-    parser.add_argument("--stride-cases", type=int, default=1, help="take every N-th shape")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--profiles", nargs="+", default=list(BATCHES), choices=list(BATCHES))
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--compile-every", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--compile", action="store_true", help="also time torch.compile")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     limits = ceilings()
-    print(json.dumps(machine() | limits))
-    rows: list[dict[str, object]] = []
-    names = ["eager NCHW", "eager NHWC", *(["compile"] if options.compile else [])]
-    for profile in options.profiles:
-        for case in list(dict.fromkeys(cases(profile)))[:: options.stride_cases]:
-            for mode in options.modes:
-                training = mode == "train"
-                times = measure(
-                    case, training=training, compiled=options.compile, rounds=options.rounds
-                )
-                work = case.flops * (3 if training else 1)
-                row = {"profile": profile, "mode": mode, "case": "-".join(map(str, case)), **times}
-                row["gflops"] = work / times["ours"] / 1e6
-                row["intensity"] = work / (case.bytes * (3 if training else 1))
-                rows.append(row)
-                print(
-                    *(f"{v:.2f}" if isinstance(v, float) else v for v in row.values()), flush=True
-                )
-    save("linear_bottleneck", rows, machine() | limits)
-    plot(rows, limits, RESULTS / "linear_bottleneck.html")
-    summarise(rows, names)
+    about = machine() | limits
+    print(about)
+    shapes = [(p, case) for p in options.profiles for case in dict.fromkeys(cases(p))]
+    rows: list[Row] = []
+    for number, (profile, case) in enumerate(shapes[:: options.every]):
+        compiled = options.compile_every > 0 and number % options.compile_every == 0
+        for mode in PASSES:
+            name = "-".join(map(str, case))
+            times = measure(case, mode, limits, compiled=compiled, rounds=options.rounds)
+            rows.append({"profile": profile, "mode": mode, "case": name, **times})
+            print(
+                *(f"{v:.3g}" if isinstance(v, float) else v for v in rows[-1].values()), flush=True
+            )
+    save("linear_bottleneck", rows, about)
+    draw(rows, limits)
+    summarise(rows)
 
 
 if __name__ == "__main__":
