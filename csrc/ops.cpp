@@ -12,6 +12,16 @@ STABLE_TORCH_LIBRARY(stnas, ops) {
       "Tensor? weight1, Tensor? bias1, Tensor? weight2, Tensor? bias2, Tensor? weight3, "
       "Tensor? bias3, int stride, str activation, bool residual) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  // The same, added to a node: into = ([into +] block [+ also...]) / divisor, and the running statistics
+  // (mean and variance of the three BN, or none) moved by momentum. moments: `node_moments` of x,
+  // where known. Returns what the gradient needs where `keep`, and the moments of the new into where
+  // `gather`; empty tensors otherwise.
+  ops.def(
+      "linear_bottleneck_add_(Tensor x, Tensor? moments, Tensor expand, Tensor depthwise, "
+      "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
+      "Tensor project, Tensor?[] affine, Tensor(a!)[] running, float momentum, Tensor(b!) into, "
+      "bool add, Tensor[] also, float divisor, int stride, str activation, bool residual, "
+      "bool keep, bool gather) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   // Gradients of x, of the seven weights, and of the affine parameters, one after the other in one
   // tensor.
   ops.def(
@@ -20,6 +30,16 @@ STABLE_TORCH_LIBRARY(stnas, ops) {
       "Tensor project, Tensor?[] affine, Tensor statistics, Tensor hidden, Tensor projected, "
       "Tensor excitation, Tensor expanded, int stride, str activation, bool residual) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  // The same with the gradient of x written to grad_x, or added to it.
+  ops.def(
+      "linear_bottleneck_backward_add_(Tensor grad, Tensor x, Tensor expand, Tensor depthwise, "
+      "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
+      "Tensor project, Tensor?[] affine, Tensor statistics, Tensor hidden, Tensor projected, "
+      "Tensor excitation, Tensor expanded, Tensor(a!) grad_x, bool add, int stride, "
+      "str activation, bool residual) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  // Mean and covariance [1 + C, C] over the pixels of x [N, C, H, W] in channels_last order.
+  ops.def("node_moments(Tensor x) -> Tensor");
   // The SE linear bottleneck with running statistics: mean and variance of the three BN.
   ops.def(
       "linear_bottleneck_inference(Tensor x, Tensor expand, Tensor depthwise, "

@@ -56,15 +56,32 @@ inline void check_image(const Tensor& tensor, const char* name, std::vector<inde
   }
 }
 
-inline Shape check_shape(const Tensor& x, const WeightTensors& w, index stride) {
+// An image tensor that a kernel writes to or adds.
+inline void check_target(const Tensor& tensor, const char* name, const Tensor& x,
+                         const std::vector<index>& sizes) {
+  check_type(tensor, name, x);
+  check_image(tensor, name, sizes);
+}
+
+// For training: bfloat16 has no kernels there.
+inline void check_wide(const Tensor& x) {
+  check(x.scalar_type() != ScalarType::BFloat16,
+        "x must be float32 or float64 in training, got bfloat16: call x.float()");
+}
+
+inline void check_values(const Tensor& x) {
   const auto type = x.scalar_type();
   check(x.is_cpu() && (type == ScalarType::Float || type == ScalarType::Double ||
                        type == ScalarType::BFloat16),
         "x must be a float32, float64 or bfloat16 tensor on the CPU");
   check(x.dim() == 4, "x must have 4 dimensions (N, C, H, W), got ", x.dim());
+  check(x.numel() > 0, "x must not be empty, got ", x.numel(), " elements");
+}
+
+inline Shape check_shape(const Tensor& x, const WeightTensors& w, index stride) {
+  check_values(x);
   const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), w.expand.size(0), w.project.size(0),
                 w.squeeze_weight.size(0), w.depthwise.size(w.depthwise.dim() - 1), stride};
-  check(x.numel() > 0, "x must not be empty, got ", x.numel(), " elements");
   check_image(x, "x", {s.images, s.in, s.height, s.width});
   check(s.kernel == 3 || s.kernel == 5 || s.kernel == 7,
                         "depthwise must be a convolution with kernel 3, 5 or 7, got ", s.kernel);

@@ -5,6 +5,7 @@
 #include "hidden_input.h"
 #include "project.h"
 #include "squeeze.h"
+#include "target.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -118,38 +119,13 @@ void sweep_project(const Problem<T>& p, const Plan& plan, const Saved<T>& saved)
   finish_moments(moments, plan.chunks, s.out, mean, mean + s.out);
 }
 
-// out = BN y [+ x].
-template <class T>
-void sweep_out(const Problem<T>& p, const Plan& plan, const Saved<T>& saved, T* out) {
-  const Shape& s = p.shape;
-  Scratch scratch;
-  const T* third = saved.statistics + 4 * s.hidden;
-  const auto fold = fold_norm(scratch, p.norms[2], third, third + s.out, s.out);
-  T* patterns = scratch.take<T>(3 * pattern_vectors(s.out) * kLanes);
-  const index period = pattern_vectors(s.out) * kLanes;
-  repeat_pattern(fold.mean, s.out, patterns);
-  repeat_pattern(fold.scale, s.out, patterns + period);
-  repeat_pattern(fold.bias, s.out, patterns + 2 * period);
-  parallel(p.executor, plan.groups, [&](index g) {
-    const Unit unit = plan.unit(g, 0);
-    const index first = unit.image * s.out_pixels() * s.out;
-    const T *y = saved.projected + first, *x = p.residual ? p.x + first : nullptr;
-    for_each_vector(unit.images * s.out_pixels(), s.out, [&](index at, index phase, index lanes) {
-      const T* by = patterns + phase;
-      auto value = (load(y + at, lanes) - load(by)) * load(by + period) + load(by + 2 * period);
-      if (x) value = value + load(x + at, lanes);
-      store(out + first + at, value, lanes);
-    });
-  });
-}
-
 template <class Act, class T>
-void forward(const Problem<T>& p, const Saved<T>& saved, T* out) {
+void forward(const Problem<T>& p, const Saved<T>& saved, const Target<T>& to) {
   const Plan plan = make_plan(p.shape);
   sweep_expanded(p, plan, saved);
   sweep_hidden<Act>(p, plan, saved);
   sweep_project<Act>(p, plan, saved);
-  sweep_out(p, plan, saved, out);
+  sweep_target(p, saved, to);
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

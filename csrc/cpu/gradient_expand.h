@@ -69,10 +69,10 @@ Correction<T> correction(Scratch& scratch, const Problem<T>& p, const T* push, c
   return to;
 }
 
-// dx = dx0 - constant - matrix (x - m) [+ grad], in place.
+// dx = dx0 - constant - matrix (x - m) [+ grad], written to grad_x, which is dx0 itself, or added.
 template <class T>
 void correct(const Problem<T>& p, const Plan& plan, const Correction<T>& by, const T* mean_pattern,
-             const T* grad, T* grad_x) {
+             const T* grad, const T* dx0, T* grad_x) {
   const Shape& s = p.shape;
   parallel(p.executor, plan.groups * plan.strips, [&](index task) {
     const Unit unit = plan.unit(task / plan.strips, task % plan.strips);
@@ -80,16 +80,18 @@ void correct(const Problem<T>& p, const Plan& plan, const Correction<T>& by, con
     const index pixels = unit.images * unit.owned.count() * s.width;
     Scratch scratch;
     T *x = scratch.take<T>(pixels * s.in), *to = grad_x + first;
+    const T *from = dx0 + first, *through = p.residual ? grad + first : nullptr;
     center(p.x + first, pixels, s.in, mean_pattern, x);
     for_each_panel(s.in, [&](auto lanes, index j) {
       const auto constant = load<lanes>(by.constant + j);
       const index rest = s.in - j;
       multiply<lanes>(pixels, Rows<T>{x, s.in, s.in}, by.panels + j * s.in,
                       [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
-                        T* at = to + i * s.in + j;
-                        v = load<lanes>(at, rest) - constant - v;
-                        if (p.residual) v = v + load<lanes>(grad + first + i * s.in + j, rest);
-                        store(at, v, rest);
+                        const index at = i * s.in + j;
+                        v = load<lanes>(from + at, rest) - constant - v;
+                        if (through) v = v + load<lanes>(through + at, rest);
+                        if (to != from) v = load<lanes>(to + at, rest) + v;
+                        store(to + at, v, rest);
                       });
     });
   });

@@ -81,6 +81,7 @@ void recomputed_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, con
   const Shape& s = p.shape;
   const Fold<T>& fold = hidden.input.fold;
   const index padded = s.padded(), taps = s.kernel * s.kernel, chunks = plan.chunks;
+  T* dx0 = to.add_x ? scratch.take<T>(s.images * s.pixels() * s.in) : to.x;
   const RecomputedSweep<T> sweep{hidden, pack_expand_gradient(scratch, p, fold.scale)};
   const HiddenPartial<T> sums{scratch.zeros<T>(chunks * padded * taps),
                               scratch.zeros<T>(chunks * padded * s.in),
@@ -89,7 +90,7 @@ void recomputed_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, con
     const HiddenPartial<T> mine{sums.depthwise + chunk * padded * taps,
                                 sums.expand + chunk * padded * s.in, sums.plain + chunk * padded};
     for (index strip = 0; strip < plan.strips; ++strip)
-      expand_unit<Act>(sweep, plan.unit(g, strip), mine, to.x);
+      expand_unit<Act>(sweep, plan.unit(g, strip), mine, dx0);
   });
   add_parts(p.executor, chunks, padded * taps, sums.depthwise);
   add_parts(p.executor, chunks, padded * s.in, sums.expand);
@@ -97,7 +98,7 @@ void recomputed_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, con
   unpack_columns(s, p.executor, sums.depthwise, taps, to.depthwise);
   T *push = scratch.take<T>(2 * s.hidden), *pull = push + s.hidden;
   expand_gradient(p, hidden.project.saved, fold, sums, to, push, pull);
-  correct(p, plan, correction(scratch, p, push, pull), hidden.input.mean_pattern, grad, to.x);
+  correct(p, plan, correction(scratch, p, push, pull), hidden.input.mean_pattern, grad, dx0, to.x);
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

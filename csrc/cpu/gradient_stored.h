@@ -41,10 +41,10 @@ struct StoredSweep {
   const T *panels, *dz;  // expand weights [in / 16][M][16]
 };
 
-// dx of one group, tile by tile, and its part of sum x de: [block][in][16].
+// dx of one group, tile by tile, written or added, and its part of sum x de: [block][in][16].
 template <class T>
 void stored_group(const StoredSweep<T>& sweep, const Unit& unit, const T* residual, T* expand,
-                  T* grad_x) {
+                  T* grad_x, bool add) {
   const HiddenInput<T>& input = sweep.hidden.input;
   const Shape& s = input.p.shape;
   const index total = unit.images * s.pixels(), tile = product_tile(s);
@@ -69,6 +69,7 @@ void stored_group(const StoredSweep<T>& sweep, const Unit& unit, const T* residu
                       [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
                         const index to = first + i * s.in + j;
                         if (residual) v = v + load<lanes>(residual + to, s.in - j);
+                        if (add) v = load<lanes>(grad_x + to, s.in - j) + v;
                         store(grad_x + to, v, s.in - j);
                       });
     });
@@ -107,7 +108,7 @@ void stored_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, const T
   T* expand = scratch.zeros<T>(chunks * padded * s.in);
   for_each_group(plan, p.executor, [&](index g, index chunk) {
     stored_group(sweep, plan.unit(g, 0), p.residual ? grad : nullptr,
-                 expand + chunk * padded * s.in, to.x);
+                 expand + chunk * padded * s.in, to.x, to.add_x);
   });
   add_parts(p.executor, chunks, padded * s.in, expand);
   unpack_columns(s, p.executor, expand, s.in, to.expand);

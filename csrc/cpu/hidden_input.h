@@ -101,7 +101,7 @@ void store_group(const Problem<T>& p, const Expand<T>& by, const Unit& unit, T* 
 template <class T>
 void sweep_expanded(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
   const Shape& s = p.shape;
-  if (!s.stores_expanded()) return expand_statistics(p, plan, saved);
+  if (!s.stores_expanded()) return expand_statistics(p, saved);
   Scratch scratch;
   const auto expand = pack_expand<T>(scratch, p, nullptr, nullptr);
   auto* moments = scratch.zeros<Moments>(plan.chunks * s.blocks());

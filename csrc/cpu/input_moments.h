@@ -2,6 +2,8 @@
 // var(e_k) = w_k' C w_k with m and C the mean and the covariance of x.
 #pragma once
 
+#include <algorithm>
+
 #include "moments.h"
 
 namespace stnas::cpu::STNAS_ISA {
@@ -14,7 +16,7 @@ void center(const T* x, index pixels, index channels, const T* pattern, T* to) {
   });
 }
 
-// Sums of x - shift and of its products, [in] and [in, padded], over the pixels of one unit.
+// Sums of x - shift and of its products, [1 + channels, padded], over the pixels of one unit.
 template <class T>
 void add_products(const T* x, index pixels, index channels, const T* pattern, double* to) {
   const index padded = round_up(channels, kLanes);
@@ -35,57 +37,93 @@ void add_products(const T* x, index pixels, index channels, const T* pattern, do
   }
 }
 
-// Mean over the pixels of the first image: close enough to the mean to lose no digits.
+// Sums for the moments of a node. They follow from the node's sizes and values alone, whoever adds
+// them, so that all edges that leave a node see the same bits.
 template <class T>
-const T* pilot_mean(Scratch& scratch, const Problem<T>& p) {
-  const index channels = p.shape.in, pixels = p.shape.pixels();
-  double* total = scratch.zeros<double>(channels);
-  for (index q = 0; q < pixels; ++q)
-    for (index c = 0; c < channels; ++c) total[c] += double(p.x[q * channels + c]);
-  T* mean = scratch.take<T>(channels);
-  for (index c = 0; c < channels; ++c) mean[c] = T(total[c] / double(pixels));
-  return mean;
+struct MomentSums {
+  index channels, padded;
+  const T *shift, *pattern;  // close enough to the mean to lose no digits
+  double* chunks;            // [chunks][1 + channels][padded]
+
+  double* chunk(index c) const { return chunks + c * (1 + channels) * padded; }
+};
+
+template <class T>
+Plan node_plan(const Node<T>& node) {
+  const index c = node.channels;
+  return make_plan({node.images, node.height, node.width, c, 4 * c, c, 1, 1, 1});
 }
 
-// moments[0] = m; covariance (padded columns) as T.
+// The shift is the mean over the pixels of the first image.
 template <class T>
-const T* covariance(Scratch& scratch, const Problem<T>& p, const Plan& plan, T* mean) {
-  const index channels = p.shape.in, padded = round_up(channels, kLanes);
-  const index size = (channels + 1) * padded, pixels = p.shape.pixels();
-  const T* shift = pilot_mean(scratch, p);
+MomentSums<T> start_sums(Scratch& scratch, const Node<T>& node, const T* image, index chunks) {
+  const index channels = node.channels, padded = round_up(channels, kLanes);
+  const index pixels = node.height * node.width;
+  double* total = scratch.zeros<double>(channels);
+  for (index q = 0; q < pixels; ++q)
+    for (index c = 0; c < channels; ++c) total[c] += double(image[q * channels + c]);
+  T* shift = scratch.take<T>(channels);
+  for (index c = 0; c < channels; ++c) shift[c] = T(total[c] / double(pixels));
   T* pattern = scratch.take<T>(pattern_vectors(channels) * kLanes);
   repeat_pattern(shift, channels, pattern);
-  double* sums = scratch.zeros<double>(plan.chunks * size);
-  for_each_group(plan, p.executor, [&](index g, index chunk) {
-    for (index s = 0; s < plan.strips; ++s) {
-      const Unit unit = plan.unit(g, s);
-      const index rows = unit.images * unit.owned.count();
-      add_products(p.x + (unit.image * pixels + unit.owned.begin * p.shape.width) * channels,
-                   rows * p.shape.width, channels, pattern, sums + chunk * size);
+  return {channels, padded, shift, pattern, scratch.zeros<double>(chunks * (1 + channels) * padded)};
+}
+
+// Mean, then covariance.
+template <class T>
+void finish_sums(const MomentSums<T>& of, index chunks, double count, T* to) {
+  const index channels = of.channels, padded = of.padded;
+  double* sums = of.chunks;
+  for (index c = 1; c < chunks; ++c)
+    for (index i = 0; i < (1 + channels) * padded; ++i) sums[i] += of.chunk(c)[i];
+  for (index i = 0; i < channels; ++i) {
+    to[i] = T(double(of.shift[i]) + sums[i] / count);
+    for (index j = 0; j < channels; ++j)
+      to[(1 + i) * channels + j] = T(sums[(i + 1) * padded + j] / count -
+                                     (sums[i] / count) * (sums[j] / count));
+  }
+}
+
+// task(first, pixels, chunk) for the runs of pixels that the plan makes of a node, the runs of a
+// chunk in order on one thread.
+template <class T, class Task>
+void for_each_run(const Node<T>& node, const Plan& plan, const Task& task) {
+  for_each_group(plan, node.executor, [&](index g, index chunk) {
+    for (index strip = 0; strip < plan.strips; ++strip) {
+      const Unit unit = plan.unit(g, strip);
+      task((unit.image * node.height + unit.rows.begin) * node.width,
+           unit.images * unit.rows.count() * node.width, chunk);
     }
   });
-  for (index c = 1; c < plan.chunks; ++c)
-    for (index i = 0; i < size; ++i) sums[i] += sums[c * size + i];
-  const double count = double(p.shape.images * pixels);
-  T* result = scratch.take<T>(channels * padded);
-  for (index i = 0; i < channels; ++i) {
-    mean[i] = T(double(shift[i]) + sums[i] / count);
-    for (index j = 0; j < padded; ++j)
-      result[i * padded + j] = T(sums[(i + 1) * padded + j] / count -
-                                 (sums[i] / count) * (sums[j] / count));
-  }
-  return result;
+}
+
+template <class T>
+void node_moments(const Node<T>& node, T* to) {
+  const Plan plan = node_plan(node);
+  Scratch scratch;
+  const auto sums = start_sums(scratch, node, node.x, plan.chunks);
+  for_each_run(node, plan, [&](index first, index pixels, index chunk) {
+    add_products(node.x + first * node.channels, pixels, node.channels, sums.pattern,
+                 sums.chunk(chunk));
+  });
+  finish_sums(sums, plan.chunks, double(node.images * node.height * node.width), to);
 }
 
 // Fills saved.expanded and the mean and variance of the expand BN.
 template <class T>
-void expand_statistics(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
+void expand_statistics(const Problem<T>& p, const Saved<T>& saved) {
   const Shape& s = p.shape;
   Scratch scratch;
   T *mean = saved.expanded, *product = saved.expanded + s.in;
-  const T* moments = covariance(scratch, p, plan, mean);
+  const T* moments = p.moments;
+  if (!moments) {
+    T* own = scratch.take<T>((1 + s.in) * s.in);
+    node_moments<T>({p.x, s.images, s.height, s.width, s.in, p.executor}, own);
+    moments = own;
+  }
+  std::copy(moments, moments + s.in, mean);
   T* panels = scratch.take<T>(s.in * round_up(s.in, kLanes));
-  pack_rows(moments, s.in, round_up(s.in, kLanes), s.in, panels);
+  pack_rows(moments + s.in, s.in, s.in, s.in, panels);
   for_each_block(s, p.executor, [&](index b) {
     const index first = b * kLanes, rows = least(kLanes, s.hidden - first);
     const T* w = p.weights.expand + first * s.in;

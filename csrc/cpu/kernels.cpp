@@ -19,8 +19,8 @@ void with_activation(Activation activation, const Use& use) {
 template <class T>
 const Kernels<T>& table() {
   static constexpr Kernels<T> kernels{
-      [](const Problem<T>& p, const Saved<T>& saved, T* out) {
-        with_activation(p.activation, [&](auto act) { forward<decltype(act)>(p, saved, out); });
+      [](const Problem<T>& p, const Saved<T>& saved, const Target<T>& to) {
+        with_activation(p.activation, [&](auto act) { forward<decltype(act)>(p, saved, to); });
       },
       [](const Problem<T>& p, const Saved<T>& saved, const T* grad, const Gradients<T>& to) {
         with_activation(p.activation,
@@ -28,7 +28,8 @@ const Kernels<T>& table() {
       },
       [](const Problem<T>& p, T* out) {
         with_activation(p.activation, [&](auto act) { inference<decltype(act)>(p, out); });
-      }};
+      },
+      [](const Node<T>& node, T* to) { node_moments(node, to); }};
   return kernels;
 }
 

@@ -87,6 +87,27 @@ struct Problem {
   Activation activation;
   bool residual;
   Executor executor;
+  const T* moments = nullptr;  // of x, as `Kernels::moments` gives them; null: not known yet
+};
+
+// The node that a training pass adds its result to:
+// out = ([out +] block [+ also[0] + also[1] ...]) / divisor.
+template <class T>
+struct Target {
+  T* out;
+  bool add = false;
+  const T* const* also = nullptr;
+  index others = 0;
+  T divisor = 1;
+  T* moments = nullptr;  // of the new out, where they are wanted
+};
+
+// The value of a node, NHWC.
+template <class T>
+struct Node {
+  const T* x;
+  index images, height, width, channels;
+  Executor executor;
 };
 
 // What the forward pass leaves for the backward pass.
@@ -105,13 +126,16 @@ template <class T>
 struct Gradients {
   T *x, *expand, *depthwise, *squeeze_weight, *squeeze_bias, *excite_weight, *excite_bias, *project;
   T* affine;  // weight and bias gradients of the three BN: [4 M + 2 out]
+  bool add_x = false;  // x holds a sum already
 };
 
 template <class T>
 struct Kernels {
-  void (*forward)(const Problem<T>&, const Saved<T>&, T* out);
+  void (*forward)(const Problem<T>&, const Saved<T>&, const Target<T>&);
   void (*backward)(const Problem<T>&, const Saved<T>&, const T* grad, const Gradients<T>&);
   void (*inference)(const Problem<T>&, T* out);
+  // Mean and covariance over the pixels: [1 + channels, channels].
+  void (*moments)(const Node<T>&, T* to);
 };
 
 template <>

@@ -19,10 +19,19 @@ struct Block {
   size_t size;
 };
 
-// Blocks double, so that after a few calls the first one that fits serves all.
+// Blocks are added while they are too small together; an empty stack joins them to one, so that
+// soon one block, no larger than the most that was taken at once, serves every call.
 struct Stack {
   std::vector<Block> blocks;
-  size_t block = 0, used = 0;
+  size_t block = 0, used = 0, least = kSmallest;
+
+  void join() {
+    if (blocks.size() < 2) return;
+    size_t total = 0;
+    for (const Block& each : blocks) total += each.size;
+    blocks.clear();
+    least = total;
+  }
 };
 
 thread_local Stack stack;
@@ -34,6 +43,7 @@ Scratch::Scratch() : block_(stack.block), used_(stack.used) {}
 Scratch::~Scratch() {
   stack.block = block_;
   stack.used = used_;
+  if (block_ == 0 && used_ == 0) stack.join();
 }
 
 void* Scratch::take_bytes(size_t bytes) {
@@ -44,8 +54,8 @@ void* Scratch::take_bytes(size_t bytes) {
     stack.used = 0;
   }
   if (stack.block == stack.blocks.size()) {
-    size_t size = stack.blocks.empty() ? kSmallest : 2 * stack.blocks.back().size;
-    while (size < bytes) size *= 2;
+    const size_t least = stack.blocks.empty() ? stack.least : kSmallest;
+    const size_t size = bytes > least ? bytes : least;
     void* memory = ::operator new(size, std::align_val_t{kAlignment});
     stack.blocks.push_back({std::unique_ptr<void, Free>(memory), size});
     stack.used = 0;

@@ -71,13 +71,15 @@ def linear_bottleneck(
     residual: bool,
     training: bool,
     momentum: float = 0.1,
+    into: Tensor | None = None,
 ) -> Tensor:
     """Apply one choice block: ``BN(project(SE(act(BN(depthwise(act(BN(expand(x))))))))) [+ x]``.
 
     x: ``[N, C_in, H, W]``; the result is ``[N, C_out, ceil(H / stride), ceil(W / stride)]``.
     SE multiplies each channel by ``sigmoid(excite relu(squeeze mean_HW))``. norms: the BN layers
-    after expand, depthwise and project. Source: spec of the linear bottleneck (MobileNetV2,
-    Sandler et al. 2018, section 3) with squeeze-and-excitation (Hu et al. 2018, section 3).
+    after expand, depthwise and project. into: add the result to this tensor in place. Source: spec
+    of the linear bottleneck (MobileNetV2, Sandler et al. 2018, section 3) with
+    squeeze-and-excitation (Hu et al. 2018, section 3).
     """
     act = ACTIVATIONS[activation]
     first, second, third = norms
@@ -100,4 +102,6 @@ def linear_bottleneck(
     ).relu()
     gate = functional.linear(squeezed, weights.excite_weight, weights.excite_bias).sigmoid()
     out = normalise(functional.conv2d(hidden * gate[:, :, None, None], weights.project), third)
-    return torch.add(out, x) if residual else out
+    if residual:
+        out = torch.add(out, x)
+    return out if into is None else into.add_(out)

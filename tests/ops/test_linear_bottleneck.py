@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
 from stnas.ops import reference
-from stnas.ops.linear_bottleneck import linear_bottleneck
+from stnas.ops.linear_bottleneck import linear_bottleneck, node_moments
 from stnas.ops.reference import BatchNorm, BottleneckWeights
 
 Norms = tuple[BatchNorm, BatchNorm, BatchNorm]
@@ -225,6 +225,39 @@ def test_nan_reaches_the_output() -> None:
     for training in (True, False):
         out = linear_bottleneck(x, weights, norms, training=training, **options)
         assert out[0].isnan().any()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_into_adds_in_place(training: bool) -> None:
+    results = []
+    for form in (linear_bottleneck, reference.linear_bottleneck):
+        x, weights, norms = block((2, 8, 8, 2, 6, 6), 3, dtype=torch.float64)
+        start = torch.ones_like(x).contiguous(memory_format=torch.channels_last)
+        start.requires_grad_(training)
+        into = start * 2
+        version = into._version
+        options: dict[str, Any] = {"stride": 1, "activation": "silu", "residual": True}
+        out = form(x, weights, norms, training=training, into=into, **options)
+        assert out.data_ptr() == into.data_ptr()
+        assert into._version > version
+        grads = torch.autograd.grad(out.square().sum(), start) if training else ()
+        results.append((out.detach(), *grads))
+    for ours, twin in zip(*results, strict=True):
+        assert_close(ours, twin)
+
+
+def test_moments_may_be_given() -> None:
+    x, weights, norms = block((3, 16, 8, 2, 9, 9), 3, dtype=torch.float32)
+    options: dict[str, Any] = {"stride": 2, "activation": "relu6", "residual": False}
+    alone = linear_bottleneck(x, weights, norms, training=True, **options)
+    known = {"moments": node_moments(x), "training": True}
+    assert torch.equal(linear_bottleneck(x, weights, norms, **known, **options), alone)
+    known["moments"] = torch.zeros(2, 16)
+    with pytest.raises(ValueError, match=r"moments must have shape \[17, 16\]"):
+        linear_bottleneck(x, weights, norms, **known, **options)
+    into = torch.zeros(3, 8, 5, 5)
+    with pytest.raises(ValueError, match="into must be in channels_last order"):
+        linear_bottleneck(x, weights, norms, training=True, into=into, **options)
 
 
 def test_strided_input_and_memory_format() -> None:

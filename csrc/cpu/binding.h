@@ -1,0 +1,110 @@
+// From torch's tensors to what the kernels are told.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "checks.h"
+
+namespace stnas::cpu {
+
+using Maybe = std::optional<Tensor>;
+using Affine = std::vector<Maybe>;  // weight and bias of the three BN
+
+inline constexpr Executor kExecutor{[](index count, void (*task)(void*, index), void* context) {
+  torch::stable::parallel_for(0, count, 1, [&](index begin, index end) {
+    for (index i = begin; i < end; ++i) task(context, i);
+  });
+}};
+
+template <class T>
+T* data(const Tensor& tensor) {
+  return static_cast<T*>(tensor.data_ptr());
+}
+
+inline Activation parse_activation(const std::string& name) {
+  constexpr const char* kNames[] = {"relu", "relu6", "hardswish", "silu"};
+  for (int i = 0; i < 4; ++i)
+    if (name == kNames[i]) return static_cast<Activation>(i);
+  throw std::invalid_argument("activation must be relu, relu6, hardswish or silu, got " + name);
+}
+
+inline Tensor like(const Tensor& x, std::vector<index> sizes) {
+  return torch::stable::new_empty(x, sizes);
+}
+
+// NCHW sizes in channels_last order.
+inline Tensor image_like(const Tensor& x, std::vector<index> sizes) {
+  return torch::stable::empty(sizes, x.scalar_type(), std::nullopt, x.device(), std::nullopt,
+                              torch::headeronly::MemoryFormat::ChannelsLast);
+}
+
+template <class Use>
+auto with_type(const Tensor& x, const Use& use) {
+  return x.scalar_type() == ScalarType::Float ? use(float{}) : use(double{});
+}
+
+// A call of the choice block, whatever its form.
+struct Block {
+  const Tensor& x;
+  WeightTensors weights;
+  const Affine& affine;
+  index stride;
+  const std::string& activation;
+  bool residual;
+  Shape shape = check_shape(x, weights, stride);
+
+  std::vector<index> out_sizes() const {
+    return {shape.images, shape.out, shape.out_height(), shape.out_width()};
+  }
+
+  template <class S>
+  Problem<Wide<S>, S> problem() const;
+};
+
+template <class S>
+Problem<Wide<S>, S> Block::problem() const {
+  using T = Wide<S>;
+  const Shape& s = shape;
+  const WeightTensors& w = weights;
+  check(!residual || (s.stride == 1 && s.in == s.out),
+        "residual must be False unless stride is 1 and the channels are equal, got stride ",
+        s.stride, " and ", s.in, " to ", s.out, " channels");
+  check(affine.size() == 6, "affine must hold 6 tensors or None, got ", affine.size());
+  Problem<T, S> p{s,
+                  data<S>(x),
+                  {data<T>(w.expand), data<T>(w.depthwise), data<T>(w.squeeze_weight),
+                   data<T>(w.squeeze_bias), data<T>(w.excite_weight), data<T>(w.excite_bias),
+                   data<T>(w.project)},
+                  {},
+                  parse_activation(activation),
+                  residual,
+                  kExecutor};
+  for (int i = 0; i < 6; ++i) {
+    if (!affine[i]) continue;
+    check_type(*affine[i], "affine", x);
+    check_size(*affine[i], "affine", {i < 4 ? s.hidden : s.out});
+    (i % 2 ? p.norms[i / 2].bias : p.norms[i / 2].weight) = data<T>(*affine[i]);
+  }
+  return p;
+}
+
+// Points the norms at the running mean and variance of the three BN.
+template <class T, class S>
+void set_running(Problem<T, S>& p, const std::vector<Tensor>& running, const Tensor& x) {
+  check(running.size() == 6, "running must hold 6 tensors, got ", running.size());
+  for (int i = 0; i < 6; ++i) {
+    const char* name = i % 2 ? "running_var" : "running_mean";
+    check_type(running[i], name, x);
+    check_size(running[i], name, {i < 4 ? p.shape.hidden : p.shape.out});
+    (i % 2 ? p.norms[i / 2].var : p.norms[i / 2].mean) = data<T>(running[i]);
+  }
+}
+
+}  // namespace stnas::cpu
