@@ -131,8 +131,7 @@ Backward differentiate(const Block& block, const Tensor& grad, const SavedTensor
   const Tensor& x = block.x;
   const Shape& s = block.shape;
   const SavedSizes sizes(s);
-  check_type(grad, "grad", x);
-  check_image(grad, "grad", block.out_sizes());
+  check_target(grad, "grad", x, block.out_sizes());
   check_size(saved.statistics, "statistics", sizes.statistics);
   check_size(saved.hidden, "hidden", sizes.hidden);
   check_size(saved.projected, "projected", sizes.projected);
@@ -147,10 +146,7 @@ Backward differentiate(const Block& block, const Tensor& grad, const SavedTensor
                 same(w.excite_weight), same(w.excite_bias), same(w.project),
                 like(x, sizes.statistics)};
     const auto pointers = std::apply(
-        [&](auto&... tensor) {
-          return Gradients<T>{data<T>(grad_x), data<T>(tensor)..., add};
-        },
-        to);
+        [&](auto&... part) { return Gradients<T>{data<T>(grad_x), data<T>(part)..., add}; }, to);
     kernels<T>().backward(p, saved.pointers<T>(), data<T>(grad), pointers);
     return to;
   });
@@ -185,10 +181,9 @@ linear_bottleneck_backward(const Tensor& grad, const Tensor& x, const Tensor& ex
                         excite_bias, project}, affine, stride, activation, residual};
   const Shape& s = block.shape;
   const Tensor grad_x = image_like(x, {s.images, s.in, s.height, s.width});
+  const SavedTensors saved{statistics, hidden, projected, excitation, expanded};
   return std::tuple_cat(std::make_tuple(grad_x),
-                        differentiate(block, grad,
-                                      {statistics, hidden, projected, excitation, expanded}, grad_x,
-                                      false));
+                        differentiate(block, grad, saved, grad_x, false));
 }
 
 }  // namespace

@@ -1,18 +1,13 @@
-"""Layers that the hyper-network and the networks cut out of it are made of."""
+"""Stem, tail and merges of the hyper-network and of the networks cut out of it."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from stnas.ops.reference import ACTIVATIONS, BatchNorm, BottleneckWeights, batch_norm
-from stnas.space import Edge, Operation, SearchSpace
+from stnas.ops.reference import ACTIVATIONS, BatchNorm, batch_norm
+from stnas.space import SearchSpace
 from stnas.supernet.norms import Bound, norm, with_own_statistics
-
-BlockFunction = Callable[..., Tensor]
-"""A form of the choice block with the signature of ``ops.reference.linear_bottleneck``."""
 
 
 class ConvNormAct(nn.Module):
@@ -55,65 +50,6 @@ class ConvNormAct(nn.Module):
             return ACTIVATIONS[self.activation](normal)
 
         return compute
-
-
-class LinearBottleneck(nn.Module):
-    """One choice block: an SE linear bottleneck of an edge.
-
-    The layers only hold the tensors; the arithmetic is ``function``'s.
-    """
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        edge: Edge,
-        operation: Operation,
-        *,
-        function: BlockFunction,
-        **norm_options: Any,
-    ) -> None:
-        super().__init__()
-        hidden = space.hidden_channels(edge, operation)
-        squeezed = space.se_width(edge)
-        kernel = operation.kernel
-        self.expand = nn.Conv2d(edge.in_channels, hidden, 1, bias=False)
-        self.expand_norm = norm(hidden, **norm_options)
-        self.depthwise = nn.Conv2d(
-            hidden, hidden, kernel, edge.stride, kernel // 2, groups=hidden, bias=False
-        )
-        self.depthwise_norm = norm(hidden, **norm_options)
-        self.squeeze = nn.Linear(hidden, squeezed)
-        self.excite = nn.Linear(squeezed, hidden)
-        self.project = nn.Conv2d(hidden, edge.out_channels, 1, bias=False)
-        self.project_norm = norm(edge.out_channels, **norm_options)
-        self.function = function
-        self.options = {
-            "stride": edge.stride,
-            "activation": space.spec.activation,
-            "residual": edge.residual,
-        }
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
-        return with_own_statistics(self.bind(), self.norms, x)
-
-    @property
-    def norms(self) -> tuple[nn.BatchNorm2d, ...]:
-        """The BN layers, in order."""
-        return (self.expand_norm, self.depthwise_norm, self.project_norm)
-
-    def bind(self) -> Bound:
-        """Return the block as a function of x and the state of its BN layers."""
-        weights = BottleneckWeights(
-            self.expand.weight,
-            self.depthwise.weight,
-            self.squeeze.weight,
-            self.squeeze.bias,
-            self.excite.weight,
-            self.excite.bias,
-            self.project.weight,
-        )
-        return partial(self.function, weights=weights, **self.options)
 
 
 class Merge(nn.Module):

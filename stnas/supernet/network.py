@@ -3,11 +3,10 @@
 from torch import Tensor, nn
 
 from stnas.ops import linear_bottleneck
-from stnas.space import SearchSpace
+from stnas.space import Edge, SearchSpace
+from stnas.supernet.block import BlockFunction, LinearBottleneck
 from stnas.supernet.layers import (
-    BlockFunction,
     ConvNormAct,
-    LinearBottleneck,
     Merge,
     Tail,
     channels_last_,
@@ -20,8 +19,8 @@ from stnas.supernet.topology import (
     checked_row,
     in_degrees,
     key,
-    propagate,
 )
+from stnas.supernet.walk import propagate
 
 
 class Network(nn.Module):
@@ -81,6 +80,12 @@ class Network(nn.Module):
         channels_last_(network)
         return network
 
+    def block(self, edge: Edge) -> LinearBottleneck:
+        """Return the choice block of an edge."""
+        block = self.edges[key(edge)]
+        assert isinstance(block, LinearBottleneck)
+        return block
+
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]``."""
         check_images(x, self.space)
@@ -88,7 +93,7 @@ class Network(nn.Module):
             self.space,
             self.genotype,
             self.stem(x),
-            block=lambda edge: self.edges[key(edge)],
+            block=self.block,
             merges=self.merges,
         )
         logits: Tensor = self.tail(last)

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from stnas.ops import linear_bottleneck
 from stnas.space import Edge, SearchSpace
+from stnas.supernet.block import BlockFunction, LinearBottleneck
 from stnas.supernet.layers import (
-    BlockFunction,
-    LinearBottleneck,
     Merge,
     Tail,
     channels_last_,
@@ -24,8 +23,8 @@ from stnas.supernet.topology import (
     checked_row,
     in_degrees,
     key,
-    propagate,
 )
+from stnas.supernet.walk import propagate
 
 
 class SuperNet(nn.Module):

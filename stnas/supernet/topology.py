@@ -1,42 +1,11 @@
-"""The walk through the nodes, and what a genotype says of them."""
-
-from collections.abc import Callable
-from itertools import groupby
+"""What a genotype says of the nodes and edges."""
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from stnas.space import Edge, SearchSpace
 
 Genotype = NDArray[np.int8]
-
-
-def propagate(
-    space: SearchSpace,
-    genotype: Genotype,
-    first: Tensor,
-    *,
-    block: Callable[[Edge], nn.Module],
-    merges: nn.ModuleList,
-) -> Tensor:
-    """Compute the nodes in order and return the last: ``v_j = merge_i(edge_ij(v_i))``.
-
-    first: the value of v1. block: gives the module of a present edge that is no identity. A value
-    is let go once no later edge can leave its node.
-    """
-    reach = max((1, *space.spec.branch_distances))
-    values = {0: first}
-    for target, edges in groupby(space.edges, key=lambda edge: edge.target):
-        entering = []
-        for edge in edges:
-            kind = edge.choices[genotype[edge.index]].kind
-            if kind != "none":
-                source = values[edge.source]
-                entering.append(source if kind == "identity" else block(edge)(source))
-        values[target] = merges[target - 1](entering)
-        values.pop(target - reach, None)
-    return values[space.nodes[-1].index]
 
 
 def checked_row(space: SearchSpace, genotype: Genotype) -> Genotype:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stnas.ops.linear_bottleneck import node_moments
 from stnas.ops.reference import BatchNorm
 from stnas.space import Edge
 from stnas.supernet.layers import Merge, check_images
@@ -28,13 +29,15 @@ Norms = tuple[BatchNorm, ...]
 class Step:
     """One value: ``compute`` of the values at the positions ``inputs``, with BN state ``norms``.
 
-    name: the module in a cut-out network. Position 0 holds the images.
+    name: the module in a cut-out network. Position 0 holds the images. reads_moments: in training
+    ``compute`` takes the moments of its input too.
     """
 
     name: str
     compute: Bound
     inputs: tuple[int, ...]
     norms: Norms
+    reads_moments: bool = False
 
 
 class Trie:
@@ -97,7 +100,9 @@ class Trie:
         if place not in self.edges:
             block = self.supernet.block(edge, gene)
             name, inputs = f"edges.{key(edge)}", (self.nodes[source],)
-            self.edges[place] = self._add(name, block.bind(), inputs, block.norms)
+            self.edges[place] = self._add(
+                name, block.bind(), inputs, block.norms, reads_moments=block.reads_moments
+            )
         return self.edges[place]
 
     def _add(
@@ -106,10 +111,12 @@ class Trie:
         compute: Bound,
         inputs: tuple[int, ...],
         layers: tuple[nn.BatchNorm2d, ...],
+        *,
+        reads_moments: bool = False,
     ) -> int:
         device = self.supernet.stem.convolution.weight.device
         norms = tuple(reset_statistics(layer, device=device) for layer in layers)
-        self.steps.append(Step(name, compute, inputs, norms))
+        self.steps.append(Step(name, compute, inputs, norms, reads_moments))
         return len(self.steps)
 
     def _last_uses(self) -> list[list[int]]:
@@ -148,15 +155,24 @@ class Trie:
         """Compute every step and yield the leaves; a value is let go after its last use."""
         check_images(images, self.space)
         leaves = set(self.leaves)
-        values = {0: images}
+        values, moments = {0: images}, dict[int, Tensor]()
         for position, step in enumerate(self.steps, start=1):
             inputs = [values[i] for i in step.inputs]
-            value = step.compute(*inputs, norms=step.norms, training=training, momentum=momentum)
+            known: dict[str, Tensor] = {}
+            if training and step.reads_moments:
+                source = step.inputs[0]
+                if source not in moments:
+                    moments[source] = node_moments(inputs[0])
+                known["moments"] = moments[source]
+            value = step.compute(
+                *inputs, norms=step.norms, training=training, momentum=momentum, **known
+            )
             if position in leaves:
                 yield position, value
             values[position] = value
             for done in self._finished[position - 1]:
                 del values[done]
+                moments.pop(done, None)
 
     def observe_(self, images: Tensor, *, momentum: float) -> None:
         """Normalise by the batch ``[N, C, H, W]`` and move all statistics to it by momentum."""

@@ -1,0 +1,284 @@
+"""A whole architecture as one function: equal to its blocks one by one, and to the plain twin."""
+
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from stnas.ops import reference
+from stnas.ops.linear_bottleneck import Norms, Options, linear_bottleneck, node_moments
+from stnas.ops.path import linear_bottleneck_path
+from stnas.ops.path_plan import PathEdge
+from stnas.ops.reference import BatchNorm, BottleneckWeights
+
+CHANNELS = (8, 8, 12, 12, 12)
+"""Of each node; the second stage begins at node 2 with half the resolution."""
+
+# source, target, kernel and expansion, or 0, 0 for the identity
+GRAPH = [(0, 1, 3, 2), (1, 2, 5, 3), (0, 2, 3, 1), (2, 3, 0, 0), (1, 3, 7, 2), (3, 4, 3, 2),
+         (2, 4, 3, 1), (1, 4, 3, 2)]  # fmt: skip
+IDENTITIES = [(0, 1, 0, 0), (1, 2, 3, 2), (2, 3, 5, 2), (3, 4, 0, 0), (2, 4, 0, 0)]
+SUMS = [(0, 1, 3, 2), (1, 2, 3, 1), (2, 3, 3, 1), (3, 4, 0, 0), (2, 4, 0, 0), (2, 4, 3, 2),
+        (3, 4, 0, 0), (3, 4, 3, 3)]  # fmt: skip
+MANY = [(0, 1, 0, 0), (0, 1, 0, 0), (1, 2, 3, 2), (2, 3, 0, 0), (2, 3, 0, 0), (3, 4, 3, 2)]
+CHAIN = [(0, 1, 0, 0), (1, 2, 3, 2), (2, 3, 0, 0), (0, 4, 3, 1), (3, 4, 5, 1)]
+
+
+def edge(
+    source: int, target: int, kernel: int, expand: int, *, affine: bool, running: bool
+) -> PathEdge:
+    """Draw one edge of a graph in float64."""
+    if not kernel:
+        return PathEdge(source, target)
+    generator = torch.Generator().manual_seed(10 * source + target)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    c_in, c_out = CHANNELS[source], CHANNELS[target]
+    hidden, squeeze = expand * c_in, 2
+    weights = BottleneckWeights(
+        draw(hidden, c_in, 1, 1), draw(hidden, 1, kernel, kernel), draw(squeeze, hidden),
+        draw(squeeze), draw(hidden, squeeze), draw(hidden), draw(c_out, hidden, 1, 1),
+    )  # fmt: skip
+    norms: Any = tuple(
+        BatchNorm(
+            *((1 + 0.3 * draw(c), 0.3 * draw(c)) if affine else (None, None)),
+            *((draw(c), draw(c).abs()) if running else (None, None)),
+        )
+        for c in (hidden, hidden, c_out)
+    )
+    stride = 2 if source < 2 <= target else 1
+    residual = stride == 1 and c_in == c_out
+    return PathEdge(source, target, weights, norms, Options(stride, "silu", residual), 0.3)
+
+
+def cast(value: Any, dtype: torch.dtype) -> Any:
+    """Copy an edge, its weights and norms in another dtype; parameters need a gradient."""
+    if isinstance(value, PathEdge | BatchNorm | BottleneckWeights):
+        return type(value)(*(cast(part, dtype) for part in value))
+    if type(value) is tuple:
+        return tuple(cast(part, dtype) for part in value)
+    if isinstance(value, Tensor):
+        return value.detach().to(dtype, copy=True)
+    return value
+
+
+def make(graph: list[Any], dtype: torch.dtype, **options: Any) -> tuple[Tensor, list[PathEdge]]:
+    """Draw an input of node 0 and the edges of a graph, which need gradients."""
+    options = {"affine": True, "running": True, **options}
+    edges = [cast(edge(*row, **options), dtype) for row in graph]
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(5, CHANNELS[0], 9, 7, generator=generator, dtype=torch.float64).to(dtype)
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    for tensor in parameters(edges):
+        tensor.requires_grad_()
+    return x, edges
+
+
+def parameters(edges: list[PathEdge]) -> list[Tensor]:
+    """List what needs a gradient."""
+    blocks = [e for e in edges if e.weights is not None]
+    return [
+        tensor
+        for e in blocks
+        for tensor in (*e.weights, *(v for n in e.norms for v in n[:2]))  # type: ignore[misc]
+        if tensor is not None
+    ]
+
+
+def running(edges: list[PathEdge]) -> list[Tensor]:
+    """List the running statistics."""
+    return [v for e in edges for n in e.norms for v in n[2:] if v is not None]
+
+
+def one_by_one(form: Any, x: Tensor, edges: list[PathEdge], *, mean: bool = False) -> Tensor:
+    """Compute the nodes from single blocks and torch's own sums."""
+    values = {edges[0].source: x}
+    for target in sorted({e.target for e in edges}):
+        entering = [e for e in edges if e.target == target]
+        total = None
+        for e in entering:
+            value = values[e.source]
+            if e.weights is not None:
+                state = {"training": True, "momentum": e.momentum, **e.options._asdict()}
+                value = form(value, e.weights, e.norms, **state)
+            total = value if total is None else total + value
+        values[target] = total / len(entering) if mean else total  # type: ignore[operator]
+    return values[edges[-1].target]
+
+
+def outcome(form: Any, graph: list[Any], dtype: torch.dtype, **options: Any) -> list[Tensor]:
+    """Return the value, all gradients and the moved running statistics."""
+    mean = options.pop("mean", False)
+    x, edges = make(graph, dtype, **options)
+    out = form(x, edges, mean=mean)
+    direction = torch.linspace(-1, 2, out.numel(), dtype=torch.float64).to(dtype).view_as(out)
+    grads = torch.autograd.grad(out, [x, *parameters(edges)], direction)
+    return [out.detach(), *grads, *running(edges)]
+
+
+def by_blocks(x: Tensor, edges: list[PathEdge], *, mean: bool) -> Tensor:
+    return one_by_one(linear_bottleneck, x, edges, mean=mean)
+
+
+def by_twins(x: Tensor, edges: list[PathEdge], *, mean: bool) -> Tensor:
+    return one_by_one(reference.linear_bottleneck, x, edges, mean=mean)
+
+
+@pytest.mark.parametrize("options", [{}, {"mean": True}, {"affine": False, "running": False}],
+                         ids=str)  # fmt: skip
+@pytest.mark.parametrize("graph", [GRAPH, CHAIN, IDENTITIES, SUMS, MANY], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_path_equals_its_blocks_bit_for_bit_and_the_twin(
+    graph: list[Any], dtype: torch.dtype, options: dict[str, Any]
+) -> None:
+    ours = outcome(linear_bottleneck_path, graph, dtype, **options)
+    blocks = outcome(by_blocks, graph, dtype, **options)
+    twin = outcome(by_twins, graph, torch.float64, **options)
+    assert len(ours) == len(blocks) == len(twin)
+    assert torch.equal(ours[0], blocks[0])
+    tolerance = 1e-9 if dtype == torch.float64 else 5e-3
+    for index, (own, block, expected) in enumerate(zip(ours, blocks, twin, strict=True)):
+        assert_close(own, block, rtol=1e-5, atol=1e-5 * float(block.abs().max()))
+        error = (own.double() - expected).norm() / (expected.norm() + 0.1)
+        assert error < tolerance, f"tensor {index}: {error}"
+
+
+def test_gradcheck() -> None:
+    x, edges = make([(0, 1, 0, 0), (1, 2, 3, 1), (0, 2, 3, 1), (2, 3, 3, 1), (2, 4, 3, 1),
+                     (3, 4, 0, 0)], torch.float64, running=False)  # fmt: skip
+    x = x.detach()[:2, :, :3, :3].requires_grad_()
+    tensors = [t.detach() for t in parameters(edges)]
+
+    def call(x: Tensor, depthwise: Tensor, project: Tensor) -> Tensor:
+        first = edges[1].weights
+        assert first is not None
+        changed = first._replace(depthwise=depthwise, project=project)
+        return linear_bottleneck_path(x, [edges[0], edges[1]._replace(weights=changed), *edges[2:]])
+
+    inputs = (x, tensors[1].requires_grad_(), tensors[6].requires_grad_())
+    assert torch.autograd.gradcheck(call, inputs, atol=1e-6)
+
+
+def test_result_does_not_depend_on_threads() -> None:
+    threads = torch.get_num_threads()
+    try:
+        results = []
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append(outcome(linear_bottleneck_path, GRAPH, torch.float32))
+        for other in results[1:]:
+            assert all(torch.equal(a, b) for a, b in zip(other, results[0], strict=True))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_without_gradient_nothing_is_kept_and_statistics_move_alike() -> None:
+    x, edges = make(GRAPH, torch.float32)
+    versions = [tensor._version for tensor in running(edges)]
+    with torch.no_grad():
+        out = linear_bottleneck_path(x, edges)
+    assert all(t._version > v for t, v in zip(running(edges), versions, strict=True))
+    kept = outcome(linear_bottleneck_path, GRAPH, torch.float32)
+    assert torch.equal(out, kept[0])
+    moved = kept[-len(versions) :]
+    assert all(torch.equal(a, b) for a, b in zip(running(edges), moved, strict=True))
+
+
+def test_a_graph_serves_once_unless_it_is_retained() -> None:
+    x, edges = make(GRAPH, torch.float32)
+    out = linear_bottleneck_path(x, edges).sum()
+    first = torch.autograd.grad(out, x, retain_graph=True)[0]
+    assert torch.equal(first, torch.autograd.grad(out, x)[0])
+    with pytest.raises(RuntimeError, match="a second time"):
+        torch.autograd.grad(out, x)
+
+
+def test_the_incoming_gradient_is_left_alone() -> None:
+    x, edges = make([(0, 1, 3, 2), (1, 2, 3, 1), (2, 3, 3, 1), (2, 4, 0, 0), (3, 4, 3, 1)],
+                    torch.float32)  # fmt: skip
+    out = linear_bottleneck_path(x, edges)
+    grad = torch.ones_like(out)
+    torch.autograd.grad(out, x, grad)
+    assert torch.equal(grad, torch.ones_like(out))
+
+
+def test_changed_weights_are_noticed_before_the_gradient() -> None:
+    x, edges = make(GRAPH, torch.float32)
+    out = linear_bottleneck_path(x, edges).sum()
+    with torch.no_grad():
+        parameters(edges)[0].add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
+
+
+def test_a_node_without_a_way_to_the_last_has_no_gradient() -> None:
+    x, edges = make([(0, 1, 3, 1), (0, 2, 3, 1)], torch.float32)
+    grads = torch.autograd.grad(
+        linear_bottleneck_path(x, edges).sum(), parameters(edges), allow_unused=True
+    )
+    half = len(grads) // 2
+    assert all(grad is None for grad in grads[:half])
+    assert all(grad is not None for grad in grads[half:])
+
+
+def test_values_are_let_go_with_the_graph() -> None:
+    x, edges = make(GRAPH, torch.float32)
+    out = linear_bottleneck_path(x, edges)
+    held = weakref.ref(out.grad_fn)
+    out.sum().backward()
+    del out
+    assert held() is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_moments_are_mean_and_covariance(dtype: torch.dtype) -> None:
+    for size in [(3, 5, 9, 7), (40, 16, 4, 4), (2, 17, 45, 50), (1, 3, 1, 1)]:
+        x = torch.randn(size, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) + 50
+        rows = x.to(dtype).double().transpose(0, 1).flatten(1)
+        expected = torch.cat((rows.mean(1)[None], torch.cov(rows, correction=0).view(-1, size[1])))
+        moments = node_moments(x.to(dtype))
+        assert_close(moments.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_opcheck() -> None:
+    x, (first,) = make([(0, 1, 3, 2)], torch.float64)
+    x, first = x.detach(), cast(first, torch.float64)
+    torch.library.opcheck(torch.ops.stnas.node_moments.default, (x,))
+    affine = [value for norm in first.norms for value in norm[:2]]
+    into, also = torch.ones_like(x), [torch.ones_like(x)]
+    tensors = (x, node_moments(x), *first.weights, affine)
+    state = (running([first]), 0.1, into, True, also, 2.0, *first.options, True, True)
+    add = torch.ops.stnas.linear_bottleneck_add_.default
+    torch.library.opcheck(add, (*tensors, *state))
+    saved = add(*tensors, *state)[:5]
+    backward = (into, x, *first.weights, affine, *saved, into.clone(), True, *first.options)
+    torch.library.opcheck(torch.ops.stnas.linear_bottleneck_backward_add_.default, backward)
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        ([(0, 1, 0, 0)], "at least one block, got 1 identity"),
+        ([(0, 1, 3, 1), (2, 3, 3, 1)], "got node 2 without one at an edge to node 3"),
+    ],
+)
+def test_wrong_graphs_are_refused(graph: list[Any], message: str) -> None:
+    x, edges = make(graph, torch.float32)
+    with pytest.raises(ValueError, match=message):
+        linear_bottleneck_path(x, edges)
+
+
+def test_wrong_tensors_are_refused() -> None:
+    x, (first,) = make([(0, 1, 3, 1)], torch.float32)
+    with pytest.raises(TypeError, match="x must have the dtype"):
+        linear_bottleneck_path(x.double(), [first])
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        linear_bottleneck_path(x[:1, :, :1, :1], [first])
+    norms: Norms = (*first.norms[:2], BatchNorm(torch.ones(3)))
+    with pytest.raises(ValueError, match=r"affine must have shape \[8\]"):
+        linear_bottleneck_path(x, [first._replace(norms=norms)])

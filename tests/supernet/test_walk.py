@@ -1,0 +1,57 @@
+"""The compiled path of any architecture equals its blocks one by one, and the plain twin."""
+
+import copy
+
+import pytest
+import torch
+
+from stnas.ops import reference
+from stnas.space import SearchSpace
+from stnas.supernet import SuperNet
+from stnas.supernet.block import LinearBottleneck
+
+SPACES = [("nano", "sum"), ("nano", "mean"), ("micro", "sum"), ("micro", "mean")]
+
+
+def outcome(supernet, genotype, images):
+    """Return the logits, and the gradients of their squares by name."""
+    logits = supernet(images, genotype)
+    supernet.zero_grad()
+    logits.square().sum().backward()
+    grads = {n: p.grad.clone() for n, p in supernet.named_parameters() if p.grad is not None}
+    return logits.detach(), grads
+
+
+def architectures(space, count):
+    """Sample architectures, two thirds of whose edges are identities where they may be."""
+    rows = space.sample(count, p_drop=0.3, seed=1)
+    for edge in space.edges:
+        kinds = [choice.kind for choice in edge.choices]
+        for number, row in enumerate(rows):
+            if "identity" in kinds and (edge.index + number) % 3:
+                row[edge.index] = kinds.index("identity")
+    return rows
+
+
+@pytest.mark.parametrize(("profile", "merge"), SPACES)
+def test_any_architecture(profile, merge, monkeypatch):
+    torch.manual_seed(0)
+    options = {"image_size": 8, "in_channels": 1, "num_classes": 4, "dropout": 0.0}
+    space = SearchSpace.profile(profile, merge=merge, **options)
+    supernet = SuperNet(space).double()
+    twin = copy.deepcopy(supernet)
+    for block in [m for m in twin.modules() if isinstance(m, LinearBottleneck)]:
+        block.function = reference.linear_bottleneck
+    images = torch.randn(5, 1, 8, 8).double()
+    for genotype in architectures(space, 12):
+        logits, grads = outcome(supernet, genotype, images)
+        with monkeypatch.context() as change:
+            change.setattr(LinearBottleneck, "compiled", False)
+            one_by_one, block_grads = outcome(supernet, genotype, images)
+        expected, twin_grads = outcome(twin, genotype, images)
+        assert torch.equal(logits, one_by_one)
+        torch.testing.assert_close(logits, expected)
+        assert grads.keys() == block_grads.keys() == twin_grads.keys()
+        for name, grad in grads.items():
+            torch.testing.assert_close(grad, block_grads[name])
+            torch.testing.assert_close(grad, twin_grads[name], rtol=1e-5, atol=1e-7)
