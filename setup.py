@@ -39,8 +39,12 @@ core = Pybind11Extension(
 )
 
 KERNEL_FLAGS = ["-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
-# Compiled once per instruction set. The noise of sgld must have the same bits with all of them.
-KERNELS = {"csrc/cpu/kernels.cpp": [], "csrc/sgld/kernels.cpp": ["-ffp-contract=off"]}
+# Compiled once per instruction set. The noise of sgld must have the same bits with all of them, and
+# its registers are worked on side by side only where the order of the source is kept.
+KERNELS = {
+    "csrc/cpu/kernels.cpp": [],
+    "csrc/sgld/kernels.cpp": ["-ffp-contract=off", "-fno-tree-ter"],
+}
 
 # LibTorch's stable ABI of 2.13 and Python's of 3.10: one binary serves every later version of both.
 ops = Extension(

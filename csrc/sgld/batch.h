@@ -51,6 +51,7 @@ struct Batch {
 STNAS_OPERATOR(+)
 STNAS_OPERATOR(-)
 STNAS_OPERATOR(*)
+STNAS_OPERATOR(/)
 STNAS_OPERATOR(&)
 STNAS_OPERATOR(|)
 STNAS_OPERATOR(^)
@@ -92,6 +93,35 @@ STNAS_INLINE Batch<Float> square_root(Batch<Float> values) {
 #endif
   }
   return values;
+}
+
+// Every 64-bit lane of the result holds the low half of `low`, then that of `high`.
+STNAS_INLINE Batch<Word> join(const Batch<Wide>& low, const Batch<Wide>& high) {
+  Batch<Word> r;
+  STNAS_EACH_PART {
+#if defined(__AVX512F__)
+    r.part[p] = (Word)_mm512_mask_shuffle_epi32((__m512i)low.part[p], 0xaaaa,
+                                                (__m512i)high.part[p], _MM_PERM_CCAA);
+#elif defined(__AVX2__)
+    const __m256i up = _mm256_slli_epi64((__m256i)high.part[p], 32);
+    r.part[p] = (Word)_mm256_blend_epi32((__m256i)low.part[p], up, 0xaa);
+#else
+    r.part[p] = (Word)((low.part[p] & 0xffffffffu) | (high.part[p] << 32));
+#endif
+  }
+  return r;
+}
+
+using Loose = float __attribute__((vector_size(kBytes), aligned(4), may_alias));
+
+STNAS_INLINE Batch<Float> load(const float* from) {
+  Batch<Float> r;
+  STNAS_EACH_PART r.part[p] = reinterpret_cast<const Loose*>(from)[p];
+  return r;
+}
+
+STNAS_INLINE void store(float* to, const Batch<Float>& values) {
+  STNAS_EACH_PART reinterpret_cast<Loose*>(to)[p] = values.part[p];
 }
 
 // The low halves of every 64-bit lane, multiplied; the high halves of `a` may hold anything.

@@ -6,25 +6,23 @@ namespace {
 
 constexpr int64_t kHalf = kGroup / 2;
 
-using Loose = float __attribute__((vector_size(kBytes), aligned(4), may_alias));
-
-STNAS_INLINE Float load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
-STNAS_INLINE void store(float* to, Float value) { *reinterpret_cast<Loose*>(to) = value; }
-
 // Not the library's: a copy of theirs with these instructions could serve other code.
 STNAS_INLINE constexpr int64_t smaller(int64_t a, int64_t b) { return b < a ? b : a; }
 STNAS_INLINE void copy(const float* from, int64_t count, float* to) {
   for (int64_t i = 0; i < count; ++i) to[i] = from[i];
 }
 
-// use(k, z) for k = 0, kLanes, ...: the normals of elements k, k + 1, ... of a group. Its first half
-// comes from the cosines of 32 blocks, its second from their sines.
-template <class Use>
-STNAS_INLINE void each_normal(const Philox& philox, int64_t group, const Use& use) {
-  for (int64_t at = 0; at < kHalf; at += kParts * kLanes) {
-    const Pair<Registers> z = normal(philox, uint32_t((group * kHalf + at) / 2));
-    STNAS_EACH_PART use(at + p * kLanes, z.cosine.part[p]);
-    STNAS_EACH_PART use(kHalf + at + p * kLanes, z.sine.part[p]);
+// The normals from element `at` of a group on, and those half a group on: the first half of a group
+// comes from the cosines of 32 blocks, the second from their sines.
+STNAS_INLINE Pair<Registers> normals(const Philox& philox, int64_t group, int64_t at) {
+  return normal(philox, uint32_t((group * kHalf + at) / 2));
+}
+
+STNAS_INLINE void fill_group(const Philox& philox, int64_t group, float* to) {
+  for (int64_t at = 0; at < kHalf; at += kNormals) {
+    const auto z = normals(philox, group, at);
+    store(to + at, z.cosine);
+    store(to + kHalf + at, z.sine);
   }
 }
 
@@ -33,25 +31,34 @@ struct Factors {
   T lr, weight_decay, noise, mean_count;
 };
 
-// V is a register of floats or a double, z its normals.
+// V is a batch of floats or a double, z its normals.
 template <bool noise, bool mean, class T, class V>
-STNAS_INLINE void move(V& w, V g, V& m, V z, const Factors<T>& by) {
+STNAS_INLINE void move(V& w, const V& g, V& m, const V& z, const Factors<T>& by) {
   w = w - (g + w * by.weight_decay) * by.lr;
   if constexpr (noise) w = w + z * by.noise;
   if constexpr (mean) m = m + (w - m) / by.mean_count;
 }
 
 template <bool noise, bool mean>
+STNAS_INLINE void move_batch(float* w, const float* g, float* m, const Batch<Float>& z,
+                             const Factors<float>& by) {
+  Batch<Float> value = load(w), average{};
+  if constexpr (mean) average = load(m);
+  move<noise, mean>(value, load(g), average, z, by);
+  store(w, value);
+  if constexpr (mean) store(m, average);
+}
+
+template <bool noise, bool mean>
 STNAS_INLINE void move_group(float* w, const float* g, float* m, const Philox& philox,
                              int64_t group, const Factors<float>& by) {
-  const auto use = [&](int64_t k, Float z) {
-    Float value = load(w + k), average = mean ? load(m + k) : Float{};
-    move<noise, mean>(value, load(g + k), average, z, by);
-    store(w + k, value);
-    if constexpr (mean) store(m + k, average);
-  };
-  if constexpr (noise) return each_normal(philox, group, use);
-  for (int64_t k = 0; k < kGroup; k += kLanes) use(k, Float{});
+  for (int64_t at = 0; at < kHalf; at += kNormals) {
+    Pair<Registers> z{};
+    if constexpr (noise) z = normals(philox, group, at);
+    move_batch<noise, mean>(w + at, g + at, m + at, z.cosine, by);
+    const int64_t other = at + kHalf;
+    move_batch<noise, mean>(w + other, g + other, m + other, z.sine, by);
+  }
 }
 
 template <bool noise, bool mean>
@@ -60,7 +67,7 @@ void update(const Target<float>& to, const Philox& philox, const Factors<float>&
   const int64_t whole = smaller(end, to.elements / kGroup);
   for (int64_t group = begin; group < whole; ++group) {
     const int64_t at = group * kGroup;
-    move_group<noise, mean>(to.param + at, to.grad + at, mean ? to.mean + at : nullptr, philox,
+    move_group<noise, mean>(to.param + at, to.grad + at, mean ? to.mean + at : to.param, philox,
                             group, by);
   }
   if (whole == end) return;
@@ -79,7 +86,7 @@ void update(const Target<double>& to, const Philox& philox, const Factors<double
             int64_t begin, int64_t end) {
   float z[kGroup] = {};
   for (int64_t group = begin; group < end; ++group) {
-    if constexpr (noise) each_normal(philox, group, [&](int64_t k, Float v) { store(z + k, v); });
+    if constexpr (noise) fill_group(philox, group, z);
     const int64_t at = group * kGroup, count = smaller(kGroup, to.elements - at);
     for (int64_t k = 0; k < count; ++k) {
       double unused = 0;
@@ -111,8 +118,9 @@ STNAS_INLINE void store_words(const Bits& bits, uint32_t* out) {
   }
   STNAS_EACH_PART {
     const Wide first = (Wide)bits.first.part[p], second = (Wide)bits.second.part[p];
-    store((float*)out + 2 * p * kLanes, (Float)__builtin_shuffle(first, second, low));
-    store((float*)out + (2 * p + 1) * kLanes, (Float)__builtin_shuffle(first, second, high));
+    Loose* const to = reinterpret_cast<Loose*>(out) + 2 * p;
+    to[0] = (Float)__builtin_shuffle(first, second, low);
+    to[1] = (Float)__builtin_shuffle(first, second, high);
   }
 }
 
@@ -130,10 +138,10 @@ void words(const Stream& stream, uint32_t block, int64_t count, uint32_t* out) {
 void normal_numbers(const Stream& stream, int64_t group, int64_t count, float* out) {
   const Philox philox(stream);
   for (; count >= kGroup; count -= kGroup, out += kGroup, ++group) {
-    each_normal(philox, group, [&](int64_t k, Float z) { store(out + k, z); });
+    fill_group(philox, group, out);
   }
   float z[kGroup];
-  if (count > 0) each_normal(philox, group, [&](int64_t k, Float v) { store(z + k, v); });
+  if (count > 0) fill_group(philox, group, z);
   copy(z, count, out);
 }
 

@@ -7,6 +7,8 @@
 
 namespace stnas::sgld::STNAS_ISA {
 
+constexpr int kNormals = kParts * kLanes;  // of either half of a pair
+
 struct Registers {
   using Real = Batch<Float>;
   using Integer = Batch<Int>;

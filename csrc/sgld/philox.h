@@ -49,14 +49,10 @@ class Philox {
       c1 = p1;
       c3 = p0;
     }
-    return {pair(c0, c1), pair(c2, c3)};
+    return {join(c0, c1), join(c2, c3)};
   }
 
  private:
-  STNAS_INLINE static Batch<Word> pair(const Batch<Wide>& even, const Batch<Wide>& odd) {
-    return as<Word>((even & uint64_t{0xffffffff}) | (odd << 32));
-  }
-
   uint64_t tensor_, low_, high_;
   uint64_t keys_[10][2];
 };

@@ -41,16 +41,19 @@ def random_words(count: int, *, seed: int, step: int, tensor: int) -> NDArray[np
 
 
 def standard_normal(count: int, *, seed: int, step: int, tensor: int) -> NDArray[np.float64]:
-    """Draw a tensor's noise: ``sqrt(-2 ln u) (cos, sin)(2 pi v / 2^32)`` in float64.
+    """Draw a tensor's noise: ``sqrt(-2 ln u) (cos, sin)(pi v / 2^32 + pi s)`` in float64.
 
-    u comes from the words x0 and x1 of a block, rounded as float32 as ``stnas.ops.sgld`` does, v
-    from x2 and x3. Source: Box & Muller 1958.
+    u is 2^-31 times the low 31 bits of the words x0 and x1 of a block, made odd and rounded to
+    float32 as ``stnas.ops.sgld`` does; s is their top bit. v is x2 and x3 as signed numbers.
+    Source: Box & Muller 1958.
     """
     whole = -(-count // GROUP) * GROUP
     words = random_words(whole, seed=seed, step=step, tensor=tensor).reshape(-1, 4)
-    u = ((words[:, :2] >> np.uint64(1)).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-31)
+    u = ((words[:, :2] & np.uint64(0x7FFFFFFF)) | np.uint64(1)).astype(np.float32) * 2.0**-31
     radius = np.sqrt(-2 * np.log(u.astype(np.float64))).reshape(-1, GROUP // 2)
-    angle = (words[:, 2:] * (2 * math.pi / 2**32)).reshape(-1, GROUP // 2)
+    signed = words[:, 2:].astype(np.uint32).view(np.int32).astype(np.float64)
+    turned = (words[:, :2] >> np.uint64(31)).astype(np.float64)
+    angle = (math.pi * (signed / 2**32 + turned)).reshape(-1, GROUP // 2)
     both = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
     return both.ravel()[:count]
 

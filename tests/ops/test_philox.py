@@ -69,15 +69,15 @@ def test_words_and_normals_equal_the_twin(count):
         words(count, **names), sgld_reference.random_words(count, **names)
     )
     np.testing.assert_allclose(
-        standard_normal(count, **names), sgld_reference.standard_normal(count, **names), atol=1e-6
+        standard_normal(count, **names), sgld_reference.standard_normal(count, **names), atol=2.5e-6
     )
 
 
-def test_every_normal_lies_within_a_millionth_of_its_formula():
+def test_every_normal_lies_close_to_its_formula():
     ours = standard_normal(2_000_000, seed=3, step=4, tensor=5).double().numpy()
     exact = sgld_reference.standard_normal(2_000_000, seed=3, step=4, tensor=5)
-    assert np.abs(ours - exact).max() < 1e-6
-    assert np.sqrt(np.mean((ours - exact) ** 2)) < 1e-7
+    assert np.abs(ours - exact).max() < 2.5e-6
+    assert np.sqrt(np.mean((ours - exact) ** 2)) < 2e-7
 
 
 def run(**environment):
@@ -107,7 +107,7 @@ def test_all_instruction_sets_and_thread_counts_give_the_same_bits():
 
 def test_the_bits_are_those_of_every_machine():
     z = standard_normal(1_000, seed=1, step=2, tensor=3).numpy()
-    assert hashlib.sha256(z.tobytes()).hexdigest()[:16] == "c0c8d9b2a3fb509e"
+    assert hashlib.sha256(z.tobytes()).hexdigest()[:16] == "9da2957dec2cac04"
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +134,12 @@ def test_tails(sample, bound):
 
 
 def test_the_far_tail_is_there():
-    """Of 60 million numbers 2.3 are expected beyond 5.5; none can lie beyond 6.7."""
+    """Of 60 million numbers 2.3 are expected beyond 5.5; none can lie beyond 6.6."""
     largest = max(
         float(standard_normal(6_000_000, seed=1, step=step, tensor=0).abs().max())
         for step in range(10)
     )
-    assert 5.2 < largest < 6.7
+    assert 5.2 < largest < 6.6
 
 
 def test_neighbours_tensors_steps_and_seeds_are_independent(sample):
