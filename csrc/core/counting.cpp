@@ -22,9 +22,11 @@ void check_sums(Matrix<std::int64_t> table) {
   std::int64_t above = 0;
   std::int64_t below = 0;
   for (std::int64_t gene = 0; gene < table.rows && table.columns > 0; ++gene) {
-    const auto [low, high] = std::minmax_element(table.row(gene), table.row(gene + 1));
-    const std::int64_t up = std::max<std::int64_t>(*high, 0);
-    const std::int64_t down = std::min<std::int64_t>(*low, 0);
+    std::int64_t up = 0, down = 0;
+    for (const std::int64_t* entry = table.row(gene); entry < table.row(gene + 1); ++entry) {
+      up = std::max(up, *entry);
+      down = std::min(down, *entry);
+    }
     if (up > kLargest - above || down < kSmallest - below) {
       throw std::invalid_argument(
           "count_madds: the sums of table must stay in int64, but the extreme entries of its first " +

@@ -14,7 +14,7 @@ using Genotypes = Matrix<std::int8_t>;
 using Table = Matrix<std::int64_t>;
 using Counts = std::span<std::int64_t>;
 
-// Sixteen architectures at once with the table in registers, byte by byte; up to 16 choices.
+// Sixteen architectures at once with the table in registers, byte by byte.
 bool count_in_registers(Genotypes genotypes, Table table, Counts counts);
 
 // One lookup for two genes, in a table of their sums.

@@ -1,13 +1,7 @@
 #include <algorithm>
-#include <vector>
 
 #include "core/counting_paths.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-#define STNAS_TARGET __attribute__((target("avx512f,avx512bw,avx512vbmi,avx512vnni")))
-#define STNAS_INLINE_TARGET inline __attribute__((always_inline)) STNAS_TARGET
-#endif
+#include "core/counting_planes.h"
 
 namespace stnas {
 
@@ -15,44 +9,9 @@ namespace stnas {
 namespace {
 
 constexpr std::int64_t kRows = 16;
-constexpr std::int64_t kChoices = 16;
 constexpr std::int64_t kChunk = 64;         // genes in a register
 constexpr std::int64_t kAhead = 4096;       // bytes that are fetched ahead of their use
 constexpr std::int64_t kMostGenes = 1 << 20;  // keeps every sum of bytes in 32 bits
-
-// The entries above the smallest of their gene, cut into bytes. The genes go by four: byte b of
-// entry c of gene 4 q + k stands at [q][b][16 k + c].
-struct Planes {
-  explicit Planes(Table table) : quads((table.rows + 3) / 4) {
-    std::uint64_t widest = 0;
-    for (std::int64_t gene = 0; gene < table.rows; ++gene) {
-      const auto [low, high] = std::minmax_element(table.row(gene), table.row(gene + 1));
-      least.push_back(*low);
-      base += *low;
-      widest |= static_cast<std::uint64_t>(*high) - static_cast<std::uint64_t>(*low);
-    }
-    for (; widest > 0; widest >>= 8) ++bytes;
-    values.resize(static_cast<std::size_t>(quads * bytes * 64));
-    for (std::int64_t gene = 0; gene < table.rows; ++gene) fill(table, gene);
-  }
-
-  void fill(Table table, std::int64_t gene) {
-    for (std::int64_t choice = 0; choice < table.columns; ++choice) {
-      std::uint64_t rest = static_cast<std::uint64_t>(table.row(gene)[choice]) -
-                           static_cast<std::uint64_t>(least[static_cast<std::size_t>(gene)]);
-      for (std::int64_t byte = 0; byte < bytes; ++byte, rest >>= 8) {
-        const std::int64_t at = (gene / 4 * bytes + byte) * 64 + gene % 4 * kChoices + choice;
-        values[static_cast<std::size_t>(at)] = static_cast<std::uint8_t>(rest);
-      }
-    }
-  }
-
-  std::int64_t quads;
-  std::int64_t bytes = 0;
-  std::int64_t base = 0;
-  std::vector<std::int64_t> least;
-  std::vector<std::uint8_t> values;
-};
 
 // Turns 16 rows of 16 32-bit columns into 16 columns of 16 rows.
 STNAS_INLINE_TARGET void transpose(__m512i (&r)[16]) {
@@ -79,12 +38,37 @@ STNAS_INLINE_TARGET void transpose(__m512i (&r)[16]) {
   }
 }
 
+// Adds the bytes that four genes of 16 rows find in a plane of 4 `width` entries: a register of 64
+// for 16 choices, else one or more of 128, of which each serves the genes that it holds.
+template <int width>
+STNAS_INLINE_TARGET __m512i add_found(__m512i sum, __m512i genes, const std::uint8_t* plane) {
+  constexpr int kPlaces = width == 16   ? 0x30201000
+                          : width == 32 ? 0x60402000
+                          : width == 64 ? 0x40004000
+                                        : 0;
+  const __m512i ones = _mm512_set1_epi8(1);
+  const __m512i index = _mm512_or_si512(genes, _mm512_set1_epi32(kPlaces));
+  if constexpr (width == 16) {
+    const __m512i found = _mm512_permutexvar_epi8(index, _mm512_loadu_si512(plane));
+    return _mm512_dpbusd_epi32(sum, found, ones);
+  }
+  constexpr int kParts = width / 32;
+  constexpr __mmask64 kServed = kParts == 1   ? ~__mmask64{0}
+                                : kParts == 2 ? 0x3333333333333333
+                                              : 0x1111111111111111;
+  for (int part = 0; part < kParts; ++part, plane += 128) {
+    const __m512i found =
+        _mm512_maskz_permutex2var_epi8(kServed << (4 / kParts * part), _mm512_loadu_si512(plane),
+                                       index, _mm512_loadu_si512(plane + 64));
+    sum = _mm512_dpbusd_epi32(sum, found, ones);
+  }
+  return sum;
+}
+
 // Counts 16 rows; returns the largest gene seen in each byte.
-template <int bytes>
+template <int width, int bytes>
 STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row,
                                         const Planes& planes, std::int64_t* counts) {
-  const __m512i ones = _mm512_set1_epi8(1);
-  const __m512i places = _mm512_set1_epi32(0x30201000);
   __m512i largest = _mm512_setzero_si512();
   __m512i sums[bytes];
   for (auto& sum : sums) sum = _mm512_setzero_si512();
@@ -101,10 +85,8 @@ STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row,
     }
     transpose(quads);
     for (std::int64_t quad = 0; quad < (genes + 3) / 4; ++quad) {
-      const __m512i index = _mm512_or_si512(quads[quad], places);
-      for (int byte = 0; byte < bytes; ++byte, plane += 64) {
-        const __m512i found = _mm512_permutexvar_epi8(index, _mm512_loadu_si512(plane));
-        sums[byte] = _mm512_dpbusd_epi32(sums[byte], found, ones);
+      for (int byte = 0; byte < bytes; ++byte, plane += 4 * width) {
+        sums[byte] = add_found<width>(sums[byte], quads[quad], plane);
       }
     }
   }
@@ -121,16 +103,33 @@ STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row,
   return largest;
 }
 
-template <int bytes>
-STNAS_TARGET bool count_blocks(Genotypes genotypes, const Planes& planes, std::int64_t choices,
-                               std::int64_t* counts) {
+// Counts all rows, at least 16; the last block may count some of the one before it once more.
+template <int width, int bytes>
+STNAS_TARGET bool count_blocks(Genotypes genotypes, const Planes& planes, std::int64_t* counts) {
   __m512i largest = _mm512_setzero_si512();
-  for (std::int64_t row = 0; row < genotypes.rows; row += kRows) {
-    const __m512i found = count_block<bytes>(genotypes, row, planes, counts + row);
+  for (std::int64_t next = 0; next < genotypes.rows; next += kRows) {
+    const std::int64_t row = std::min(next, genotypes.rows - kRows);
+    const __m512i found = count_block<width, bytes>(genotypes, row, planes, counts + row);
     largest = _mm512_max_epu8(largest, found);
   }
-  const auto last = _mm512_set1_epi8(static_cast<char>(choices - 1));
+  const auto last = _mm512_set1_epi8(static_cast<char>(planes.choices - 1));
   return _mm512_cmpgt_epu8_mask(largest, last) == 0;
+}
+
+using Work = bool (*)(Genotypes, const Planes&, std::int64_t*);
+
+template <int width>
+Work choose(std::int64_t bytes) {
+  constexpr Work kWork[] = {count_blocks<width, 1>, count_blocks<width, 1>, count_blocks<width, 2>,
+                            count_blocks<width, 3>, count_blocks<width, 4>, count_blocks<width, 5>,
+                            count_blocks<width, 6>, count_blocks<width, 7>, count_blocks<width, 8>};
+  return kWork[bytes];
+}
+
+Work choose(std::int64_t width, std::int64_t bytes) {
+  if (width == 16) return choose<16>(bytes);
+  if (width == 32) return choose<32>(bytes);
+  return width == 64 ? choose<64>(bytes) : choose<128>(bytes);
 }
 
 bool supported() {
@@ -141,21 +140,12 @@ bool supported() {
 }  // namespace
 
 bool count_in_registers(Genotypes genotypes, Table table, Counts counts) {
-  const std::int64_t whole = genotypes.rows / kRows * kRows;
-  if (whole == 0 || table.rows == 0 || table.rows > kMostGenes || table.columns < 1 ||
-      table.columns > kChoices || !supported()) {
+  if (genotypes.rows < kRows || table.rows == 0 || table.rows > kMostGenes || table.columns < 1 ||
+      !supported()) {
     return false;
   }
-  using Work = bool (*)(Genotypes, const Planes&, std::int64_t, std::int64_t*);
-  constexpr Work kWork[] = {count_blocks<1>, count_blocks<1>, count_blocks<2>,
-                            count_blocks<3>, count_blocks<4>, count_blocks<5>,
-                            count_blocks<6>, count_blocks<7>, count_blocks<8>};
-  Planes planes(table);
-  if (planes.bytes == 0) planes.values.resize(static_cast<std::size_t>(planes.quads * 64));
-  const Genotypes blocks{genotypes.data, whole, genotypes.columns};
-  const Genotypes rest{genotypes.row(whole), genotypes.rows - whole, genotypes.columns};
-  return kWork[planes.bytes](blocks, planes, table.columns, counts.data()) &&
-         count_by_genes(rest, table, counts.subspan(static_cast<std::size_t>(whole)));
+  const Planes planes(table);
+  return choose(planes.width, planes.bytes)(genotypes, planes, counts.data());
 }
 
 #else
