@@ -12,11 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from draw import draw
 from record import machine, save
 
 from stnas.ops import count_madds, pareto_reference
 
-CASES = [(90, 54, 11), (1000, 54, 11), (100_000, 54, 11), (1_000_000, 54, 11), (100_000, 54, 20)]
+SMALL = [(90, 54, 11), (1000, 54, 11)]
+LARGE = [(100_000, 54, choices) for choices in (11, 20, 40, 128)]
+CASES = [*SMALL, *LARGE, (1_000_000, 54, 11)]
 COLUMNS = ("stnas", "two_threads", "numpy", "times_numpy", "genes_per_ns", "genes_per_ns_two")
 ROUNDS, SECONDS = 5, 3.0
 
@@ -55,7 +58,7 @@ def measure(n: int, genes: int, choices: int) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print and save the table, in milliseconds."""
+    """Print and save the table, in milliseconds, and draw it."""
     about = machine("numpy")
     print(about, f"{'case':<32}" + "".join(f"{name:>18}" for name in COLUMNS), sep="\n")
     rows = []
@@ -64,6 +67,7 @@ def main() -> None:
         cells = "".join(f"{rows[-1][name]:>18}" for name in COLUMNS)
         print(f"{rows[-1]['case']:<32}{cells}", flush=True)
     save("counting", rows, about)
+    draw("counting")
 
 
 if __name__ == "__main__":

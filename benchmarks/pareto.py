@@ -15,6 +15,7 @@ from typing import Any
 
 import moocore
 import numpy as np
+from draw import draw
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from record import machine, save
@@ -125,7 +126,7 @@ def measure(case: Case) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print and save the table, in milliseconds."""
+    """Print and save the table, in milliseconds, and draw it."""
     about = machine(*SYSTEMS[1:])
     print(about, f"{'milliseconds':<32}" + "".join(f"{n:>10}" for n in SYSTEMS), sep="\n")
     rows = []
@@ -134,6 +135,7 @@ def main() -> None:
         times = "".join(f"{rows[-1].get(name, '-'):>10}" for name in SYSTEMS)
         print(f"{case.name:<32}{times}", flush=True)
     save("pareto", rows, about)
+    draw("pareto")
 
 
 if __name__ == "__main__":

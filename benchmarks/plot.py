@@ -54,3 +54,47 @@ def save_plot(
     if len(names) > 1:
         axes.legend(frameon=False)
     figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
+
+
+def save_bars(
+    name: str,
+    *,
+    groups: Sequence[str],
+    bars: Mapping[str, Sequence[float | None]],
+    x: str,
+    title: str,
+    log: bool = False,
+    level: float | None = None,
+) -> None:
+    """Draw named bars, one for each group and None for no bar, with their numbers; save as SVG.
+
+    Groups stand below each other. x: what the length shows, with its unit. level: a vertical line.
+    """
+    thick = 0.8 / len(bars)
+    figure = Figure(
+        figsize=(7.2, 1.3 + len(groups) * (0.17 * len(bars) + 0.2)), layout="constrained"
+    )
+    axes = figure.subplots()
+    for row, (label, values) in enumerate(bars.items()):
+        known = [(i, value) for i, value in enumerate(values) if value is not None]
+        places = [i + (row - (len(bars) - 1) / 2) * thick for i, _ in known]
+        lengths = [value for _, value in known]
+        colour = COLOURS[row % len(COLOURS)]
+        drawn = axes.barh(places, lengths, thick * 0.9, label=label, color=colour)
+        axes.bar_label(drawn, [f"{length:.3g}" for length in lengths], padding=3, fontsize=8)
+    if level is not None:
+        axes.axvline(level, color="#444444", linewidth=1, linestyle="--")
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.1)
+    axes.set(xlabel=x, title=title)
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set_ylim(len(groups) - 0.4, -0.6)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(bars) > 1:
+        figure.legend(frameon=False, loc="outside lower center", ncols=len(bars))
+    figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})

@@ -14,6 +14,8 @@ import stnas.ops  # noqa: F401 registers torch.ops.stnas
 
 RESULTS = Path(__file__).parent / "results"
 
+Row = dict[str, str]
+
 
 def processor() -> str:
     """Return the name of the processor."""
@@ -53,3 +55,9 @@ def save(name: str, rows: list[dict[str, Any]], about: dict[str, Any]) -> None:
         table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+
+
+def load(name: str) -> list[Row]:
+    """Return the rows that ``save`` wrote to ``results/<name>.csv``."""
+    with (RESULTS / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from draw import draw
 from record import machine, save
 
 from stnas.ops.sgld import sgld_step_
@@ -118,7 +119,7 @@ def measure(case: Case) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print and save the table, in milliseconds."""
+    """Print and save the table, in milliseconds, and draw it."""
     torch.set_num_threads(1)
     about = machine()
     print(about, f"{'case':<28}" + "".join(f"{name:>15}" for name in COLUMNS), sep="\n")
@@ -128,6 +129,7 @@ def main() -> None:
         cells = "".join(f"{rows[-1].get(name, '-'):>15}" for name in COLUMNS)
         print(f"{case.name:<28}{cells}", flush=True)
     save("sgld", rows, about)
+    draw("sgld")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from record import RESULTS, machine, save
+from draw import draw
+from record import machine, save
 from torch import Tensor
 
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
@@ -185,39 +186,6 @@ def line(rows: list[Row]) -> str:
     )
 
 
-def plot(rows: list[Row]) -> str:
-    """Draw alone / shared seconds by generation as SVG, a line for each case."""
-    width, height, most = 640, 320, 3.0
-    names = list(dict.fromkeys(row.case for row in rows))
-    last = max(row.generation for row in rows)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 160} {height + 60}" '
-        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>',
-        f'<text x="40" y="{height + 50}">generation</text>',
-        '<text x="40" y="14">times faster by sharing</text>',
-    ]
-    for tick in np.arange(0, most + 0.1, 0.5):
-        y = 20 + height * (1 - tick / most)
-        parts.append(f'<path d="M40 {y:.0f}H{width}" stroke="#ddd"/>')
-        parts.append(f'<text x="10" y="{y + 4:.0f}">{tick:.1f}</text>')
-    for generation in range(0, last + 1, 3):
-        x = 40 + (width - 40) * generation / last
-        parts.append(f'<text x="{x:.0f}" y="{height + 34}">{generation}</text>')
-    for name, colour in zip(names, ("#06c", "#6ad", "#c50", "#e95"), strict=False):
-        points = [
-            f"{40 + (width - 40) * r.generation / last:.1f},"
-            f"{20 + height * (1 - min(r.alone / r.shared, most) / most):.1f}"
-            for r in rows
-            if r.case == name
-        ]
-        parts.append(
-            f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" '
-            f'stroke-width="2"/><text x="{width + 10}" y="{40 + 20 * names.index(name)}" '
-            f'fill="{colour}">{name}</text>'
-        )
-    return "\n".join([*parts, "</svg>\n"])
-
-
 def main() -> None:
     """Print the tables and save them, and a plot."""
     torch.set_num_threads(1)
@@ -233,7 +201,7 @@ def main() -> None:
         for row in rows
     ]
     save("shared_prefix", table, {**machine(), "unit": "CPU seconds", "images": IMAGES})
-    (RESULTS / "shared_prefix.svg").write_text(plot(rows))
+    draw("shared_prefix")
 
 
 if __name__ == "__main__":
