@@ -1,7 +1,9 @@
 """Settings for every test, and a run that is small enough to train in a second."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A test's own interpreters import the package that is installed, not the folder that they start in.
@@ -21,6 +23,7 @@ from stnas.config import (
     SpaceConfig,
     TrainConfig,
 )
+from stnas.engine.files import read_json, read_rows, read_tensors
 
 # The machines that run these tests are shared: a slow example is not a failure.
 settings.register_profile("patient", deadline=None)
@@ -60,3 +63,39 @@ def tiny_config(tiny_images: Path, tmp_path: Path) -> Config:
         search=SearchConfig(population=4, generations=3, recalibration_images=96),
         retrain=RetrainConfig(epochs=2, batch_size=16, learning_rate=0.1, warmup_epochs=0.5),
     )
+
+
+TIMES = ("seconds", "time", "images_per_second")
+
+
+def timeless(value: Any) -> Any:
+    """Return a JSON value without the times in it."""
+    if isinstance(value, dict):
+        return {name: timeless(item) for name, item in value.items() if name not in TIMES}
+    return [timeless(item) for item in value] if isinstance(value, list) else value
+
+
+def results(run: Path) -> dict[str, Any]:
+    """Read all that a run is to give: every file but those of the log and the page, less times."""
+    found: dict[str, Any] = {}
+    for file in sorted(run.rglob("[!.]*.*")):
+        name = file.relative_to(run).as_posix()
+        if file.suffix == ".safetensors":
+            tensors, metadata = read_tensors(file)
+            bits = {key: (t.dtype, t.shape, t.numpy().tobytes()) for key, t in tensors.items()}
+            found[name] = (bits, metadata)
+        elif file.suffix in (".json", ".jsonl"):
+            found[name] = timeless(read_json(file) if file.suffix == ".json" else rows(file))
+    return found
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    """Read rows in an order that does not depend on when they were written again."""
+    found = read_rows(file, origin=None)
+    return sorted(found, key=repr) if file.name == "metrics.jsonl" else found
+
+
+@pytest.fixture
+def results_of() -> Callable[[Path], dict[str, Any]]:
+    """Give what reads the results of a run."""
+    return results

@@ -1,8 +1,8 @@
 """Entry point: read the arguments, run the command, turn errors into one line."""
 
+import shlex
 import signal
 import sys
-from types import FrameType
 
 import torch
 
@@ -12,6 +12,7 @@ from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import parse
 from stnas.config import Config
+from stnas.engine.interruption import Stopped, stop_now
 from stnas.engine.journal import CONSOLE
 from stnas.engine.process_group import ProcessGroup, joined
 from stnas.engine.run_folder import StageCompleteError
@@ -29,24 +30,22 @@ def main(arguments: list[str] | None = None) -> None:
     """Run ``stnas`` with the arguments of the process, or the given ones.
 
     Under torchrun all processes run a stage together.
-    Exits with 1 after an error, 2 if the arguments are wrong, 130 if interrupted.
+    Exits with 1 after an error, 2 if the arguments are wrong, 128 + n if signal n ended it.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, stop_now)
     try:
         run_command(words)
     except (ValueError, TypeError, OSError, RuntimeError, ArithmeticError) as error:
         CONSOLE.print("stnas: error: ", style="bold red", end="")
         CONSOLE.print(str(error), markup=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        CONSOLE.print("stnas: stopped; what is done is saved, the same command goes on from there")
-        sys.exit(130)
-
-
-def interrupt(_: int, __: FrameType | None) -> None:
-    """Stop on SIGTERM as on Ctrl-C."""
-    raise KeyboardInterrupt
+    except KeyboardInterrupt as stop:
+        number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+        CONSOLE.print(f"stnas: stopped by {signal.Signals(number).name}; what is done is saved, ")
+        CONSOLE.print("the same command goes on from there: ", end="")
+        CONSOLE.print(shlex.join(["stnas", *words]), markup=False, soft_wrap=True)
+        sys.exit(128 + number)
 
 
 def run_command(words: list[str]) -> None:

@@ -18,7 +18,7 @@ def percent(value: float) -> str:
 def print_outcome(config: Config) -> None:
     """Print the tables of a complete run."""
     run = Path(config.run)
-    CONSOLE.print(front_table(read_json(run / "search" / "front.json")))
+    CONSOLE.print(front_table(read_json(run / "search" / "front.json")["front"]))
     CONSOLE.print(network_table(read_json(run / "retrain" / "result.json")["networks"]))
     stages = ("train", "sgld", "search", "retrain")
     seconds = {name: read_json(run / name / "result.json")["seconds"] for name in stages}

@@ -7,6 +7,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from stnas.config import Config
+from stnas.engine.settings import check_settings
 
 STAGES = {
     "train": "train the hyper-network, one architecture a step",
@@ -50,12 +51,18 @@ def described(text: str) -> ArgumentParser:
 
 
 def default_files(arguments: list[str]) -> list[str]:
-    """List the files that give a stage's defaults: its recipe, and the run folder's own."""
+    """List the files that give a stage's defaults: its recipe, and the run folder's own.
+
+    Raises DamagedError if the run folder's is not as it was written.
+    """
     files = [RECIPES / "quickstart.yaml"] if arguments[:1] == ["quickstart"] else []
     for argument, value in zip(arguments, [*arguments[1:], ""], strict=True):
         if argument == "--run" or argument.startswith("--run="):
             files.append(Path(argument.partition("=")[2] or value) / "config.yaml")
-    return [str(file) for file in files if file.is_file()]
+    found = [file for file in files if file.is_file()]
+    for file in found:
+        check_settings(file)
+    return [str(file) for file in found]
 
 
 def stage_parser(text: str, defaults: list[str]) -> ArgumentParser:

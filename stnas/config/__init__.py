@@ -28,6 +28,8 @@ class Config:
     """Seconds that a process waits for the others, where torchrun started several."""
     kernels: Kernels = "fused"
     """Code of the choice block: `fused` is compiled, `reference` is plain PyTorch."""
+    save_every: float = 300.0
+    """Seconds between two states that are saved inside an epoch; one is saved after each anyway."""
     space: SpaceConfig = field(default_factory=SpaceConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -42,6 +44,7 @@ class Config:
         if self.threads is not None:
             rules.at_least("threads", self.threads, 1)
         rules.positive("timeout", self.timeout)
+        rules.not_negative("save_every", self.save_every)
 
 
 __all__ = [

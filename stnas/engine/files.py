@@ -1,123 +1,202 @@
-"""Files that are either whole or absent: written beside, synced, renamed."""
+"""Files that are either whole or absent: written beside, synced, renamed, with a checksum."""
 
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
+from stnas.engine.checksum import BLANK, VERSION, DamagedError, broken, damaged, digest, seal
 from stnas.engine.process_group import led
 
 
 @led
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` make the file beside its place, sync it and rename it into place.
+def write_whole(path: Path, content: bytes | bytearray, *, previous: Path | None = None) -> None:
+    """Write the file beside its place, sync it and rename it into place.
 
-    Of several processes the leader does it, and all go on when it is done.
-    Raises OSError that names the file and the repair; nothing half-written stays behind.
+    Of several processes the leader does it, and all go on when it is done. previous: where the file
+    that is in the place goes first. Raises OSError that names the file and the repair; nothing
+    half-written stays behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write(beside)
-        beside.chmod(0o644)
-        with beside.open("rb+") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            path.replace(previous)
         beside.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except (OSError, SafetensorError) as error:
-        repair = "free some space" if is_full(error) else "check the folder's permissions"
+        sync_folder(path.parent)
+    except OSError as error:
+        repair = "free some space" if error.errno == errno.ENOSPC else "check the permissions"
         raise OSError(
             f"{path} could not be written ({error}): {repair} and run the same command again; "
             "the files written before are untouched"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        forget(beside)
 
 
-def is_full(error: Exception) -> bool:
-    """Tell whether an error says that the disk is full."""
-    return getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+def forget(file: Path) -> None:
+    """Remove a file if it is there and can be removed."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlast a loss of power."""
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left beside the files of a folder that nobody else writes."""
+    for file in folder.rglob(".*.*"):
+        if file.name.rpartition(".")[2].isdecimal() and file.is_file():
+            forget(file)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8."""
-
-    def write(beside: Path) -> None:
-        beside.write_text(text, encoding="utf-8")
-
-    write_whole(path, write)
+    write_whole(path, text.encode())
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON; NaN and infinities are refused."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write an object as indented JSON, its checksum first; NaN and infinities are refused."""
+    head = {"checksum": BLANK, "version": VERSION}
+    text = json.dumps({**head, **value}, indent=1, allow_nan=False) + "\n"
+    write_whole(path, seal(text.encode()))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; ValueError names the file and where it is damaged."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what ``write_json`` wrote; DamagedError names the file and what is wrong."""
+    return checked_object(path, whole_content(path))
+
+
+def whole_content(path: Path) -> bytes:
+    """Read a sealed file; FileNotFoundError or DamagedError say how to get it back."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: restore it from a copy, or delete its stage's result.json and "
+            "run that stage again; what is whole is kept"
+        )
+    content = path.read_bytes()
+    if reason := broken(content):
+        raise damaged(path, reason)
+    return content
+
+
+def checked_object(path: Path, content: bytes | str) -> dict[str, Any]:
+    """Parse a JSON object of this version and take its checksum out."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}): delete it and run its stage again"
-        ) from None
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from None
+    if not isinstance(value, dict) or value.get("version") != VERSION:
+        version = value.get("version") if isinstance(value, dict) else None
+        raise DamagedError(
+            f"{path} was not written by this version of stnas (version {version!r}, not "
+            f"{VERSION}): read it with the release that wrote it, or use another --run"
+        )
+    value.pop("checksum", None)
+    return value
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write one JSON object a line."""
-    write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+def write_rows(path: Path, rows: list[dict[str, Any]], *, origin: str = "") -> None:
+    """Write one JSON object a line; its checksum covers it and the checksum of the line before.
+
+    origin: stands for the checksum before the first line, and so marks what the rows belong to.
+    """
+    lines, before = [], origin
+    for row in rows:
+        body = json.dumps({**row, "version": VERSION}, allow_nan=False)[:-1]
+        before = digest(before.encode(), body.encode())
+        lines.append(f'{body}, "checksum": "{before}"}}\n')
+    write_whole(path, "".join(lines).encode())
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read one JSON object a line; a missing file has none, a torn last line is left out."""
+def scan_rows(path: Path, *, origin: str | None = "") -> list[dict[str, Any] | None]:
+    """Read the lines of ``write_rows``, None for a damaged one; a missing file has none.
+
+    origin: None takes the first line on trust.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    rows = []
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            raise ValueError(
-                f"{path}, line {number} is damaged: delete the file and run its stage again"
-            ) from None
+    lines = path.read_bytes().split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    marks = [line.rpartition(b' "')[2][:-2] for line in lines]
+    before = [None if origin is None else origin.encode(), *marks]
+    return [checked_row(line, mark) for line, mark in zip(lines, before, strict=False)]
+
+
+def checked_row(line: bytes, before: bytes | None) -> dict[str, Any] | None:
+    """Parse a line; None where it does not agree with its checksum and that of the line before."""
+    body, _, mark = line.rpartition(b', "checksum": "')
+    if before is not None and mark != digest(before, body).encode() + b'"}':
+        return None
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or row.pop("version", None) != VERSION:
+        return None
+    row.pop("checksum", None)
+    return row
+
+
+def read_rows(path: Path, *, origin: str | None = "") -> list[dict[str, Any]]:
+    """Read what ``write_rows`` wrote; DamagedError names the file and its first damaged line."""
+    lines = scan_rows(path, origin=origin)
+    rows = [row for row in lines if row is not None]
+    if len(rows) < len(lines):
+        raise damaged(f"{path}, line {lines.index(None) + 1}", "it differs from its checksum")
     return rows
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], **metadata: object) -> None:
-    """Write tensors as safetensors, with metadata as JSON."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], *, previous: Path | None = None, **metadata: object
+) -> None:
+    """Write tensors as safetensors, with the metadata as one JSON object under ``stnas``."""
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    text = {"stnas": json.dumps({"version": 1, **metadata})}
-    write_whole(path, lambda beside: save_file(whole, str(beside), metadata=text))
+    text = json.dumps({"checksum": BLANK, "version": VERSION, **metadata}, allow_nan=False)
+    write_whole(path, seal(save(whole, metadata={"stnas": text})), previous=previous)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors and metadata; ValueError names the file if it is damaged or foreign."""
+    """Read tensors and metadata; DamagedError names the file if it is damaged or foreign."""
+    content = whole_content(path)
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("stnas", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): run its stage again") from None
-    if not isinstance(metadata, dict) or metadata.get("version") != 1:
-        raise ValueError(f"{path} was not written by this version of stnas (metadata {metadata})")
-    return tensors, metadata
+        tensors = dict(sorted(load(content).items()))
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        text = header["__metadata__"]["stnas"]
+    except (SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise damaged(path, error) from None
+    return tensors, checked_object(path, text)
 
 
 def load_weights_(module: torch.nn.Module, path: Path) -> dict[str, Any]:
     """Load a module's parameters and buffers from a file and return the file's metadata."""
     tensors, metadata = read_tensors(path)
+    load_tensors_(module, tensors, path)
+    return metadata
+
+
+def load_tensors_(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load a module's parameters and buffers; ValueError if they are those of another network."""
     expected = module.state_dict()
     wrong = sorted(set(tensors) ^ set(expected)) or [
         name for name, tensor in tensors.items() if tensor.shape != expected[name].shape
@@ -127,5 +206,4 @@ def load_weights_(module: torch.nn.Module, path: Path) -> dict[str, Any]:
             f"{path} holds the weights of another network: {len(wrong)} tensors differ, "
             f"the first is {wrong[0]}: use the run folder that made it"
         )
-    module.load_state_dict(tensors)
-    return metadata
+    module.load_state_dict(dict(tensors))

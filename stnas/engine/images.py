@@ -95,6 +95,18 @@ def training_batches(
         yield images[own], labels[own]
 
 
+def batch_text(split: Split | FileSplit, *, seed: int, epoch: int, batch: int, size: int) -> str:
+    """Say which images a training batch is made of, for messages: the first of them."""
+    rows = epoch_order(len(split), seed=seed, epoch=epoch)[batch * size : (batch + 1) * size]
+    files = split.files if isinstance(split, FileSplit) else None
+    shown = [str(row if files is None else files[row]) for row in rows[:8].tolist()]
+    kind = "rows" if files is None else "files"
+    return (
+        f"batch {batch} of epoch {epoch} has {len(rows)} images, {kind} {', '.join(shown)}"
+        f"{', ...' if len(rows) > len(shown) else ''}"
+    )
+
+
 def evaluation_batches(
     dataset: Dataset, split: Split | FileSplit, *, size: int, rank: int = 0, world: int = 1
 ) -> Batches[Batch]:

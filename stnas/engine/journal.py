@@ -1,14 +1,16 @@
 """What a stage tells while it works: live progress, metrics.jsonl and TensorBoard."""
 
+import shutil
 import time
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
-from stnas.engine.files import read_rows, write_rows
+from stnas.engine.files import scan_rows, write_rows
 from stnas.engine.process_group import current
 from stnas.engine.run_folder import RunFolder
 
@@ -39,9 +41,9 @@ class Journal:
         self.stage, self.unit, self.total = stage, unit, total
         self._file = run.path / "metrics.jsonl"
         self._leads = current().rank == 0
-        self._rows = read_rows(self._file) if self._leads else []
-        folder = str(run.path / "tensorboard")
-        self._board = SummaryWriter(folder, purge_step=None, write_to_disk=self._leads)
+        lines = scan_rows(self._file) if self._leads else []
+        self._rows = [row for row in lines if row is not None]
+        self._board = self._replay(run.path / "tensorboard" / stage)
         self._live = Progress(
             TextColumn("[bold]{task.fields[stage]}[/bold]"),
             BarColumn(),
@@ -52,6 +54,8 @@ class Journal:
             transient=True,
         )
         self._task = self._live.add_task("", total=total, completed=start, stage=stage, text="")
+        if len(self._rows) < len(lines):
+            self.say(f"{self._file}: {len(lines) - len(self._rows)} damaged lines are left out")
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -81,11 +85,30 @@ class Journal:
         self._rows = [row for row in self._rows if {name: row.get(name) for name in key} != key]
         self._rows.append({**key, "time": time.time(), **numbers})
         write_rows(self._file, self._rows)
-        prefix = self.stage if network is None else f"{self.stage}/{network}"
-        for name, value in numbers.items():
-            self._board.add_scalar(f"{prefix}/{name}", value, index)
+        prefix = self._plot(self._board, self._rows[-1])
         text = ", ".join(show(name, value) for name, value in numbers.items() if name != "step")
         self.say(f"{prefix} {self.unit} {index + 1}/{of or self.total}: {text}")
+
+    def _replay(self, folder: Path) -> SummaryWriter:
+        """Begin the stage's TensorBoard events anew with the rows that there are.
+
+        So there is one file of events a stage, however often it is interrupted.
+        """
+        if self._leads:
+            shutil.rmtree(folder, ignore_errors=True)
+        board = SummaryWriter(str(folder), write_to_disk=self._leads)
+        for row in self._rows:
+            if row.get("stage") == self.stage and self.unit in row:
+                self._plot(board, row)
+        return board
+
+    def _plot(self, board: SummaryWriter, row: dict[str, Any]) -> str:
+        """Add a row to the events and return the words that its tags begin with."""
+        words = (self.stage, row.get("network"))
+        prefix = "/".join(word for word in words if word is not None)
+        for name in row.keys() - {"stage", self.unit, "network", "time"}:
+            board.add_scalar(f"{prefix}/{name}", row[name], row[self.unit], walltime=row["time"])
+        return prefix
 
     def say(self, text: str) -> None:
         """Print a line above the progress."""

@@ -2,15 +2,19 @@
 
 import dataclasses
 import fcntl
+import json
+import os
+import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
 from stnas.config import Config
 from stnas.data import settled
-from stnas.engine.files import read_json, write_json, write_text
+from stnas.engine.checksum import DamagedError, digest
+from stnas.engine.files import read_json, sweep, write_json
 from stnas.engine.process_group import current, led
+from stnas.engine.settings import read_settings, write_settings
 
 UPSTREAM = {
     "train": ("seed", "space", "data", "train"),
@@ -19,8 +23,6 @@ UPSTREAM = {
     "retrain": ("seed", "space", "data", "train", "sgld", "search", "retrain"),
 }
 """Sections of the configuration that determine a stage's result."""
-
-VERSION = 1
 
 
 class StageCompleteError(Exception):
@@ -47,11 +49,13 @@ class RunFolder:
     """A run's folder, locked for one process: use it as a context manager.
 
     Of several processes in a group the leader holds the lock, reads and writes for all of them.
-    ``RUN/<stage>/result.json`` is written last: it makes the stage complete.
+    ``RUN/<stage>/result.json`` is written last: it makes the stage complete. tell: takes a line
+    about what was damaged and what is used in its place.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, tell: Callable[[str], None] = print) -> None:
         self.config = dataclasses.replace(config, data=settled(config.data))
+        self.tell = tell
         self.path = Path(config.run)
 
     def __enter__(self) -> Self:
@@ -61,7 +65,7 @@ class RunFolder:
     def _take_lock(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / ".lock").open("w")
+            self._lock = (self.path / ".lock").open("a+")
         except OSError as error:
             raise OSError(
                 f"run must be a folder that can be written, got {self.path} ({error}): "
@@ -70,11 +74,28 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._lock.seek(0)
+            holder = self._lock.read(200).strip() or "unknown"
             self._lock.close()
             raise RuntimeError(
-                f"the run folder {self.path} is in use by another process: "
+                f"the run folder {self.path} is in use by another process ({holder}): "
                 "wait until it ends, or choose another folder with --run"
             ) from None
+        self._claim()
+
+    def _claim(self) -> None:
+        """Write down who holds the lock, and clear away what a killed process left half-written."""
+        try:
+            self._lock.truncate(0)
+            self._lock.write(f"process {os.getpid()} on {platform.node()}\n")
+            self._lock.flush()
+        except OSError as error:
+            self._lock.close()
+            raise OSError(
+                f"{self.path / '.lock'} could not be written ({error}): free some space and run "
+                "the same command again"
+            ) from error
+        sweep(self.path)
 
     def __exit__(self, *_: object) -> None:
         if current().rank == 0:
@@ -102,7 +123,7 @@ class RunFolder:
         folder = self.path / stage
         folder.mkdir(exist_ok=True)
         write_json(folder / "config.json", self._sections(stage))
-        write_text(self.path / "config.yaml", yaml.safe_dump(plain(self.config), sort_keys=False))
+        write_settings(self.path / "config.yaml", plain(self.config))
         return folder
 
     @led
@@ -115,26 +136,51 @@ class RunFolder:
                 f"run `stnas {stage} --run {self.path}` first"
             )
         result = read_json(file)
-        if not isinstance(result, dict) or result.get("version") != VERSION:
-            raise ValueError(f"{file} was not written by this version of stnas: use another --run")
         self._check_sections(stage, self.path / stage / "config.json")
         return result
 
     @led
     def finish(self, stage: str, result: dict[str, Any]) -> None:
         """Write a stage's result, which makes it complete."""
-        write_json(self.path / stage / "result.json", {"version": VERSION, **result})
+        write_json(self.path / stage / "result.json", result)
+
+    def origin(self, stage: str, *more: str) -> str:
+        """Return 16 digits that mark what a stage makes: its configuration, and further words."""
+        text = json.dumps([self._sections(stage), *more], sort_keys=True)
+        return digest(text.encode())
 
     def _sections(self, stage: str) -> dict[str, Any]:
         return {name: plain(getattr(self.config, name)) for name in UPSTREAM[stage]}
 
+    def _recorded(self, stage: str, file: Path) -> dict[str, Any]:
+        """Read a stage's sections; those of ``config.yaml`` are the same, if ``file`` is damaged.
+
+        Nothing is begun whose sections differ from those that a stage before it was made with.
+        """
+        try:
+            sections = read_json(file)
+        except DamagedError as error:
+            sections = read_settings(self.path / "config.yaml")
+            self.tell(f"{str(error).partition(': ')[0]}: {self.path / 'config.yaml'} replaces it")
+        return {name: sections.get(name) for name in UPSTREAM[stage]}
+
     def _check_sections(self, stage: str, file: Path) -> None:
         if not file.exists():
+            self._check_empty(file.parent)
             return
-        changed = differences(read_json(file), self._sections(stage))
+        changed = differences(self._recorded(stage, file), self._sections(stage))
         if changed:
             raise ValueError(
                 f"{self.path / stage} was made by another configuration ({'; '.join(changed)}): "
                 f"set these back, choose another --run, or delete {self.path / stage} and the "
                 "stages after it"
+            )
+
+    def _check_empty(self, folder: Path) -> None:
+        """Refuse files of a stage that do not tell what configuration made them."""
+        found = sorted(file.name for file in folder.glob("[!.]*"))
+        if found:
+            raise FileNotFoundError(
+                f"{folder / 'config.json'} is missing, so nothing tells which configuration made "
+                f"{found[0]}: restore it from a copy, or delete {folder}"
             )

@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,13 @@ from torch import Tensor, nn
 
 from stnas.config import Config
 from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts
-from stnas.engine.images import training_batches
+from stnas.engine.files import load_weights_
+from stnas.engine.images import batch_text, training_batches
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials
 from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
+from stnas.engine.states import Saver
 from stnas.ops.sgld import sgld_step_
 from stnas.supernet import SuperNet
 
@@ -80,8 +84,7 @@ def train_step_(
         supernet.zero_grad()
         raise FloatingPointError(
             f"the loss is {outcome.loss} at step {step} with the architecture "
-            f"{supernet.space.format(genotype)}: lower train.learning_rate "
-            "(the last saved epoch is untouched)"
+            f"{supernet.space.format(genotype)}: lower train.learning_rate"
         )
     active = [(i, p) for i, p in enumerate(listed) if p.grad is not None]
     sgld_step_(
@@ -99,42 +102,61 @@ def train_step_(
 
 
 def epoch_steps_(
-    supernet: SuperNet, materials: Materials, *, config: Config, epoch: int, step: Step
+    supernet: SuperNet,
+    materials: Materials,
+    *,
+    config: Config,
+    epoch: int,
+    step: Step,
+    first: int = 0,
 ) -> Iterator[tuple[float, float]]:
     """Train the hyper-network for one epoch and yield (loss, accuracy) of each batch.
 
-    Everything random is a function of the seed and of the step, counted from the start of
-    training, so that an interrupted run goes on as if it had not stopped.
+    first: the batch to begin with. Everything random is a function of the seed and of the step,
+    counted from the start of training, so that an interrupted run goes on as if it had not stopped.
     """
     dataset, size = materials.dataset, config.train.batch_size
     parts, group = own_parts("train.micro_batches", config.train.micro_batches), current()
+    seed = derive(config.seed, "order")
     data = training_batches(
         dataset,
         dataset.train,
         config=config,
         purpose="augment",
-        seed=derive(config.seed, "order"),
+        seed=seed,
         epoch=epoch,
         size=size,
+        start=first,
         rank=group.rank,
         world=group.size,
     )
     parameters = list(supernet.parameters())
     supernet.train()
-    first = epoch * steps_per_epoch(len(dataset.train), size)
-    for number, (images, labels) in enumerate(data, start=first):
-        yield train_step_(
-            supernet,
-            materials.sampler.genotype(number),
-            images,
-            labels,
-            lr=step.learning_rate(number),
-            seed=config.seed,
-            step=number,
-            parameters=parameters,
-            parts=parts,
-            **step.options,
-        )
+    for i, (images, labels) in enumerate(data, start=first):
+        number = epoch * steps_per_epoch(len(dataset.train), size) + i
+        try:
+            result = train_step_(
+                supernet,
+                materials.sampler.genotype(number),
+                images,
+                labels,
+                lr=step.learning_rate(number),
+                seed=config.seed,
+                step=number,
+                parameters=parameters,
+                parts=parts,
+                **step.options,
+            )
+        except FloatingPointError as error:
+            about = batch_text(dataset.train, seed=seed, epoch=epoch, batch=i, size=size)
+            raise FloatingPointError(f"{error}; {about}") from error
+        yield result
+
+
+def load_together_(supernet: SuperNet, file: Path) -> None:
+    """Load the leader's file into the hyper-network of every process."""
+    current().first(partial(load_weights_, supernet, file))
+    current().spread_(supernet.state_dict().values())
 
 
 def train_epoch_(
@@ -146,22 +168,32 @@ def train_epoch_(
     step: Step,
     journal: Journal,
     shown: int,
+    saver: Saver,
 ) -> None:
-    """Train the hyper-network for one epoch and record it as unit ``shown`` of the journal."""
+    """Train the hyper-network for the rest of an epoch; record it as unit ``shown`` of the journal.
+
+    saver: where the stage stands, counted from the start of training; saved inside the epoch when
+    it is due.
+    """
     steps = steps_per_epoch(len(materials.dataset.train), config.train.batch_size)
-    begin = time.perf_counter()
-    results: list[tuple[float, float]] = []
-    for result in epoch_steps_(supernet, materials, config=config, epoch=epoch, step=step):
-        results.append(result)
-        speed = len(results) * config.train.batch_size / (time.perf_counter() - begin)
-        journal.progress(shown + len(results) / steps, loss=result[0], images_per_second=speed)
+    begin, now = time.perf_counter(), saver.standing
+    first, speed = now.steps - epoch * steps, 0.0
+    for result in epoch_steps_(
+        supernet, materials, config=config, epoch=epoch, step=step, first=first
+    ):
+        now.add_(*result)
+        done = now.steps - epoch * steps
+        speed = (done - first) * config.train.batch_size / (time.perf_counter() - begin)
+        journal.progress(shown + done / steps, loss=result[0], images_per_second=speed)
+        if done < steps:
+            saver.step()
     check_alike(supernet)
-    losses, accuracies = zip(*results, strict=True)
     journal.record(
         shown,
-        step=(epoch + 1) * steps,
-        loss=sum(losses) / steps,
-        accuracy=sum(accuracies) / steps,
-        learning_rate=step.learning_rate((epoch + 1) * steps - 1),
+        step=now.steps,
+        loss=now.loss / steps,
+        accuracy=now.accuracy / steps,
+        learning_rate=step.learning_rate(now.steps - 1),
         images_per_second=speed,
     )
+    now.end_epoch_()

@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-from stnas.engine.files import read_json, read_rows
+from stnas.engine.checksum import damaged
+from stnas.engine.files import read_json, read_rows, scan_rows
+from stnas.engine.settings import check_settings
 from stnas.space import SearchSpace
 from stnas.space.distribution import MaddsDistribution
 from stnas.space.spec import SpaceSpec
@@ -84,12 +86,12 @@ def load_record(folder: Path) -> Record:
     archive = folder / "search" / "archive.jsonl"
     return Record(
         name=folder.resolve().name,
-        config=config.read_text(encoding="utf-8") if config.exists() else "",
+        config=check_settings(config) if config.exists() else "",
         space=SearchSpace(SpaceSpec.from_json(results["train"]["space"])),
         results=results,
-        metrics=read_rows(folder / "metrics.jsonl"),
-        archive=_rows(read_rows(archive), _CANDIDATE, archive),
-        front=_rows(read_json(front) if front.exists() else [], _CANDIDATE, front),
+        metrics=[row for row in scan_rows(folder / "metrics.jsonl") if row is not None],
+        archive=_archive(archive, results.get("search", {}).get("evaluated")),
+        front=_front(front),
         choices=_of(results, folder, "search", "choices", _CHOICE),
         networks=_of(results, folder, "retrain", "networks", _NETWORK),
     )
@@ -101,15 +103,25 @@ def _done(folder: Path, stage: str) -> bool:
 
 
 def _result(folder: Path, stage: str) -> Row:
-    """Read one stage's result; ValueError: it is of another version."""
-    path = folder / stage / "result.json"
-    result = read_json(path)
-    if not isinstance(result, dict) or result.get("version") != 1:
-        raise ValueError(
-            f"{path} must have version 1, got {str(result)[:80]}: read it with the "
-            "release that wrote it"
-        )
-    return result
+    """Read one stage's result."""
+    return read_json(folder / stage / "result.json")
+
+
+def _front(path: Path) -> list[Row]:
+    """Read the front; empty if the search is not complete."""
+    if not path.exists():
+        return []
+    front = read_json(path)
+    _need(front, ("front",), path)
+    return _rows(front["front"], _CANDIDATE, path)
+
+
+def _archive(path: Path, evaluated: int | None) -> list[Row]:
+    """Read the archive; of a complete search it must have as many rows as were evaluated."""
+    rows = _rows(read_rows(path, origin=None), _CANDIDATE, path)
+    if evaluated is not None and len(rows) != evaluated:
+        raise damaged(path, f"it has {len(rows)} rows and not {evaluated}")
+    return rows
 
 
 def _of(

@@ -1,7 +1,6 @@
 """Train one network from scratch."""
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ from stnas.config import Config
 from stnas.data import Dataset, FileSplit, Split
 from stnas.engine.accumulation import check_alike, mean_gradients_, own_parts
 from stnas.engine.evaluation import evaluate_together
-from stnas.engine.files import read_tensors, write_tensors
-from stnas.engine.images import evaluation_batches, training_batches
+from stnas.engine.files import load_tensors_
+from stnas.engine.images import batch_text, evaluation_batches, training_batches
 from stnas.engine.journal import Journal
 from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.shared_weights import cosine, steps_per_epoch
+from stnas.engine.states import Saver
 from stnas.supernet import Network
 
 
@@ -35,7 +35,7 @@ def learning_rate(config: Config, step: int, *, steps: int) -> float:
 
 
 class Fit:
-    """Training of one network, whose state is saved after every epoch."""
+    """Training of one network, whose state is saved after every epoch and when it is due."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class Fit:
         network: Network,
         *,
         folder: Path,
+        origin: str,
     ) -> None:
         self.config, self.dataset, self.split, self.network = config, dataset, split, network
         self.name = folder.name
-        self.state = folder / "state.safetensors"
         self.steps = steps_per_epoch(len(split), config.retrain.batch_size)
         self.group = current()
         self.parts = own_parts("retrain.micro_batches", config.retrain.micro_batches)
@@ -66,32 +66,42 @@ class Fit:
             nesterov=config.retrain.momentum > 0,
             weight_decay=config.retrain.weight_decay,
         )
+        self.saver = Saver(
+            folder / "state.safetensors",
+            every=config.save_every,
+            origin=origin,
+            tensors=self.tensors,
+        )
 
     def run(self, journal: Journal, *, position: int) -> tuple[list[dict[str, float]], float]:
         """Train to the end; return the history of the epochs and the seconds they took.
 
         position: how many networks the stage has behind it.
         """
-        history, seconds = self.resume_()
-        begin = time.perf_counter() - seconds
-        for epoch in range(len(history), self.config.retrain.epochs):
-            loss = self.epoch_(epoch, journal, position=position)
-            accuracy = evaluate_together(self.network, self.test, self.group).accuracy
-            check_alike(self.network)
-            history.append({"epoch": epoch, "loss": loss, "accuracy": accuracy})
-            journal.record(
-                epoch,
-                network=self.name,
-                of=self.config.retrain.epochs,
-                loss=loss,
-                accuracy=accuracy,
-            )
-            seconds = time.perf_counter() - begin
-            write_tensors(self.state, self.tensors(), history=history, seconds=seconds)
-        return history, seconds
+        with self.saver as saver:
+            self.resume_(journal)
+            now = saver.standing
+            for epoch in range(len(now.history), self.config.retrain.epochs):
+                self.epoch_(epoch, journal, position=position)
+                loss = now.loss / self.steps
+                accuracy = evaluate_together(self.network, self.test, self.group).accuracy
+                check_alike(self.network)
+                now.history.append({"epoch": epoch, "loss": loss, "accuracy": accuracy})
+                now.end_epoch_()
+                journal.record(
+                    epoch,
+                    network=self.name,
+                    of=self.config.retrain.epochs,
+                    loss=loss,
+                    accuracy=accuracy,
+                )
+                saver.save()
+            return now.history, saver.seconds()
 
-    def epoch_(self, epoch: int, journal: Journal, *, position: int) -> float:
-        """Train one epoch and return its mean loss."""
+    def epoch_(self, epoch: int, journal: Journal, *, position: int) -> None:
+        """Train the rest of one epoch."""
+        now = self.saver.standing
+        first = now.steps - epoch * self.steps
         seed = derive(self.config.seed, "retrain", self.name)
         data = training_batches(
             self.dataset,
@@ -101,18 +111,19 @@ class Fit:
             seed=seed,
             epoch=epoch,
             size=self.config.retrain.batch_size,
+            start=first,
             **self.ranks,
         )
         self.network.train()
-        total = 0.0
-        for i, (images, labels) in enumerate(data):
+        for i, (images, labels) in enumerate(data, start=first):
             step = epoch * self.steps + i
             rate = learning_rate(self.config, step, steps=self.steps)
             loss = self.step_(images, labels, rate=rate, seed=seed, step=step)
-            total += loss
+            now.add_(loss)
             done = position + (epoch + (i + 1) / self.steps) / self.config.retrain.epochs
             journal.progress(done, loss=loss)
-        return total / self.steps
+            if i + 1 < self.steps:
+                self.saver.step()
 
     def step_(self, images: Tensor, labels: Tensor, *, rate: float, seed: int, step: int) -> float:
         """Take one step of SGD on a batch and return its loss.
@@ -135,16 +146,24 @@ class Fit:
             statistics=self.statistics,
         ).loss
         if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss of network {self.name} is {loss} at step {step}: "
-                "lower retrain.learning_rate or raise retrain.warmup_epochs"
-            )
+            raise self.stopped_at(step, loss, seed=seed)
         for count, before in zip(self.counts, counts, strict=False):
             count.copy_(before + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         return loss
+
+    def stopped_at(self, step: int, loss: float, *, seed: int) -> FloatingPointError:
+        """Make the error for a loss that is not finite."""
+        epoch, batch = divmod(step, self.steps)
+        size = self.config.retrain.batch_size
+        about = batch_text(self.split, seed=seed, epoch=epoch, batch=batch, size=size)
+        return FloatingPointError(
+            f"the loss of network {self.name} is {loss} at step {step}: lower "
+            "retrain.learning_rate or raise retrain.warmup_epochs; its genotype is "
+            f"{self.network.space.format(self.network.genotype)}; {about}"
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """Collect weights, statistics and momenta."""
@@ -155,20 +174,13 @@ class Fit:
         }
         return {**self.network.state_dict(), **momenta}
 
-    def resume_(self) -> tuple[list[dict[str, float]], float]:
-        """Load the last saved epoch, if any; return its history and seconds."""
-        tensors, history, seconds = self.group.first(self.saved)
+    def resume_(self, journal: Journal) -> None:
+        """Load the last state, if any."""
+        tensors = self.saver.resume(journal.say)
+        if tensors is None:
+            return
         for name, parameter in self.network.named_parameters():
             if f"momentum.{name}" in tensors:
                 momentum: Any = {"momentum_buffer": tensors.pop(f"momentum.{name}")}
                 self.optimizer.state[parameter] = momentum
-        if tensors:
-            self.network.load_state_dict(tensors)
-        return history, seconds
-
-    def saved(self) -> tuple[dict[str, Tensor], list[dict[str, float]], float]:
-        """Read the tensors, the history and the seconds of the last saved epoch."""
-        if not self.state.exists():
-            return {}, [], 0.0
-        tensors, metadata = read_tensors(self.state)
-        return tensors, list(metadata["history"]), float(metadata["seconds"])
+        load_tensors_(self.network, tensors, self.saver.path)

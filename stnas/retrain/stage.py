@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from stnas.config import Config
 from stnas.data import FileSplit, Split
 from stnas.engine.accumulation import own_parts
-from stnas.engine.files import read_json, write_json, write_tensors
+from stnas.engine.checksum import DamagedError
+from stnas.engine.files import read_json, read_tensors, write_json, write_tensors
 from stnas.engine.images import evaluation_batches, joined
 from stnas.engine.journal import Journal
 from stnas.engine.materials import BLOCKS, Materials, prepare
@@ -27,7 +28,7 @@ TWIN_SAMPLES = 4096
 
 
 def run(config: Config) -> None:
-    """Train every network to ``<name>/network.safetensors``; finished ones are kept."""
+    """Train every network to ``<name>/network.safetensors``; finished, whole ones are kept."""
     with RunFolder(config) as folder:
         folder.check("retrain")
         own_parts("retrain.micro_batches", config.retrain.micro_batches)
@@ -45,12 +46,31 @@ def run(config: Config) -> None:
         networks = []
         with Journal(folder, "retrain", total=len(plans)) as journal:
             for position, entry in enumerate(plans):
-                file = stage / entry["name"] / "network.json"
-                if not current().first(file.exists):
+                place, entry["origin"] = stage / entry["name"], folder.origin("retrain")
+                if not current().first(partial(is_trained, place, entry, journal)):
                     entry.update(before_training(materials.space, entry, validation, test))
-                    train(config, materials, split, entry, file.parent, journal, position)
-                networks.append(current().first(partial(read_json, file)))
+                    train(config, materials, split, entry, place, journal, position)
+                networks.append(current().first(partial(read_json, place / "network.json")))
         folder.finish("retrain", {"seconds": time.perf_counter() - begin, "networks": networks})
+
+
+def is_trained(folder: Path, entry: dict[str, Any], journal: Journal) -> bool:
+    """Tell whether a network is there and whole; say so if it is there and is not."""
+    if not (folder / "network.json").exists():
+        return False
+    try:
+        description = read_json(folder / "network.json")
+        read_tensors(folder / "network.safetensors")
+    except (DamagedError, FileNotFoundError) as error:
+        journal.say(f"{str(error).partition(': ')[0]}: the network is trained again")
+        return False
+    other = [name for name in entry if description.get(name) != entry[name]]
+    if other:
+        raise ValueError(
+            f"{folder / 'network.json'} belongs to another run (its {other[0]} differs): restore "
+            f"the right one, or delete {folder}"
+        )
+    return True
 
 
 def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,7 +135,7 @@ def train(
         network = Network.build(
             space, space.parse(entry["genotype"]), function=BLOCKS[config.kernels]
         )
-    fit = Fit(config, materials.dataset, split, network, folder=folder)
+    fit = Fit(config, materials.dataset, split, network, folder=folder, origin=entry["origin"])
     history, seconds = fit.run(journal, position=position)
     write_tensors(folder / "network.safetensors", network.state_dict(), genotype=entry["genotype"])
     description = {
@@ -129,4 +149,4 @@ def train(
         "std": list(materials.dataset.std),
     }
     write_json(folder / "network.json", description)
-    current().first(fit.state.unlink)
+    fit.saver.drop()

@@ -1,6 +1,7 @@
 """Search, keep an archive of all that was evaluated, and choose."""
 
 import time
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import Config
-from stnas.engine.files import read_rows, write_json, write_rows
+from stnas.engine.files import scan_rows, write_json, write_rows
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, prepare
 from stnas.engine.process_group import current
@@ -40,7 +41,8 @@ def run(config: Config) -> None:
         with Journal(
             folder, "search", total=config.search.generations, unit="generation"
         ) as journal:
-            ledger = Ledger(stage / "archive.jsonl", materials.space, score, journal)
+            archive_file, origin = stage / "archive.jsonl", folder.origin("search")
+            ledger = Ledger(archive_file, materials.space, score, journal, origin=origin)
             archive = evolve(
                 bounds,
                 config.search,
@@ -50,7 +52,7 @@ def run(config: Config) -> None:
                 report=ledger.report,
             )
         best = [row(materials.space, candidate) for candidate in front(archive)]
-        write_json(stage / "front.json", best)
+        write_json(stage / "front.json", {"front": best})
         result = {
             "seconds": ledger.seconds + time.perf_counter() - begin,
             "evaluated": len(archive),
@@ -77,11 +79,25 @@ class Ledger:
     Every process of a group keeps the same ledger; the leader's is the file.
     """
 
-    def __init__(self, file: Path, space: SearchSpace, score: Scorer, journal: Journal) -> None:
+    def __init__(
+        self, file: Path, space: SearchSpace, score: Scorer, journal: Journal, *, origin: str
+    ) -> None:
         self.file, self.space, self.score, self.journal = file, space, score, journal
-        self.rows = current().first(lambda: read_rows(file))
+        self.origin = origin
+        self.rows = current().first(self.whole_rows)
         self.known = {str(row["genotype"]): row for row in self.rows}
         self.seconds = 0.0
+
+    def whole_rows(self) -> list[dict[str, Any]]:
+        """Return the rows before the first damaged one; those behind it are scored again."""
+        lines = scan_rows(self.file, origin=self.origin)
+        rows = [row for row in takewhile(lambda line: line is not None, lines) if row is not None]
+        if len(rows) < len(lines):
+            self.journal.say(
+                f"{self.file}, line {len(rows) + 1} is damaged: going on from the "
+                f"{len(rows)} candidates before it"
+            )
+        return rows
 
     def evaluate(self, genotypes: list[Genotype], generation: int) -> list[Candidate]:
         """Return the scores of a generation's genotypes, from the archive where they are there."""
@@ -92,7 +108,7 @@ class Ledger:
             rows = [row(self.space, c) for c in self.scored(np.stack(unknown), generation)]
             self.known.update((str(row["genotype"]), row) for row in rows)
             self.rows += rows
-            write_rows(self.file, self.rows)
+            write_rows(self.file, self.rows, origin=self.origin)
         return [
             Candidate(genotype, *(self.known[text][name] for name in NUMBERS))
             for text, genotype in zip(texts, genotypes, strict=True)

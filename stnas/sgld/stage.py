@@ -1,6 +1,6 @@
 """Draw one sample of the shared weights an epoch, and average them."""
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,51 +9,54 @@ from torch import Tensor
 
 from stnas.config import Config
 from stnas.engine.accumulation import own_parts
-from stnas.engine.files import load_weights_, read_tensors, write_tensors
+from stnas.engine.checksum import DamagedError
+from stnas.engine.files import load_tensors_, read_tensors, write_tensors
 from stnas.engine.journal import Journal
-from stnas.engine.materials import build_supernet, prepare
+from stnas.engine.materials import Materials, build_supernet, prepare
 from stnas.engine.process_group import current
 from stnas.engine.run_folder import RunFolder
-from stnas.engine.shared_weights import Step, steps_per_epoch, train_epoch_
+from stnas.engine.shared_weights import (
+    Step,
+    load_together_,
+    steps_per_epoch,
+    train_epoch_,
+)
+from stnas.engine.states import Saver, Standing
 from stnas.sgld.drift import drift_report
+from stnas.supernet import SuperNet
 
 
 def run(config: Config) -> None:
     """Draw K samples: ``sample-000`` is the trained weights, each other follows an epoch later.
 
-    An interrupted run goes on from the last sample that was saved.
+    An interrupted run goes on inside an epoch from the last state, or from the last sample; a
+    damaged sample is drawn again from the one before it.
     """
     with RunFolder(config) as folder:
         folder.check("sgld")
         own_parts("train.micro_batches", config.train.micro_batches)
-        begin = time.perf_counter()
         materials = prepare(config, folder)
         stage = folder.begin("sgld")
         supernet = build_supernet(config, materials.space)
         files = sample_files(stage, config.sgld.samples)
-        trained = folder.path / "train" / "weights.safetensors"
-        done = current().first(lambda: first_sample_(supernet, trained, files))
-        current().spread_(supernet.state_dict().values())
-        images = len(materials.dataset.train.labels)
-        step = constant_step(config, images)
-        with Journal(folder, "sgld", total=len(files) - 1, start=done - 1) as journal:
-            journal.say(report(config, supernet, images))
-            for k in range(done, len(files)):
-                train_epoch_(
-                    supernet,
-                    materials,
-                    config=config,
-                    epoch=config.train.epochs + k - 1,
-                    step=step,
-                    journal=journal,
-                    shown=k - 1,
-                )
-                write_tensors(files[k], supernet.state_dict(), sample=k)
-        current().first(
-            lambda: write_tensors(stage / "mean.safetensors", mean(files), samples=len(files))
-        )
-        seconds = time.perf_counter() - begin
-        folder.finish("sgld", {"seconds": seconds, "samples": len(files)})
+        with (
+            Journal(folder, "sgld", total=len(files) - 1) as journal,
+            Saver(
+                stage / "state.safetensors",
+                every=config.save_every,
+                origin=folder.origin("sgld"),
+                tensors=supernet.state_dict,
+            ) as saver,
+        ):
+            load_together_(supernet, folder.path / "train" / "weights.safetensors")
+            journal.say(report(config, supernet, len(materials.dataset.train)))
+            write_tensors(files[0], supernet.state_dict(), sample=0, origin=saver.origin)
+            draw_(supernet, materials, files, config=config, journal=journal, saver=saver)
+            current().first(
+                lambda: write_tensors(stage / "mean.safetensors", mean(files), samples=len(files))
+            )
+            folder.finish("sgld", {"seconds": saver.seconds(), "samples": len(files)})
+            saver.drop()
 
 
 def sample_files(folder: Path, count: int) -> list[Path]:
@@ -61,15 +64,65 @@ def sample_files(folder: Path, count: int) -> list[Path]:
     return [folder / f"sample-{k:03d}.safetensors" for k in range(count)]
 
 
-def first_sample_(supernet: torch.nn.Module, trained: Path, files: list[Path]) -> int:
-    """Load the last sample that is there and return how many are; the first is copied."""
-    done = 0
-    while done < len(files) and files[done].exists():
-        done += 1
-    load_weights_(supernet, files[done - 1] if done else trained)
-    if done == 0:
-        write_tensors(files[0], supernet.state_dict(), sample=0)
-    return max(done, 1)
+def draw_(
+    supernet: SuperNet,
+    materials: Materials,
+    files: list[Path],
+    *,
+    config: Config,
+    journal: Journal,
+    saver: Saver,
+) -> None:
+    """Draw the samples that are missing, each from the one before it or from the last state."""
+    images = len(materials.dataset.train)
+    steps = steps_per_epoch(images, config.train.batch_size)
+    state = last_state(saver, journal)
+    for k in range(1, len(files)):
+        known = partial(is_drawn, files[k], origin=saver.origin, journal=journal)
+        if current().first(known):
+            continue
+        epoch = config.train.epochs + k - 1
+        if state is not None and epoch * steps < saver.standing.steps < (epoch + 1) * steps:
+            load_tensors_(supernet, state, saver.path)
+        else:
+            load_together_(supernet, files[k - 1])
+            saver.standing = Standing(steps=epoch * steps)
+        train_epoch_(
+            supernet,
+            materials,
+            config=config,
+            epoch=epoch,
+            step=constant_step(config, images),
+            journal=journal,
+            shown=k - 1,
+            saver=saver,
+        )
+        write_tensors(files[k], supernet.state_dict(), sample=k, origin=saver.origin)
+        saver.drop()
+        saver.leave()
+
+
+def last_state(saver: Saver, journal: Journal) -> dict[str, Tensor] | None:
+    """Return the last state inside an epoch; where it is damaged, the last sample does for it."""
+    try:
+        return saver.resume(journal.say)
+    except DamagedError as error:
+        journal.say(f"{str(error).partition(': ')[0]}: going on from the last sample")
+        return None
+
+
+def is_drawn(file: Path, *, origin: str, journal: Journal) -> bool:
+    """Tell whether a sample is there and whole; say so if it is there and is not."""
+    if not file.exists():
+        return False
+    try:
+        _, metadata = read_tensors(file)
+    except DamagedError as error:
+        journal.say(f"{str(error).partition(': ')[0]}: it is drawn again")
+        return False
+    if metadata.get("origin") != origin:
+        raise ValueError(f"{file} belongs to another run: restore the right one, or delete it")
+    return True
 
 
 def constant_step(config: Config, images: int) -> Step:

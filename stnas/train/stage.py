@@ -1,69 +1,67 @@
 """Train the hyper-network one architecture a step."""
 
-import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from stnas.config import Config
 from stnas.engine.accumulation import Parts, own_parts
-from stnas.engine.files import load_weights_, write_tensors
+from stnas.engine.files import load_tensors_, write_tensors
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, build_supernet, prepare
-from stnas.engine.process_group import current
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.shared_weights import Step, cosine, steps_per_epoch, train_epoch_
+from stnas.engine.states import Saver
 from stnas.supernet import SuperNet
 
 
 def run(config: Config) -> None:
-    """Train from the seed's weights, or from the last saved epoch, to ``weights.safetensors``."""
+    """Train from the seed's weights, or from the last saved state, to ``weights.safetensors``."""
     with RunFolder(config) as folder:
         folder.check("train")
         parts = own_parts("train.micro_batches", config.train.micro_batches)
         materials = prepare(config)
         stage = folder.begin("train")
         supernet = build_supernet(config, materials.space)
-        start, seconds = resume_(supernet, stage / "state.safetensors")
-        with Journal(folder, "train", total=config.train.epochs, start=start) as journal:
+        images = materials.dataset
+        with (
+            Journal(folder, "train", total=config.train.epochs) as journal,
+            Saver(
+                stage / "state.safetensors",
+                every=config.save_every,
+                origin=folder.origin("train", images.fingerprint),
+                tensors=supernet.state_dict,
+            ) as saver,
+        ):
             journal.say(describe(materials))
             if parts.count > 1:
                 journal.say(describe_parts(config, parts))
-            begin = time.perf_counter() - seconds
-            for epoch in range(start, config.train.epochs):
-                train_epoch_(
-                    supernet,
-                    materials,
-                    config=config,
-                    epoch=epoch,
-                    step=schedule(config, len(materials.dataset.train.labels)),
-                    journal=journal,
-                    shown=epoch,
-                )
-                write_tensors(
-                    stage / "state.safetensors",
-                    supernet.state_dict(),
-                    epochs=epoch + 1,
-                    seconds=time.perf_counter() - begin,
-                )
-        write_tensors(stage / "weights.safetensors", supernet.state_dict())
-        seconds = time.perf_counter() - begin
-        folder.finish("train", {"seconds": seconds, **summary(config, materials)})
-        current().first((stage / "state.safetensors").unlink)
+            if (tensors := saver.resume(journal.say)) is not None:
+                load_tensors_(supernet, tensors, saver.path)
+            train_(supernet, materials, config=config, journal=journal, saver=saver)
+            write_tensors(stage / "weights.safetensors", supernet.state_dict())
+            folder.finish("train", {"seconds": saver.seconds(), **summary(config, materials)})
+            saver.drop()
 
 
-def resume_(supernet: SuperNet, state: Path) -> tuple[int, float]:
-    """Load the last saved epoch, if any; return the epochs done and the seconds they took."""
-
-    def load_() -> tuple[int, float]:
-        if not state.exists():
-            return 0, 0.0
-        metadata = load_weights_(supernet, state)
-        return int(metadata["epochs"]), float(metadata["seconds"])
-
-    done = current().first(load_)
-    current().spread_(supernet.state_dict().values())
-    return done
+def train_(
+    supernet: SuperNet, materials: Materials, *, config: Config, journal: Journal, saver: Saver
+) -> None:
+    """Train the epochs that are left, and save a state after each."""
+    images = len(materials.dataset.train)
+    step = schedule(config, images)
+    start = saver.standing.steps // steps_per_epoch(images, config.train.batch_size)
+    for epoch in range(start, config.train.epochs):
+        train_epoch_(
+            supernet,
+            materials,
+            config=config,
+            epoch=epoch,
+            step=step,
+            journal=journal,
+            shown=epoch,
+            saver=saver,
+        )
+        saver.save()
 
 
 def schedule(config: Config, images: int) -> Step:

@@ -1,7 +1,9 @@
 """The command line, as a user types it."""
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,7 @@ def test_a_whole_run_ends_with_tables_and_a_page(options, tmp_path, capsys):
     assert "test, retrained" in out
     assert "report.html" in out
     assert (run / "report/report.html").stat().st_size > 100_000
-    front = json.loads((run / "search/front.json").read_text())
+    front = json.loads((run / "search/front.json").read_text())["front"]
     assert all(row["genotype"][:20] in out for row in front)
     stored = yaml.safe_load((run / "config.yaml").read_text())
     assert stored["train"]["epochs"] == 2
@@ -189,12 +191,30 @@ def test_doctor_tells_versions_kernels_threads_and_repairs(capsys):
         assert part in out
 
 
-def test_ctrl_c_says_how_to_go_on(options, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_its_code_and_the_command_that_goes_on(
+    options, monkeypatch, capsys, number
+):
     def interrupted(config):
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), number)
+        raise AssertionError("the signal came late")
 
     monkeypatch.setitem(commands.STAGES, "train", interrupted)
-    assert "the same command goes on" in refused(["train", *options], 130, capsys)
+    text = refused(["train", *options], 128 + number, capsys)
+    assert f"stopped by {number.name}" in text
+    assert f"the same command goes on from there: stnas train --config {options[1]}" in text
+
+
+def test_a_damaged_configuration_is_refused_and_an_edited_one_is_not(options, tmp_path, capsys):
+    main(["train", *options])
+    file = tmp_path / "run/config.yaml"
+    head, text = file.read_text().split("\n", 1)
+    file.write_text(f"{head}\n{text.replace('samples: 2', 'samples: 6')}")
+    refusal = refused(["sgld", "--run", str(tmp_path / "run")], 1, capsys)
+    assert "config.yaml is not as it was written" in refusal
+    file.write_text(text.replace("samples: 2", "samples: 3"))
+    main(["sgld", "--run", str(tmp_path / "run")])
+    assert (tmp_path / "run/sgld/sample-002.safetensors").exists()
 
 
 def test_quickstart_has_its_own_recipe(capsys):

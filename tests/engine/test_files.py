@@ -3,34 +3,56 @@
 import errno
 import json
 import os
+from functools import partial
 
 import pytest
 import torch
+import yaml
+from safetensors.torch import save_file
 
 from stnas.engine import files
+from stnas.engine.checksum import DamagedError
+from stnas.engine.settings import read_settings, write_settings
 
 
-def fail_with(code):
-    def write(beside):
-        beside.write_text("half")
+def failing(code):
+    def fsync(descriptor):
         raise OSError(code, os.strerror(code))
 
-    return write
+    return fsync
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     files.write_json(path, {"x": 1})
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     with pytest.raises(OSError, match=r"a\.json could not be written.*free some space"):
-        files.write_whole(path, fail_with(errno.ENOSPC))
-    assert files.read_json(path) == {"x": 1}
+        files.write_json(path, {"x": 2})
+    assert files.read_json(path) == {"version": 1, "x": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(errno.EACCES))
     with pytest.raises(OSError, match=r"b\.json could not be written.*permissions"):
-        files.write_whole(tmp_path / "b.json", fail_with(errno.EACCES))
+        files.write_text(tmp_path / "b.json", "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_before_is_kept(tmp_path):
+    path, previous = tmp_path / "a", tmp_path / "b"
+    for content in (b"1", b"2", b"3"):
+        files.write_whole(path, content, previous=previous)
+    assert (path.read_bytes(), previous.read_bytes()) == (b"3", b"2")
+
+
+def test_what_killed_processes_left_is_swept_away(tmp_path):
+    for name in (".a.json.123", "train/.state.safetensors.7", ".lock", "train/a.1", ".b.json.x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    files.sweep(tmp_path)
+    left = {file.name for file in tmp_path.rglob("*") if file.is_file()}
+    assert left == {".lock", "a.1", ".b.json.x"}
 
 
 def test_tensors_and_metadata_come_back(tmp_path):
@@ -41,20 +63,67 @@ def test_tensors_and_metadata_come_back(tmp_path):
     assert metadata == {"version": 1, "epochs": 2, "history": [{"loss": 0.5}]}
 
 
-@pytest.mark.parametrize("keep", [0, 4, 20, 100])
-def test_truncated_tensors_are_refused(tmp_path, keep):
-    path = tmp_path / "t.safetensors"
-    files.write_tensors(path, {"a": torch.arange(100.0)})
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"t\.safetensors is damaged"):
-        files.read_tensors(path)
+def written(path):
+    """Write a small file of the kind that the ending names; return what reads it."""
+    if path.suffix == ".json":
+        files.write_json(path, {"a": 0.5, "checksum of": "a"})
+        return files.read_json
+    if path.suffix == ".jsonl":
+        files.write_rows(path, [{"a": 0.5}, {"a": 1}], origin="x")
+        return partial(files.read_rows, origin="x")
+    if path.suffix == ".yaml":
+        write_settings(path, {"seed": 3, "space": {"widths": [8, 12]}})
+        return read_settings
+    files.write_tensors(path, {"a": torch.arange(2.0), "b": torch.tensor(3)}, epochs=2)
+    return files.read_tensors
+
+
+KINDS = ("a.json", "a.jsonl", "a.yaml", "a.safetensors")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_changed_bit_and_every_truncation_is_found(tmp_path, name):
+    path = tmp_path / name
+    read = written(path)
+    good, value = path.read_bytes(), read(path)
+    for bit in range(8 * len(good)):
+        content = bytearray(good)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        with pytest.raises(DamagedError, match=r"a\.json|a\.yaml|a\.safetensors"):
+            read(path)
+    rows = good.splitlines() if name == "a.jsonl" else []
+    whole = {b"\n".join(rows[:n]) for n in range(len(rows) + 1)} if rows else set()
+    for end in range(len(good)):
+        path.write_bytes(good[:end])
+        if good[:end].rstrip(b"\n") not in whole:
+            with pytest.raises(DamagedError):
+                read(path)
+    path.write_bytes(good)
+    assert repr(read(path)) == repr(value)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("content", [b"\x00" * 300, b"[1, 2]\n", b"\x80\x02}q\x00.", b"a" * 5000])
+def test_foreign_files_are_refused(tmp_path, name, content):
+    read = written(tmp_path / name)
+    (tmp_path / name).write_bytes(content)
+    if name == "a.yaml" and content[:1] in b"[a":
+        assert read(tmp_path / name) == {}
+    else:
+        with pytest.raises((DamagedError, yaml.YAMLError)):
+            read(tmp_path / name)
+
+
+def test_a_file_that_is_missing_says_how_to_get_it_back(tmp_path):
+    for read in (files.read_json, files.read_tensors):
+        with pytest.raises(FileNotFoundError, match=r"x is missing: restore it.*run that stage"):
+            read(tmp_path / "x")
 
 
 def test_foreign_tensors_are_refused(tmp_path):
-    from safetensors.torch import save_file
-
     save_file({"a": torch.zeros(2)}, tmp_path / "t.safetensors")
-    with pytest.raises(ValueError, match="not written by this version"):
+    with pytest.raises(DamagedError, match="no checksum"):
         files.read_tensors(tmp_path / "t.safetensors")
 
 
@@ -67,22 +136,24 @@ def test_weights_of_another_network_are_refused(tmp_path):
         files.load_weights_(torch.nn.Conv2d(1, 1, 1, bias=False), path)
 
 
-def test_rows_come_back_without_a_torn_last_line(tmp_path):
+def test_rows_come_back_and_damaged_lines_are_none(tmp_path):
     path = tmp_path / "rows.jsonl"
-    files.write_rows(path, [{"a": 1}, {"a": 2}])
-    with path.open("a") as file:
-        file.write('{"a": 3')
-    assert files.read_rows(path) == [{"a": 1}, {"a": 2}]
+    rows = [{"a": number} for number in range(4)]
+    files.write_rows(path, rows)
+    assert files.read_rows(path) == files.scan_rows(path) == rows
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines) + b'{"a": 3')
+    assert files.scan_rows(path) == [*rows, None]
+    path.write_bytes(lines[0] + lines[1].replace(b"1", b"7", 1) + lines[2] + lines[3])
+    assert files.scan_rows(path) == [{"a": 0}, None, {"a": 2}, {"a": 3}]
+    with pytest.raises(DamagedError, match=r"rows\.jsonl, line 2 is damaged"):
+        files.read_rows(path)
+    path.write_bytes(lines[0] + lines[2] + lines[3])
+    assert files.scan_rows(path) == [{"a": 0}, None, {"a": 3}]
     assert files.read_rows(tmp_path / "none.jsonl") == []
 
 
-def test_damaged_rows_and_json_are_refused(tmp_path):
-    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"a":\n{"a": 3}\n')
-    with pytest.raises(ValueError, match=r"rows\.jsonl, line 2 is damaged"):
-        files.read_rows(tmp_path / "rows.jsonl")
-    (tmp_path / "x.json").write_text("{")
-    with pytest.raises(ValueError, match=r"x\.json is damaged"):
-        files.read_json(tmp_path / "x.json")
+def test_numbers_that_json_lacks_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         files.write_json(tmp_path / "y.json", {"loss": float("nan")})
     assert not (tmp_path / "y.json").exists()

@@ -1,5 +1,6 @@
 """The run folder refuses what does not belong together."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -52,7 +53,12 @@ def test_a_half_done_stage_goes_on_with_its_own_configuration_alone(tiny_config)
 
 
 def test_a_second_process_is_refused(tiny_config):
-    with RunFolder(tiny_config), pytest.raises(RuntimeError, match="in use by another process"):
+    with (
+        RunFolder(tiny_config),
+        pytest.raises(
+            RuntimeError, match=rf"another process \(process {os.getpid()} on .+\): wait"
+        ),
+    ):
         RunFolder(tiny_config).__enter__()
     with RunFolder(tiny_config):
         pass

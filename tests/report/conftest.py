@@ -1,23 +1,15 @@
 """A run folder as the stages leave it, made of made-up numbers."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 
+from stnas.engine.files import write_json, write_rows
+from stnas.engine.settings import write_settings
 from stnas.space import SearchSpace
 
 STAGES = ("train", "sgld", "search", "retrain")
-
-
-def write(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(value if isinstance(value, str) else json.dumps(value))
-
-
-def lines(rows):
-    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def candidates(space, n=60):
@@ -103,8 +95,9 @@ def metrics(stages):
 
 def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), data="fashion"):
     space = SearchSpace.profile(profile, num_classes=len(classes))
-    write(folder / "config.yaml", f"run: {folder.name}\nseed: 3\ntrain:\n  madds: 2000000\n")
-    write(folder / "metrics.jsonl", lines(metrics(stages)))
+    settings = {"run": folder.name, "seed": 3, "train": {"madds": 2000000}}
+    write_settings(folder / "config.yaml", settings)
+    write_rows(folder / "metrics.jsonl", metrics(stages))
     rows = candidates(space)
     front = non_dominated(rows)
     choices = [
@@ -112,10 +105,9 @@ def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), dat
         for name, row in zip("AB", (front[0], max(front, key=lambda r: r["madds"])), strict=True)
     ]
     if "train" in stages:
-        write(
+        write_json(
             folder / "train/result.json",
             {
-                "version": 1,
                 "seconds": 4.0,
                 "epochs": 12,
                 "space": space.spec.to_json(),
@@ -134,11 +126,12 @@ def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), dat
             },
         )
     if "sgld" in stages:
-        write(folder / "sgld/result.json", {"version": 1, "seconds": 1.5, "samples": 5})
+        write_json(folder / "sgld/result.json", {"seconds": 1.5, "samples": 5})
     if "search" in stages:
-        write(folder / "search/archive.jsonl", lines(rows))
-        write(folder / "search/front.json", front)
-        write(folder / "search/result.json", {"version": 1, "seconds": 9.0, "choices": choices})
+        write_rows(folder / "search/archive.jsonl", rows)
+        write_json(folder / "search/front.json", {"front": front})
+        result = {"seconds": 9.0, "evaluated": len(rows), "choices": choices}
+        write_json(folder / "search/result.json", result)
     if "retrain" in stages:
         networks = []
         for i, row in enumerate(choices):
@@ -147,7 +140,7 @@ def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), dat
                 network(row, row["name"], "chosen", 0.02 * i),
                 network(twin, f"{row['name']}-random-1", "random", -0.01),
             ]
-        write(folder / "retrain/result.json", {"version": 1, "seconds": 12.0, "networks": networks})
+        write_json(folder / "retrain/result.json", {"seconds": 12.0, "networks": networks})
     return folder
 
 

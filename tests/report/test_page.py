@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from stnas.config import Config
+from stnas.engine.files import read_json, read_rows, write_json, write_rows
 from stnas.report import run, write_report
 
 HOSTILE = (
@@ -89,9 +90,9 @@ def test_texts_of_the_run_are_escaped(make_run):
     folder = make_run(classes=HOSTILE, data=HOSTILE[0])
     (folder / "config.yaml").write_text(f"run: {HOSTILE[0]!r}\n# {HOSTILE[1]}\n")
     path = folder / "retrain/result.json"
-    result = json.loads(path.read_text())
+    result = read_json(path)
     result["networks"][0]["name"] = HOSTILE[0]
-    path.write_text(json.dumps(result))
+    write_json(path, result)
     reader = read(folder)
     plain = read(make_run("plain"))
     assert [tag for tag, _ in reader.tags] == [tag for tag, _ in plain.tags]
@@ -133,10 +134,9 @@ def test_a_search_that_goes_on_is_shown(make_run):
 
 def test_retraining_that_goes_on_is_shown(make_run):
     folder = make_run(stages=("train", "sgld", "search"))
-    with (folder / "metrics.jsonl").open("a") as file:
-        for epoch in range(2):
-            row = {"stage": "retrain", "epoch": epoch, "network": "A", "loss": 1.0, "accuracy": 0.5}
-            file.write(json.dumps(row) + "\n")
+    rows = read_rows(folder / "metrics.jsonl")
+    row = {"stage": "retrain", "network": "A", "loss": 1.0, "accuracy": 0.5}
+    write_rows(folder / "metrics.jsonl", [*rows, {**row, "epoch": 0}, {**row, "epoch": 1}])
     assert [trace["name"] for trace in figures(read(folder))[-1]["data"]] == ["A", "A"]
 
 
@@ -179,18 +179,24 @@ def test_no_training_is_an_error_that_names_the_command(make_run, tmp_path):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("train/result.json", "{", "is damaged"),
-        ("train/result.json", '{"version": 2}', "must have version 1, got"),
-        ("train/result.json", '{"version": 1}', "must hold space, .*got none of space"),
-        ("search/result.json", '{"version": 1}', "must hold choices"),
-        ("search/front.json", "{}", "must hold a list of rows, got dict"),
-        ("search/archive.jsonl", "{}\n", "must hold genotype, .*got none of genotype"),
-        ("retrain/result.json", '{"version": 1, "networks": [3]}', "must hold name, role"),
+        ("train/result.json", b"{", "is damaged"),
+        ("train/result.json", {"version": 2}, "was not written by this version"),
+        ("train/result.json", {}, "must hold space, .*got none of space"),
+        ("search/result.json", {}, "must hold choices"),
+        ("search/front.json", {}, "must hold front"),
+        ("search/front.json", {"front": {}}, "must hold a list of rows, got dict"),
+        ("search/archive.jsonl", [{}], "must hold genotype, .*got none of genotype"),
+        ("search/archive.jsonl", [], "damaged .it has 0 rows and not 60"),
+        ("retrain/result.json", {"networks": [3]}, "must hold name, role"),
+        ("config.yaml", b"# stnas version: 1, checksum: 0", "is not as it was written"),
     ],
 )
 def test_damaged_files_are_named(make_run, file, content, message):
-    folder = make_run()
-    (folder / file).write_text(content)
+    path = (folder := make_run()) / file
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        (write_rows if isinstance(content, list) else write_json)(path, content)
     with pytest.raises(ValueError, match=rf"{file} .*{message}"):
         write_report(folder)
 

@@ -1,0 +1,217 @@
+"""A stopped run goes on inside an epoch, and from the last state that is whole."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from stnas import retrain, search, sgld, train
+from stnas.engine import images
+from stnas.engine.checksum import DamagedError
+from stnas.engine.files import read_json, read_tensors, write_tensors
+from stnas.engine.interruption import Stopped
+from stnas.engine.run_folder import RunFolder, StageCompleteError
+from stnas.engine.states import Saver
+
+STAGES = (train, sgld, search, retrain)
+
+
+class KilledError(BaseException):
+    """Stands for a kill, which nothing can catch."""
+
+
+def run_all(config):
+    for stage in STAGES:
+        try:
+            stage.run(config)
+        except StageCompleteError:
+            continue
+
+
+@pytest.fixture
+def whole(tiny_config, tmp_path, results_of):
+    """Run all stages without a stop; give the configuration of another run and the results."""
+    first = replace(tiny_config, run=str(tmp_path / "whole"))
+    run_all(first)
+    return replace(tiny_config, save_every=0.0), results_of(Path(first.run))
+
+
+def killing(monkeypatch, every, after):
+    """Let every so manieth step of a saver raise KilledError, once ``after`` was called."""
+    original, calls = Saver.step, []
+
+    def step(self):
+        calls.append(1)
+        original(self)
+        if len(calls) % every == 0:
+            after(self)
+            raise KilledError
+
+    monkeypatch.setattr(Saver, "step", step)
+    return calls
+
+
+def run_with_kills(config, kills=0):
+    try:
+        run_all(config)
+    except KilledError:
+        return run_with_kills(config, kills + 1)
+    return kills
+
+
+def test_kills_in_every_epoch_change_nothing(whole, monkeypatch, results_of):
+    config, expected = whole
+    killing(monkeypatch, 19, lambda saver: None)
+    assert run_with_kills(config) > 10
+    assert results_of(Path(config.run)) == expected
+
+
+def test_the_state_before_is_used_where_the_last_is_damaged(whole, monkeypatch, results_of, capsys):
+    config, expected = whole
+
+    def damage(saver):
+        content = bytearray(saver.path.read_bytes())
+        content[len(content) // 2] ^= 4
+        saver.path.write_bytes(content)
+
+    killing(monkeypatch, 40, damage)
+    kills = run_with_kills(config)
+    assert results_of(Path(config.run)) == expected
+    told = capsys.readouterr().out
+    assert told.count("state.safetensors is damaged (its checksum is") == kills > 3
+    assert "going on from" in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves(whole, monkeypatch, number):
+    config = replace(whole[0], save_every=1e9)
+    original, calls = Saver.step, []
+
+    def step(self):
+        calls.append(self.standing.steps)
+        if len(calls) == 7:
+            os.kill(os.getpid(), number)
+        original(self)
+
+    monkeypatch.setattr(Saver, "step", step)
+    with pytest.raises(Stopped) as stop:
+        train.run(config)
+    assert stop.value.number == number
+    _, metadata = read_tensors(Path(config.run) / "train/state.safetensors")
+    assert metadata["standing"]["steps"] == 7 == calls[-1]
+
+
+@pytest.fixture
+def begun(tiny_config):
+    """Give a run folder whose training has saved two states."""
+    config = replace(tiny_config, save_every=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        killing(patch, 3, lambda saver: None)
+        with pytest.raises(KilledError):
+            train.run(config)
+    return config
+
+
+def test_two_damaged_states_are_an_error_with_the_repair(begun):
+    for name in ("state", "state.previous"):
+        (Path(begun.run) / f"train/{name}.safetensors").write_bytes(b"x" * 99)
+    text = r"state\.safetensors is damaged.*state\.previous\.safetensors is damaged.*delete what"
+    with pytest.raises(DamagedError, match=text):
+        train.run(begun)
+
+
+def test_a_state_of_another_run_is_refused(begun, tmp_path):
+    other = replace(begun, run=str(tmp_path / "other"), seed=8)
+    (tmp_path / "other/train").mkdir(parents=True)
+    for name in ("state.safetensors", "state.previous.safetensors"):
+        (Path(begun.run) / "train" / name).rename(tmp_path / "other/train" / name)
+    with RunFolder(other) as run, pytest.raises(FileNotFoundError, match=r"config\.json is missi"):
+        run.check("train")
+    with RunFolder(other) as run:
+        run.begin("train")
+    with pytest.raises(ValueError, match=r"state\.safetensors belongs to another run"):
+        train.run(other)
+
+
+def test_a_state_that_is_not_finite_is_not_saved(begun):
+    path = Path(begun.run) / "train/state.safetensors"
+    before = path.read_bytes()
+    saver = Saver(
+        path, every=0.0, origin="", tensors=lambda: {"w": torch.tensor([1.0, -torch.inf])}
+    )
+    text = r"w is not finite .*last good state is .*state\."
+    with pytest.raises(FloatingPointError, match=text), saver:
+        saver.step()
+    assert path.read_bytes() == before
+
+
+def test_a_loss_that_is_not_finite_names_the_batch_and_the_state(begun, monkeypatch):
+    original = images.training_batch
+
+    def broken(*args, step, **kwargs):
+        pixels, labels = original(*args, step=step, **kwargs)
+        return pixels * (float("nan") if step == 30 else 1.0), labels
+
+    monkeypatch.setattr(images, "training_batch", broken)
+    text = (
+        r"the loss is nan at step 30 with the architecture st1-.*; batch 3 of epoch 1 has "
+        r"16 images, rows \d+, .*the last good state is .*state\.safetensors"
+    )
+    with pytest.raises(FloatingPointError, match=text):
+        train.run(begun)
+    _, metadata = read_tensors(Path(begun.run) / "train/state.safetensors")
+    assert metadata["standing"]["steps"] == 30
+
+
+def test_what_is_damaged_or_gone_is_made_again(whole, results_of, tmp_path, capsys):
+    config, expected = whole
+    config = replace(config, run=str(tmp_path / "whole"))
+    run = tmp_path / "whole"
+    for name in ("sgld/sample-001.safetensors", "retrain/A/network.safetensors"):
+        (run / name).write_bytes((run / name).read_bytes()[:-1])
+    (run / "sgld/mean.safetensors").unlink()
+    for stage in ("sgld", "search", "retrain"):
+        (run / stage / "result.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"sgld/result\.json is missing.*`stnas sgld"):
+        search.run(config)
+    run_all(config)
+    told = capsys.readouterr().out
+    assert "sample-001.safetensors is damaged" in told
+    assert "network.safetensors is damaged" in told
+    assert results_of(run) == expected
+
+
+def test_a_damaged_archive_is_scored_again_from_there(whole, results_of, tmp_path, capsys):
+    config, expected = whole
+    run, archive = tmp_path / "whole", tmp_path / "whole/search/archive.jsonl"
+    (run / "search/result.json").unlink()
+    archive.write_text(archive.read_text().replace('"generation": 1', '"generation": 2', 1))
+    search.run(replace(config, run=str(run)))
+    assert "going on from the 4 candidates before it" in capsys.readouterr().out
+    assert results_of(run) == expected
+
+
+def test_a_damaged_configuration_of_a_stage_is_replaced(whole, tmp_path, capsys):
+    config, _ = whole
+    run = tmp_path / "whole"
+    (run / "train/config.json").write_text("{")
+    with RunFolder(replace(config, run=str(run))) as folder:
+        folder.result("train")
+    assert "config.yaml replaces it" in capsys.readouterr().out
+    other = replace(config, run=str(run), seed=9)
+    with RunFolder(other) as folder, pytest.raises(ValueError, match="seed: 3, now 9"):
+        folder.result("train")
+
+
+def test_weights_of_another_run_are_refused(whole, tmp_path):
+    config, _ = whole
+    run = tmp_path / "whole"
+    (run / "sgld/result.json").unlink()
+    tensors, _ = read_tensors(run / "sgld/sample-001.safetensors")
+    write_tensors(run / "sgld/sample-001.safetensors", tensors, sample=1, origin="0" * 16)
+    with pytest.raises(ValueError, match=r"sample-001\.safetensors belongs to another run"):
+        sgld.run(replace(config, run=str(run)))
+    assert read_json(run / "train/result.json")["version"] == 1
