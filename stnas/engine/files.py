@@ -188,9 +188,25 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, checked_object(path, text)
 
 
-def load_weights_(module: torch.nn.Module, path: Path) -> dict[str, Any]:
-    """Load a module's parameters and buffers from a file and return the file's metadata."""
+def check_origin(metadata: Mapping[str, Any], origin: str, path: Path) -> None:
+    """Raise ValueError if a file belongs to other work than ``origin`` marks."""
+    if metadata.get("origin") != origin:
+        raise DamagedError(
+            f"{path} belongs to another run: restore the right one from a copy, or delete it and "
+            "its stage's result.json and run that stage again; what is whole is kept"
+        )
+
+
+def load_weights_(
+    module: torch.nn.Module, path: Path, *, origin: str | None = None
+) -> dict[str, Any]:
+    """Load a module's parameters and buffers from a file and return the file's metadata.
+
+    origin: what the file must belong to; None: anything.
+    """
     tensors, metadata = read_tensors(path)
+    if origin is not None:
+        check_origin(metadata, origin, path)
     load_tensors_(module, tensors, path)
     return metadata
 

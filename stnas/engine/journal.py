@@ -39,9 +39,9 @@ class Journal:
         self, run: RunFolder, stage: str, *, total: int, unit: str = "epoch", start: int = 0
     ) -> None:
         self.stage, self.unit, self.total = stage, unit, total
-        self._file = run.path / "metrics.jsonl"
+        self._file, self._origin = run.path / "metrics.jsonl", run.origin("train")
         self._leads = current().rank == 0
-        lines = scan_rows(self._file) if self._leads else []
+        lines = scan_rows(self._file, origin=self._origin) if self._leads else []
         self._rows = [row for row in lines if row is not None]
         self._board = self._replay(run.path / "tensorboard" / stage)
         self._live = Progress(
@@ -84,7 +84,7 @@ class Journal:
         key = {"stage": self.stage, self.unit: index, "network": network}
         self._rows = [row for row in self._rows if {name: row.get(name) for name in key} != key]
         self._rows.append({**key, "time": time.time(), **numbers})
-        write_rows(self._file, self._rows)
+        write_rows(self._file, self._rows, origin=self._origin)
         prefix = self._plot(self._board, self._rows[-1])
         text = ", ".join(show(name, value) for name, value in numbers.items() if name != "step")
         self.say(f"{prefix} {self.unit} {index + 1}/{of or self.total}: {text}")

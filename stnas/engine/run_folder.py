@@ -12,7 +12,7 @@ from typing import Any, Self
 from stnas.config import Config
 from stnas.data import settled
 from stnas.engine.checksum import DamagedError, digest
-from stnas.engine.files import read_json, sweep, write_json
+from stnas.engine.files import check_origin, read_json, read_rows, read_tensors, sweep, write_json
 from stnas.engine.process_group import current, led
 from stnas.engine.settings import read_settings, write_settings
 
@@ -43,6 +43,18 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
         pairs = ((old.get(n), new.get(n), f"{key}.{n}" if key else n) for n in names)
         return [line for pair in pairs for line in differences(*pair)]
     return [] if old == new else [f"{key}: {old!r}, now {new!r}"]
+
+
+def sections(config: Config, stage: str) -> dict[str, Any]:
+    """Return the sections of a settled configuration that determine a stage's result."""
+    return {name: plain(getattr(config, name)) for name in UPSTREAM[stage]}
+
+
+def origin_of(config: Config, stage: str, *more: str) -> str:
+    """Return 16 digits that mark what a stage makes: its configuration, and further words."""
+    settled_config = dataclasses.replace(config, data=settled(config.data))
+    text = json.dumps([sections(settled_config, stage), *more], sort_keys=True)
+    return digest(text.encode())
 
 
 class RunFolder:
@@ -112,6 +124,7 @@ class RunFolder:
             self.result(earlier)
         if (self.path / stage / "result.json").exists():
             self.result(stage)
+            self._verify(stage)
             raise StageCompleteError(
                 f"{self.path / stage} is complete; delete that folder to do the stage again"
             )
@@ -137,20 +150,32 @@ class RunFolder:
             )
         result = read_json(file)
         self._check_sections(stage, self.path / stage / "config.json")
+        check_origin(result, self.origin(stage), file)
         return result
 
     @led
     def finish(self, stage: str, result: dict[str, Any]) -> None:
         """Write a stage's result, which makes it complete."""
-        write_json(self.path / stage / "result.json", result)
+        origin = {"origin": self.origin(stage)}
+        write_json(self.path / stage / "result.json", {**result, **origin})
 
-    def origin(self, stage: str, *more: str) -> str:
-        """Return 16 digits that mark what a stage makes: its configuration, and further words."""
-        text = json.dumps([self._sections(stage), *more], sort_keys=True)
-        return digest(text.encode())
+    def origin(self, stage: str) -> str:
+        """Return the 16 digits that mark what a stage of this run makes."""
+        return origin_of(self.config, stage)
+
+    def _verify(self, stage: str) -> None:
+        """Check every file of a complete stage."""
+        origin = self.origin(stage)
+        for file in sorted((self.path / stage).rglob("[!.]*")):
+            if file.suffix == ".jsonl":
+                read_rows(file, origin=origin)
+            elif file.suffix == ".json" and file.name != "config.json":
+                check_origin(read_json(file), origin, file)
+            elif file.suffix == ".safetensors" and not file.name.startswith("state."):
+                check_origin(read_tensors(file)[1], origin, file)
 
     def _sections(self, stage: str) -> dict[str, Any]:
-        return {name: plain(getattr(self.config, name)) for name in UPSTREAM[stage]}
+        return sections(self.config, stage)
 
     def _recorded(self, stage: str, file: Path) -> dict[str, Any]:
         """Read a stage's sections; those of ``config.yaml`` are the same, if ``file`` is damaged.

@@ -20,6 +20,7 @@ from stnas.engine.images import (
 )
 from stnas.engine.materials import Materials, build_supernet
 from stnas.engine.randomness import derive
+from stnas.engine.run_folder import origin_of
 from stnas.supernet import Network, SuperNet, Trie
 
 Genotypes = NDArray[np.int8]
@@ -41,7 +42,7 @@ def shared_weights(config: Config, materials: Materials, run: Path) -> list[Supe
     supernets = []
     for file in weight_files(config, run):
         supernets.append(build_supernet(config, materials.space))
-        load_weights_(supernets[-1], file)
+        load_weights_(supernets[-1], file, origin=origin_of(config, file.parent.name))
     return supernets
 
 

@@ -153,9 +153,9 @@ def epoch_steps_(
         yield result
 
 
-def load_together_(supernet: SuperNet, file: Path) -> None:
+def load_together_(supernet: SuperNet, file: Path, *, origin: str) -> None:
     """Load the leader's file into the hyper-network of every process."""
-    current().first(partial(load_weights_, supernet, file))
+    current().first(partial(load_weights_, supernet, file, origin=origin))
     current().spread_(supernet.state_dict().values())
 
 

@@ -84,7 +84,7 @@ class Saver:
         """Return the tensors of the last whole state and take over its standing; None: no state.
 
         The leader reads it for all processes. Raises DamagedError where there are states and none
-        is whole, ValueError where they belong to other work.
+        is whole and of this work.
         """
         tensors, standing = current().first(partial(self._read, tell))
         if tensors is not None:
@@ -99,10 +99,10 @@ class Saver:
                 continue
             try:
                 tensors, metadata = read_tensors(file)
+                standing = self._standing(metadata, file)
             except DamagedError as error:
                 complaints.append(str(error).partition(": ")[0])
                 continue
-            standing = self._standing(metadata, file)
             if complaints:
                 tell(f"{complaints[0]}: going on from {file}, at step {standing.steps}")
             if file != self.path:
@@ -117,10 +117,7 @@ class Saver:
     def _standing(self, metadata: dict[str, Any], file: Path) -> Standing:
         """Return the standing of a state that belongs to the same work."""
         if metadata.get("origin") != self.origin:
-            raise ValueError(
-                f"{file} belongs to another run, or the images have changed: restore the right "
-                "one, or delete it to begin anew"
-            )
+            raise DamagedError(f"{file} belongs to another run, or the images have changed")
         return Standing(**metadata["standing"])
 
     def step(self) -> None:

@@ -89,7 +89,9 @@ def load_record(folder: Path) -> Record:
         config=check_settings(config) if config.exists() else "",
         space=SearchSpace(SpaceSpec.from_json(results["train"]["space"])),
         results=results,
-        metrics=[row for row in scan_rows(folder / "metrics.jsonl") if row is not None],
+        metrics=[
+            row for row in scan_rows(folder / "metrics.jsonl", origin=None) if row is not None
+        ],
         archive=_archive(archive, results.get("search", {}).get("evaluated")),
         front=_front(front),
         choices=_of(results, folder, "search", "choices", _CHOICE),

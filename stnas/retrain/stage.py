@@ -12,7 +12,7 @@ from stnas.config import Config
 from stnas.data import FileSplit, Split
 from stnas.engine.accumulation import own_parts
 from stnas.engine.checksum import DamagedError
-from stnas.engine.files import read_json, read_tensors, write_json, write_tensors
+from stnas.engine.files import check_origin, read_json, read_tensors, write_json, write_tensors
 from stnas.engine.images import evaluation_batches, joined
 from stnas.engine.journal import Journal
 from stnas.engine.materials import BLOCKS, Materials, prepare
@@ -60,17 +60,13 @@ def is_trained(folder: Path, entry: dict[str, Any], journal: Journal) -> bool:
         return False
     try:
         description = read_json(folder / "network.json")
-        read_tensors(folder / "network.safetensors")
+        _, metadata = read_tensors(folder / "network.safetensors")
+        for found, name in ((description, "network.json"), (metadata, "network.safetensors")):
+            check_origin(found, entry["origin"], folder / name)
     except (DamagedError, FileNotFoundError) as error:
         journal.say(f"{str(error).partition(': ')[0]}: the network is trained again")
         return False
-    other = [name for name in entry if description.get(name) != entry[name]]
-    if other:
-        raise ValueError(
-            f"{folder / 'network.json'} belongs to another run (its {other[0]} differs): restore "
-            f"the right one, or delete {folder}"
-        )
-    return True
+    return bool(description["genotype"] == metadata["genotype"] == entry["genotype"])
 
 
 def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -137,7 +133,8 @@ def train(
         )
     fit = Fit(config, materials.dataset, split, network, folder=folder, origin=entry["origin"])
     history, seconds = fit.run(journal, position=position)
-    write_tensors(folder / "network.safetensors", network.state_dict(), genotype=entry["genotype"])
+    marks = {name: entry[name] for name in ("genotype", "origin")}
+    write_tensors(folder / "network.safetensors", network.state_dict(), **marks)
     description = {
         **entry,
         "test_accuracy": history[-1]["accuracy"],

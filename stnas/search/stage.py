@@ -52,7 +52,7 @@ def run(config: Config) -> None:
                 report=ledger.report,
             )
         best = [row(materials.space, candidate) for candidate in front(archive)]
-        write_json(stage / "front.json", {"front": best})
+        write_json(stage / "front.json", {"front": best, "origin": folder.origin("search")})
         result = {
             "seconds": ledger.seconds + time.perf_counter() - begin,
             "evaluated": len(archive),

@@ -10,7 +10,7 @@ from torch import Tensor
 from stnas.config import Config
 from stnas.engine.accumulation import own_parts
 from stnas.engine.checksum import DamagedError
-from stnas.engine.files import load_tensors_, read_tensors, write_tensors
+from stnas.engine.files import check_origin, load_tensors_, read_tensors, write_tensors
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, build_supernet, prepare
 from stnas.engine.process_group import current
@@ -48,13 +48,12 @@ def run(config: Config) -> None:
                 tensors=supernet.state_dict,
             ) as saver,
         ):
-            load_together_(supernet, folder.path / "train" / "weights.safetensors")
+            trained = folder.path / "train" / "weights.safetensors"
+            load_together_(supernet, trained, origin=folder.origin("train"))
             journal.say(report(config, supernet, len(materials.dataset.train)))
             write_tensors(files[0], supernet.state_dict(), sample=0, origin=saver.origin)
             draw_(supernet, materials, files, config=config, journal=journal, saver=saver)
-            current().first(
-                lambda: write_tensors(stage / "mean.safetensors", mean(files), samples=len(files))
-            )
+            current().first(lambda: write_mean(stage, files, origin=saver.origin))
             folder.finish("sgld", {"seconds": saver.seconds(), "samples": len(files)})
             saver.drop()
 
@@ -85,7 +84,7 @@ def draw_(
         if state is not None and epoch * steps < saver.standing.steps < (epoch + 1) * steps:
             load_tensors_(supernet, state, saver.path)
         else:
-            load_together_(supernet, files[k - 1])
+            load_together_(supernet, files[k - 1], origin=saver.origin)
             saver.standing = Standing(steps=epoch * steps)
         train_epoch_(
             supernet,
@@ -117,11 +116,10 @@ def is_drawn(file: Path, *, origin: str, journal: Journal) -> bool:
         return False
     try:
         _, metadata = read_tensors(file)
+        check_origin(metadata, origin, file)
     except DamagedError as error:
         journal.say(f"{str(error).partition(': ')[0]}: it is drawn again")
         return False
-    if metadata.get("origin") != origin:
-        raise ValueError(f"{file} belongs to another run: restore the right one, or delete it")
     return True
 
 
@@ -152,6 +150,11 @@ def report(config: Config, supernet: torch.nn.Module, images: int) -> str:
         num_data=images,
         steps_per_epoch=steps_per_epoch(images, config.train.batch_size),
     )
+
+
+def write_mean(folder: Path, files: list[Path], *, origin: str) -> None:
+    """Write the mean of the samples."""
+    write_tensors(folder / "mean.safetensors", mean(files), samples=len(files), origin=origin)
 
 
 def mean(files: list[Path]) -> dict[str, Tensor]:

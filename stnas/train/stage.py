@@ -8,7 +8,7 @@ from stnas.engine.accumulation import Parts, own_parts
 from stnas.engine.files import load_tensors_, write_tensors
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, build_supernet, prepare
-from stnas.engine.run_folder import RunFolder
+from stnas.engine.run_folder import RunFolder, origin_of
 from stnas.engine.shared_weights import Step, cosine, steps_per_epoch, train_epoch_
 from stnas.engine.states import Saver
 from stnas.supernet import SuperNet
@@ -28,7 +28,7 @@ def run(config: Config) -> None:
             Saver(
                 stage / "state.safetensors",
                 every=config.save_every,
-                origin=folder.origin("train", images.fingerprint),
+                origin=origin_of(config, "train", images.fingerprint),
                 tensors=supernet.state_dict,
             ) as saver,
         ):
@@ -38,7 +38,11 @@ def run(config: Config) -> None:
             if (tensors := saver.resume(journal.say)) is not None:
                 load_tensors_(supernet, tensors, saver.path)
             train_(supernet, materials, config=config, journal=journal, saver=saver)
-            write_tensors(stage / "weights.safetensors", supernet.state_dict())
+            write_tensors(
+                stage / "weights.safetensors",
+                supernet.state_dict(),
+                origin=folder.origin("train"),
+            )
             folder.finish("train", {"seconds": saver.seconds(), **summary(config, materials)})
             saver.drop()
 

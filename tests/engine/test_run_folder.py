@@ -23,7 +23,7 @@ def test_a_complete_stage_is_not_done_again(tiny_config):
     with RunFolder(tiny_config) as run:
         run.begin("train")
         run.finish("train", {"x": 1})
-        assert run.result("train") == {"version": 1, "x": 1}
+        assert run.result("train") == {"version": 1, "x": 1, "origin": run.origin("train")}
         with pytest.raises(StageCompleteError, match="delete that folder"):
             run.check("train")
 

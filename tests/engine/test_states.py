@@ -11,7 +11,7 @@ import torch
 from stnas import retrain, search, sgld, train
 from stnas.engine import images
 from stnas.engine.checksum import DamagedError
-from stnas.engine.files import read_json, read_tensors, write_tensors
+from stnas.engine.files import read_tensors, write_json, write_tensors
 from stnas.engine.interruption import Stopped
 from stnas.engine.run_folder import RunFolder, StageCompleteError
 from stnas.engine.states import Saver
@@ -206,12 +206,23 @@ def test_a_damaged_configuration_of_a_stage_is_replaced(whole, tmp_path, capsys)
         folder.result("train")
 
 
-def test_weights_of_another_run_are_refused(whole, tmp_path):
-    config, _ = whole
+def test_files_of_another_run_are_refused(whole, tmp_path, results_of, capsys):
+    config, expected = whole
     run = tmp_path / "whole"
     (run / "sgld/result.json").unlink()
     tensors, _ = read_tensors(run / "sgld/sample-001.safetensors")
     write_tensors(run / "sgld/sample-001.safetensors", tensors, sample=1, origin="0" * 16)
-    with pytest.raises(ValueError, match=r"sample-001\.safetensors belongs to another run"):
-        sgld.run(replace(config, run=str(run)))
-    assert read_json(run / "train/result.json")["version"] == 1
+    sgld.run(replace(config, run=str(run)))
+    assert "sample-001.safetensors belongs to another run: it is drawn" in capsys.readouterr().out
+    assert results_of(run) == expected
+    for stage, name in (("train", "weights"), ("sgld", "mean"), ("retrain", "A/network")):
+        tensors, _ = read_tensors(run / stage / f"{name}.safetensors")
+        write_tensors(run / stage / f"{name}.safetensors", tensors, origin="0" * 16)
+        with (
+            RunFolder(replace(config, run=str(run))) as folder,
+            pytest.raises(DamagedError, match=rf"{name}\.safetensors belongs to another run"),
+        ):
+            folder.check(stage)
+    write_json(run / "search/result.json", {"choices": [], "origin": "0" * 16})
+    with pytest.raises(DamagedError, match=r"search/result\.json belongs to another run"):
+        retrain.run(replace(config, run=str(run)))
