@@ -27,6 +27,11 @@ def numpy_generator(seed: int, *words: str | int) -> np.random.Generator:
 @contextmanager
 def global_stream(seed: int, *words: str | int) -> Iterator[None]:
     """Let torch's global generator (weights, dropout) run on one purpose's stream."""
+    value = derive(seed, *words)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, *words))
+        # torch.manual_seed would queue a call, with a stack trace, for each kind of device that is
+        # not in use: 100 us a step, and memory that grows with the steps.
+        torch.default_generator.manual_seed(value)
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.manual_seed_all(value)
         yield

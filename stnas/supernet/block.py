@@ -18,6 +18,18 @@ BlockFunction = Callable[..., Tensor]
 """A form of the choice block with the signature of ``ops.reference.linear_bottleneck``."""
 
 
+WEIGHTS = (
+    ("expand", "weight"),
+    ("depthwise", "weight"),
+    ("squeeze", "weight"),
+    ("squeeze", "bias"),
+    ("excite", "weight"),
+    ("excite", "bias"),
+    ("project", "weight"),
+)
+"""Layer and name of each of ``BottleneckWeights``."""
+
+
 class LinearBottleneck(nn.Module):
     """One choice block: an SE linear bottleneck of an edge.
 
@@ -57,7 +69,8 @@ class LinearBottleneck(nn.Module):
     @property
     def norms(self) -> tuple[nn.BatchNorm2d, ...]:
         """The BN layers, in order."""
-        return (self.expand_norm, self.depthwise_norm, self.project_norm)
+        modules: dict[str, Any] = self._modules
+        return (modules["expand_norm"], modules["depthwise_norm"], modules["project_norm"])
 
     @property
     def compiled(self) -> bool:
@@ -73,19 +86,12 @@ class LinearBottleneck(nn.Module):
     @property
     def normalises_by_batch(self) -> bool:
         """Tell whether every BN layer uses the statistics of the batch."""
-        return all(layer.training or layer.running_mean is None for layer in self.norms)
+        return all(layer.training or layer._buffers["running_mean"] is None for layer in self.norms)
 
     def weights(self) -> BottleneckWeights:
         """Return the weights in the order of the operators."""
-        return BottleneckWeights(
-            self.expand.weight,
-            self.depthwise.weight,
-            self.squeeze.weight,
-            self.squeeze.bias,
-            self.excite.weight,
-            self.excite.bias,
-            self.project.weight,
-        )
+        modules: dict[str, Any] = self._modules
+        return BottleneckWeights(*(modules[own]._parameters[name] for own, name in WEIGHTS))
 
     def bind(self) -> Bound:
         """Return the block as a function of x and the state of its BN layers."""

@@ -23,13 +23,21 @@ def advance_(layer: nn.BatchNorm2d) -> tuple[BatchNorm, bool, float]:
     Counts the batch where the layer tracks statistics, as ``nn.BatchNorm2d`` does: momentum None
     is the cumulative average, a factor of 1/n for the n-th batch.
     """
-    tensors = BatchNorm(layer.weight, layer.bias, layer.running_mean, layer.running_var)
-    from_batch = layer.training or layer.running_mean is None
+    # A step asks some hundred layers: their dictionaries answer ten times as fast as attributes.
+    parameters, buffers = layer._parameters, layer._buffers
+    tensors = BatchNorm(
+        parameters["weight"],
+        parameters["bias"],
+        buffers["running_mean"],
+        buffers["running_var"],
+    )
+    from_batch = layer.training or tensors.running_mean is None
     momentum = layer.momentum
-    if layer.training and layer.num_batches_tracked is not None:
-        layer.num_batches_tracked.add_(1)
+    tracked = buffers["num_batches_tracked"]
+    if layer.training and tracked is not None:
+        tracked.add_(1)
         if momentum is None:
-            momentum = 1.0 / int(layer.num_batches_tracked)
+            momentum = 1.0 / int(tracked)
     return tensors, from_batch, momentum or 0.0
 
 
