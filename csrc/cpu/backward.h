@@ -18,7 +18,7 @@ const double* gate_gradients(Scratch& scratch, const ProjectSweep<T>& sweep,
   sweep_gates<Act>(sweep, project, norm);
   add_parts(sweep.p.executor, chunks, padded * s.out, project);
   add_parts(sweep.p.executor, chunks, 2 * padded, norm);
-  for_each_block(s, sweep.p.executor, [&](index b) {
+  for_each_block(s, sweep.p.executor, s.out, [&](index b) {
     for (index o = 0; o < s.out; ++o)
       store(to.project + o * s.hidden + b * kLanes, load(project + (b * s.out + o) * kLanes),
             s.hidden - b * kLanes);

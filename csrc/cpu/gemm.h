@@ -76,38 +76,38 @@ STNAS_INLINE void multiply(index rows, const Rows<T>& a, const T* b, const Epilo
     if (i + 1 <= rows) multiply_rows<1, N>(i, a, b, use);
 }
 
-template <int Count, class T, class Use>
+template <int Count, int N, class T, class Use>
 STNAS_INLINE void correlate_rows(index first, index count, const T* a, index lda, const T* b,
                                  index ldb, const Use& use) {
-  Vec<T> acc[Count];
+  Vec<T, N> acc[Count];
 #pragma GCC unroll 32
-  for (int i = 0; i < Count; ++i) acc[i] = zero<T>();
+  for (int i = 0; i < Count; ++i) acc[i] = zero<T, N>();
   for (index q = 0; q < count; ++q) {
-    const auto right = load(b + q * ldb);
+    const auto right = load<N>(b + q * ldb);
 #pragma GCC unroll 32
-    for (int i = 0; i < Count; ++i) acc[i] = acc[i] + broadcast(a[q * lda + first + i]) * right;
+    for (int i = 0; i < Count; ++i) acc[i] = acc[i] + broadcast<N>(a[q * lda + first + i]) * right;
   }
 #pragma GCC unroll 32
   for (int i = 0; i < Count; ++i) use(first + i, acc[i]);
 }
 
-// use(i, sum_q a[q, i] b[q, :]) for every column i of a: the shape of every weight gradient.
-template <class T, class Use>
+// use(i, sum_q a[q, i] b[q, :N]) for every column i of a: the shape of every weight gradient.
+template <int N = kLanes, class T, class Use>
 STNAS_INLINE void correlate(index columns, index count, const T* a, index lda, const T* b,
                             index ldb, const Use& use) {
-  constexpr int kTile = kBudget<T> >= 24 ? 24 : kBudget<T>;
+  constexpr int kTile = kBudget<T, N> >= 24 ? 24 : kBudget<T, N>;
   index i = 0;
-  for (; i + kTile <= columns; i += kTile) correlate_rows<kTile>(i, count, a, lda, b, ldb, use);
+  for (; i + kTile <= columns; i += kTile) correlate_rows<kTile, N>(i, count, a, lda, b, ldb, use);
   if constexpr (kTile > 16)
-    if (i + 16 <= columns) correlate_rows<16>(i, count, a, lda, b, ldb, use), i += 16;
+    if (i + 16 <= columns) correlate_rows<16, N>(i, count, a, lda, b, ldb, use), i += 16;
   if constexpr (kTile > 8)
-    if (i + 8 <= columns) correlate_rows<8>(i, count, a, lda, b, ldb, use), i += 8;
+    if (i + 8 <= columns) correlate_rows<8, N>(i, count, a, lda, b, ldb, use), i += 8;
   if constexpr (kTile > 4)
-    if (i + 4 <= columns) correlate_rows<4>(i, count, a, lda, b, ldb, use), i += 4;
+    if (i + 4 <= columns) correlate_rows<4, N>(i, count, a, lda, b, ldb, use), i += 4;
   if constexpr (kTile > 2)
-    if (i + 2 <= columns) correlate_rows<2>(i, count, a, lda, b, ldb, use), i += 2;
+    if (i + 2 <= columns) correlate_rows<2, N>(i, count, a, lda, b, ldb, use), i += 2;
   if constexpr (kTile > 1)
-    if (i + 1 <= columns) correlate_rows<1>(i, count, a, lda, b, ldb, use);
+    if (i + 1 <= columns) correlate_rows<1, N>(i, count, a, lda, b, ldb, use);
 }
 
 // The column sums of b[q, :N].

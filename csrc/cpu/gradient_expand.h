@@ -31,7 +31,7 @@ void expand_gradient(const Problem<T>& p, const Saved<T>& saved, const Fold<T>& 
   const Shape& s = p.shape;
   const double count = double(s.images * s.pixels());
   const T* product = saved.expanded + s.in;
-  for_each_block(s, p.executor, [&](index b) {
+  for_each_block(s, p.executor, 2 * s.in * kLanes, [&](index b) {
     for (index m = b * kLanes; m < least(s.hidden, (b + 1) * kLanes); ++m) {
       const T *dz = sums.expand + b * s.in * kLanes + m % kLanes, *w = p.weights.expand + m * s.in;
       double second = 0;
@@ -60,7 +60,7 @@ Correction<T> correction(Scratch& scratch, const Problem<T>& p, const T* push, c
     for (index j = 0; j < padded; j += kLanes)
       store(scaled + m * padded + j, load(rows + m * padded + j) * broadcast(pull[m]));
   Correction<T> to{scratch.take<T>(padded), scratch.take<T>(padded * s.in)};
-  parallel(p.executor, padded / kLanes, [&](index j) {
+  parallel(p.executor, padded / kLanes, padded / kLanes * s.in * s.hidden, [&](index j) {
     correlate(index{1}, s.hidden, push, index{1}, rows + j * kLanes, padded,
               [&](index, Vec<T> v) { store(to.constant + j * kLanes, v); });
     correlate(s.in, s.hidden, p.weights.expand, s.in, scaled + j * kLanes, padded,
@@ -74,7 +74,8 @@ template <class T>
 void correct(const Problem<T>& p, const Plan& plan, const Correction<T>& by, const T* mean_pattern,
              const T* grad, const T* dx0, T* grad_x) {
   const Shape& s = p.shape;
-  parallel(p.executor, plan.groups * plan.strips, [&](index task) {
+  const index vectors = s.images * s.pixels() * round_up(s.in, kLanes) / kLanes;
+  parallel(p.executor, plan.groups * plan.strips, vectors * s.in, [&](index task) {
     const Unit unit = plan.unit(task / plan.strips, task % plan.strips);
     const index first = (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in;
     const index pixels = unit.images * unit.owned.count() * s.width;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "moments.h"
+#include "partial_sums.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -28,23 +29,19 @@ template <class T>
 void add_out_sums(index pixels, index channels, const T* grad, const T* y, const T* mean,
                   double* sums) {
   const index padded = round_up(channels, kLanes);
-  for (index j = 0; j < channels; j += kLanes) {
-    const index lanes = least(kLanes, channels - j);
-    const auto center = load(mean + j);
-    Vec<T> plain[2] = {zero<T>(), zero<T>()}, product[2] = {zero<T>(), zero<T>()};
+  for_each_panel(channels, [&](auto lanes, index j) {
+    const auto center = load<lanes>(mean + j);
+    const auto none = zero<T, lanes>();
+    Vec<T, lanes> plain[2] = {none, none}, product[2] = {none, none};
     for (index q = 0; q < pixels; ++q) {
-      const auto g = load(grad + q * channels + j, lanes);
+      const auto g = load<lanes>(grad + q * channels + j, channels - j);
+      const auto gap = load<lanes>(y + q * channels + j, channels - j) - center;
       plain[q & 1] = plain[q & 1] + g;
-      product[q & 1] = product[q & 1] + g * (load(y + q * channels + j, lanes) - center);
+      product[q & 1] = product[q & 1] + g * gap;
     }
-    T lane[2][kLanes];
-    store(lane[0], plain[0] + plain[1]);
-    store(lane[1], product[0] + product[1]);
-    for (index i = 0; i < lanes; ++i) {
-      sums[j + i] += double(lane[0][i]);
-      sums[padded + j + i] += double(lane[1][i]);
-    }
-  }
+    add_lanes(plain[0] + plain[1], sums + j);
+    add_lanes(product[0] + product[1], sums + padded + j);
+  });
 }
 
 // Sweeps over the gradient once; writes the affine gradients of the last BN (weight, bias).

@@ -146,7 +146,7 @@ void squeeze_gradients(const Problem<T>& p, const Saved<T>& saved, const T* grad
                        const Gradients<T>& to) {
   const Shape& s = p.shape;
   const index row = s.excitation(), padded = s.padded(), gate = padded + s.padded_squeeze();
-  for_each_block(s, p.executor, [&](index b) {
+  for_each_block(s, p.executor, 2 * s.squeeze * s.images, [&](index b) {
     const index m = b * kLanes, lanes = least(kLanes, s.hidden - m);
     correlate(s.squeeze, s.images, grads + padded, row, saved.excitation + m, row,
               [&](index r, Vec<T> v) { store(to.squeeze_weight + r * s.hidden + m, v, lanes); });

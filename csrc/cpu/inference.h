@@ -121,7 +121,8 @@ void inference(const Problem<T, S>& p, S* out) {
                                    unit_offsets<T>(scratch, plan),
                                    find_convolve<T>(s.kernel, s.stride, s.width),
                                    out};
-  parallel(p.executor, plan.groups, [&](index g) {
+  const index vectors = s.images * s.pixels() * s.blocks();
+  parallel(p.executor, plan.groups, 8 * vectors, [&](index g) {
     const Unit whole = plan.unit(g, 0);
     Scratch task;
     auto* hidden = task.take<Operand<S>>(whole.images * s.padded() * s.out_pixels());

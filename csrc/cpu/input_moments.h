@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "moments.h"
+#include "partial_sums.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -19,22 +20,17 @@ void center(const T* x, index pixels, index channels, const T* pattern, T* to) {
 // Sums of x - shift and of its products, [1 + channels, padded], over the pixels of one unit.
 template <class T>
 void add_products(const T* x, index pixels, index channels, const T* pattern, double* to) {
-  const index padded = round_up(channels, kLanes);
+  const index padded = round_up(channels, kLanes), row = round_up(channels, kLanes / 2);
   Scratch scratch;
-  T* rows = scratch.take<T>(pixels * padded);
-  T* dense = padded == channels ? rows : scratch.take<T>(pixels * channels);
+  T* rows = scratch.take<T>(pixels * row);
+  T* dense = row == channels ? rows : scratch.take<T>(pixels * channels);
   center(x, pixels, channels, pattern, dense);
-  if (padded != channels) pad_columns(dense, pixels, channels, padded, rows);
-  const auto add = [&](index i, index j, Vec<T> v) {
-    T lane[kLanes];
-    store(lane, v);
-    for (index k = 0; k < kLanes; ++k) to[i * padded + j + k] += double(lane[k]);
-  };
-  for (index j = 0; j < padded; j += kLanes) {
-    add(0, j, column_sums(pixels, rows + j, padded));
-    correlate(channels, pixels, dense, channels, rows + j, padded,
-              [&](index i, Vec<T> v) { add(i + 1, j, v); });
-  }
+  if (row != channels) pad_columns(dense, pixels, channels, row, rows);
+  for_each_panel(row, [&](auto lanes, index j) {
+    add_lanes(column_sums<lanes>(pixels, rows + j, row), to + j);
+    correlate<lanes>(channels, pixels, dense, channels, rows + j, row,
+                     [&](index i, Vec<T, lanes> v) { add_lanes(v, to + (i + 1) * padded + j); });
+  });
 }
 
 // Sums for the moments of a node. They follow from the node's sizes and values alone, whoever adds
@@ -124,7 +120,7 @@ void expand_statistics(const Problem<T>& p, const Saved<T>& saved) {
   std::copy(moments, moments + s.in, mean);
   T* panels = scratch.take<T>(s.in * round_up(s.in, kLanes));
   pack_rows(moments + s.in, s.in, s.in, s.in, panels);
-  for_each_block(s, p.executor, [&](index b) {
+  for_each_block(s, p.executor, s.in * (s.in + 2 * kLanes), [&](index b) {
     const index first = b * kLanes, rows = least(kLanes, s.hidden - first);
     const T* w = p.weights.expand + first * s.in;
     for (index j = 0; j * kLanes < s.in; ++j)

@@ -9,7 +9,7 @@ namespace stnas::cpu::STNAS_ISA {
 template <class T>
 void add_parts(const Executor& executor, index parts, index size, T* values) {
   constexpr index kRun = 4096;
-  parallel(executor, (size + kRun - 1) / kRun, [&](index run) {
+  parallel(executor, (size + kRun - 1) / kRun, parts * size / kLanes, [&](index run) {
     const index end = least(size, (run + 1) * kRun);
     for (index p = 1; p < parts; ++p)
       for (index i = run * kRun; i < end; ++i) values[i] += values[p * size + i];
@@ -19,7 +19,7 @@ void add_parts(const Executor& executor, index parts, index size, T* values) {
 // [block][columns][16] as [M, columns].
 template <class T>
 void unpack_columns(const Shape& s, const Executor& executor, const T* from, index columns, T* to) {
-  for_each_block(s, executor, [&](index b) {
+  for_each_block(s, executor, columns * kLanes, [&](index b) {
     for (index i = b * kLanes; i < least(s.hidden, (b + 1) * kLanes); ++i)
       for (index c = 0; c < columns; ++c)
         to[i * columns + c] = from[(b * columns + c) * kLanes + i % kLanes];
@@ -27,11 +27,11 @@ void unpack_columns(const Shape& s, const Executor& executor, const T* from, ind
 }
 
 // to[lane] += v[lane].
-template <class T>
-STNAS_INLINE void add_lanes(Vec<T> v, double* to) {
-  T lane[kLanes];
+template <class T, int N>
+STNAS_INLINE void add_lanes(Vec<T, N> v, double* to) {
+  T lane[N];
   store(lane, v);
-  for (index i = 0; i < kLanes; ++i) to[i] += double(lane[i]);
+  for (index i = 0; i < N; ++i) to[i] += double(lane[i]);
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

@@ -6,8 +6,16 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
+constexpr index kWorthWaking = 16384;  // vector operations, some microseconds of one thread
+
+// task(i) for i in [0, count), on this thread alone where all of them together are not worth waking
+// another. work: about how many vector operations they are.
 template <class F>
-void parallel(const Executor& executor, index count, const F& task) {
+void parallel(const Executor& executor, index count, index work, const F& task) {
+  if (work < kWorthWaking) {
+    for (index i = 0; i < count; ++i) task(i);
+    return;
+  }
   executor.run(
       count, [](void* context, index i) { (*static_cast<const F*>(context))(i); },
       const_cast<F*>(&task));
@@ -79,18 +87,20 @@ inline Plan make_plan(const Shape& shape) {
   return plan;
 }
 
-// task(group, chunk) for every group, the groups of a chunk in order on one thread.
+// task(group, chunk) for every group, the groups of a chunk in order on one thread. The task does
+// several operations on each vector of the expanded tensor.
 template <class F>
 void for_each_group(const Plan& plan, const Executor& executor, const F& task) {
-  parallel(executor, plan.chunks, [&](index chunk) {
+  const Shape& s = plan.shape;
+  parallel(executor, plan.chunks, 8 * s.images * s.pixels() * s.blocks(), [&](index chunk) {
     for (index g = plan.first_group(chunk); g < plan.first_group(chunk + 1); ++g) task(g, chunk);
   });
 }
 
-// task(block) for every channel block.
+// task(block) for every channel block; work: of one block.
 template <class F>
-void for_each_block(const Shape& shape, const Executor& executor, const F& task) {
-  parallel(executor, shape.blocks(), task);
+void for_each_block(const Shape& shape, const Executor& executor, index work, const F& task) {
+  parallel(executor, shape.blocks(), shape.blocks() * work, task);
 }
 
 }  // namespace stnas::cpu::STNAS_ISA
