@@ -38,11 +38,25 @@ def parse(arguments: list[str]) -> Namespace:
         commands.add_subcommand(name, stage_parser(text, defaults), help=text)
     commands.add_subcommand("count", count_parser(), help=COUNT)
     commands.add_subcommand("doctor", described(DOCTOR), help=DOCTOR)
-    parsed = root.parse_args(arguments)
+    parsed = root.parse_args(with_recipes(arguments))
     if parsed.command in STAGES:
         values = root.instantiate(parsed)[parsed.command]
         parsed.config = Config(**{field.name: values[field.name] for field in fields(Config)})
     return parsed
+
+
+def with_recipes(arguments: list[str]) -> list[str]:
+    """Put the paths of recipes where ``--config`` names them: ``--config imagenet``."""
+    before = ["", *arguments[:-1]]
+    return [
+        str(RECIPES / f"{word}.yaml") if previous == "--config" and word in recipes() else word
+        for previous, word in zip(before, arguments, strict=True)
+    ]
+
+
+def recipes() -> list[str]:
+    """List the names of the recipes that come with the package."""
+    return sorted(file.stem for file in RECIPES.glob("*.yaml"))
 
 
 def described(text: str) -> ArgumentParser:
@@ -72,7 +86,12 @@ def stage_parser(text: str, defaults: list[str]) -> ArgumentParser:
     """
     stage = described(text)
     stage.default_config_files = defaults
-    stage.add_argument("--config", action="config", help="YAML file with some of these keys")
+    names = ", ".join(recipes())
+    stage.add_argument(
+        "--config",
+        action="config",
+        help=f"YAML file with some of these keys, or a recipe: {names}; may be given again",
+    )
     stage.add_class_arguments(Config, as_group=False)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     stage.set_defaults(dict.fromkeys(MICRO_BATCHES, processes))

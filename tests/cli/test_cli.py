@@ -224,3 +224,42 @@ def test_quickstart_has_its_own_recipe(capsys):
     assert recipe["data"]["path"] == "embedded"
     assert recipe["run"] == "runs/quickstart"
     assert Path(recipe["run"]).parts[0] == "runs"
+
+
+def printed(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*words, "--print_config"])
+    assert stop.value.code == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+def test_the_imagenet_recipe_is_the_paper_s(capsys):
+    recipe = printed(["train", "--config", "imagenet"], capsys)
+    assert recipe["space"]["profile"] == "imagenet"
+    assert (recipe["data"]["backend"], recipe["data"]["image_size"]) == ("auto", 224)
+    train = recipe["train"]
+    assert (train["epochs"], train["batch_size"], train["learning_rate"]) == (600, 512, 0.1)
+    assert (train["final_learning_rate"], train["weight_decay"]) == (2.5e-4, 1e-4)
+    sgld = recipe["sgld"]
+    assert (sgld["samples"], sgld["learning_rate"], sgld["mode"]) == (20, 2.5e-4, "posterior")
+    search = recipe["search"]
+    assert search["population"] * search["generations"] == 990
+    assert (search["recalibration_images"], search["limits"]) == (20_000, [326e6, 503e6])
+    retrain = recipe["retrain"]
+    assert (retrain["epochs"], retrain["batch_size"], retrain["learning_rate"]) == (300, 2048, 0.8)
+    assert (retrain["momentum"], retrain["weight_decay"]) == (0.9, 1e-4)
+    held = sum(round(recipe["data"]["validation"] * n) for n in [1300] * 895 + [1120] * 105)
+    assert abs(held - 50_000) < 500
+
+
+def test_the_rehearsal_changes_budgets_alone(capsys):
+    whole = printed(["run", "--config", "imagenet"], capsys)
+    words = ["run", "--config", "imagenet", "--config", "rehearsal", "--train.epochs", "2"]
+    short = printed(words, capsys)
+    assert (short["space"], short["data"]) == (whole["space"], whole["data"])
+    assert (short["train"]["epochs"], short["retrain"]["epochs"]) == (2, 1)
+    assert (short["train"]["learning_rate"], short["sgld"]["samples"]) == (0.1, 2)
+
+
+def test_an_unknown_recipe_is_a_missing_file(capsys):
+    assert "imagenot" in refused(["run", "--config", "imagenot"], 2, capsys)
