@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 
 from stnas.config import (
     Config,
@@ -46,6 +47,21 @@ def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("images") / "quarters.npz"
     np.savez(path, **arrays)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write JPEG images of 24 to 40 pixels a side, of three classes told apart by a colour."""
+    root, rng = tmp_path_factory.mktemp("jpeg"), np.random.default_rng(0)
+    for part, count in (("train", 14), ("val", 4)):
+        for label, name in enumerate(("blue", "green", "red")):
+            (root / part / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 120, (*rng.integers(24, 41, 2), 3))
+                pixels[:, :, label] += 100
+                image = Image.fromarray(pixels.astype(np.uint8))
+                image.save(root / part / name / f"{i}.jpg", quality=90)
+    return root
 
 
 @pytest.fixture

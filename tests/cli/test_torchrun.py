@@ -47,7 +47,7 @@ def torchrun(size, words, *, restarts=0):
 
 
 def finished(process, code=0):
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == code, out
     return out
 
@@ -104,3 +104,14 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_changes(options, tmp_pa
 
 def made_of(stage):
     return {file.name: file.read_bytes() for file in stage.rglob("*.safetensors")}
+
+
+def test_streamed_images_are_shared_out_and_give_the_same_weights(
+    options, tiny_photographs, tmp_path
+):
+    images = ["--data.path", str(tiny_photographs), "--data.image_size", "16"]
+    more = [*options, *images, "--data.backend", "dali", "--data.jitter", "0.2"]
+    main(["train", *more, "--run", str(tmp_path / "alone")])
+    out = finished(torchrun(2, ["train", *more, "--run", str(tmp_path / "run")]))
+    assert out.count("images are streamed from") == 1
+    assert made_of(tmp_path / "run") == made_of(tmp_path / "alone")

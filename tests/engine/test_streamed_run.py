@@ -3,10 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from stnas import retrain, search, sgld, train
 from stnas.config import Config, DataConfig
@@ -19,24 +17,9 @@ from stnas.engine.scoring import recalibration_images
 from stnas.train import stage
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Write 24 to 40 pixel JPEG images of three classes, told apart by a colour."""
-    root, rng = tmp_path_factory.mktemp("jpeg"), np.random.default_rng(0)
-    for part, count in (("train", 14), ("val", 4)):
-        for label, name in enumerate(("blue", "green", "red")):
-            (root / part / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(0, 120, (*rng.integers(24, 41, 2), 3))
-                pixels[:, :, label] += 100
-                image = Image.fromarray(pixels.astype(np.uint8))
-                image.save(root / part / name / f"{i}.jpg", quality=90)
-    return root
-
-
 @pytest.fixture(params=["dali", "pillow"])
-def config(request, folder, tiny_config):
-    data = DataConfig(path=str(folder), backend=request.param, image_size=16, jitter=0.2)
+def config(request, tiny_photographs, tiny_config):
+    data = DataConfig(path=str(tiny_photographs), backend=request.param, image_size=16, jitter=0.2)
     return replace(
         tiny_config,
         data=data,
