@@ -1,6 +1,6 @@
 """Draw the pictures of saved tables again: ``results/<name>.csv`` to ``results/<name>.svg``.
 
-    python benchmarks/draw.py [sgld counting pareto shared_prefix]
+    python benchmarks/draw.py [sgld counting pareto shared_prefix search_profile]
 
 Each benchmark of these names draws its picture in the same way when it has saved its table.
 """
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from plot import Points, save_bars, save_plot
-from record import Row, load
+from record import RESULTS, Row, load
 
 
 def number(row: Row, column: str) -> float | None:
@@ -102,17 +102,32 @@ def draw_shared_prefix(rows: list[Row]) -> None:
     )
 
 
+def draw_search_profile(rows: list[Row]) -> None:
+    """Draw where the time of a search goes, generation by generation."""
+    names = {"total": "all", "kernels": "inside kernels", "rest": "the rest", "trie": "the trie"}
+    generations = [float(row["generation"]) for row in rows]
+    save_plot(
+        "search_profile",
+        x="generation",
+        y="CPU seconds, one thread",
+        title="A search of 45 x 22",
+        lines={label: (generations, [float(row[n]) for row in rows]) for n, label in names.items()},
+        log="y",
+    )
+
+
 DRAW: dict[str, Callable[[list[Row]], None]] = {
     "sgld": draw_sgld,
     "counting": draw_counting,
     "pareto": draw_pareto,
     "shared_prefix": draw_shared_prefix,
+    "search_profile": draw_search_profile,
 }
 
 
 def draw(*names: str) -> None:
-    """Draw the saved tables of these names, of all without any."""
-    for name in names or DRAW:
+    """Draw the saved tables of these names, of all that there are without any."""
+    for name in names or [name for name in DRAW if (RESULTS / f"{name}.csv").exists()]:
         DRAW[name](load(name))
 
 
