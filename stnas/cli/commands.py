@@ -1,5 +1,6 @@
 """Entry point: read the arguments, run the command, turn errors into one line."""
 
+import errno
 import shlex
 import signal
 import sys
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
         run_command(words)
     except (ValueError, TypeError, OSError, RuntimeError, ArithmeticError) as error:
         CONSOLE.print("stnas: error: ", style="bold red", end="")
-        CONSOLE.print(str(error), markup=False, soft_wrap=True)
+        CONSOLE.print(advised(error), markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt as stop:
         number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -46,6 +47,13 @@ def main(arguments: list[str] | None = None) -> None:
         CONSOLE.print("the same command goes on from there: ", end="")
         CONSOLE.print(shlex.join(["stnas", *words]), markup=False, soft_wrap=True)
         sys.exit(128 + number)
+
+
+def advised(error: Exception) -> str:
+    """Return an error's text, with the repair where the system's own error lacks it."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{error}: free some space and run the same command again"
+    return str(error)
 
 
 def run_command(words: list[str]) -> None:

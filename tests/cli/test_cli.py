@@ -1,5 +1,6 @@
 """The command line, as a user types it."""
 
+import errno
 import json
 import os
 import re
@@ -215,6 +216,16 @@ def test_a_damaged_configuration_is_refused_and_an_edited_one_is_not(options, tm
     file.write_text(text.replace("samples: 2", "samples: 3"))
     main(["sgld", "--run", str(tmp_path / "run")])
     assert (tmp_path / "run/sgld/sample-002.safetensors").exists()
+
+
+def test_a_full_disk_has_a_repair_wherever_it_is_met(options, monkeypatch, capsys):
+    def full(config):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setitem(commands.STAGES, "train", full)
+    assert "No space left on device: free some space and run the" in refused(
+        ["train", *options], 1, capsys
+    )
 
 
 def test_quickstart_has_its_own_recipe(capsys):
