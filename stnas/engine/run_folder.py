@@ -177,29 +177,35 @@ class RunFolder:
     def _sections(self, stage: str) -> dict[str, Any]:
         return sections(self.config, stage)
 
-    def _recorded(self, stage: str, file: Path) -> dict[str, Any]:
-        """Read a stage's sections; those of ``config.yaml`` are the same, if ``file`` is damaged.
+    def _recorded(self, stage: str, file: Path) -> tuple[dict[str, Any], bool]:
+        """Read a stage's sections, and tell whether ``file`` is whole.
 
-        Nothing is begun whose sections differ from those that a stage before it was made with.
+        If it is damaged, those of ``config.yaml`` are the same: nothing is begun whose sections
+        differ from those that a stage before it was made with.
         """
+        whole = True
         try:
             sections = read_json(file)
         except DamagedError as error:
+            whole = False
             sections = read_settings(self.path / "config.yaml")
             self.tell(f"{str(error).partition(': ')[0]}: {self.path / 'config.yaml'} replaces it")
-        return {name: sections.get(name) for name in UPSTREAM[stage]}
+        return {name: sections.get(name) for name in UPSTREAM[stage]}, whole
 
     def _check_sections(self, stage: str, file: Path) -> None:
         if not file.exists():
             self._check_empty(file.parent)
             return
-        changed = differences(self._recorded(stage, file), self._sections(stage))
+        recorded, whole = self._recorded(stage, file)
+        changed = differences(recorded, self._sections(stage))
         if changed:
             raise ValueError(
                 f"{self.path / stage} was made by another configuration ({'; '.join(changed)}): "
                 f"set these back, choose another --run, or delete {self.path / stage} and the "
                 "stages after it"
             )
+        if not whole:
+            write_json(file, recorded)
 
     def _check_empty(self, folder: Path) -> None:
         """Refuse files of a stage that do not tell what configuration made them."""
