@@ -167,7 +167,7 @@ class Saver:
     def last(self) -> str:
         """Say where the last good state is."""
         if not self.path.exists():
-            return "no state was saved yet"
+            return "no state was saved in this epoch; what was finished before is kept"
         return f"the last good state is {self.path}"
 
 
