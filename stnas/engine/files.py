@@ -120,12 +120,17 @@ def write_rows(path: Path, rows: list[dict[str, Any]], *, origin: str = "") -> N
 
     origin: stands for the checksum before the first line, and so marks what the rows belong to.
     """
-    lines, before = [], origin
+    write_whole(path, encode_rows(rows, before=origin)[0])
+
+
+def encode_rows(rows: list[dict[str, Any]], *, before: str) -> tuple[bytes, str]:
+    """Return the lines behind one with the checksum ``before``, and the checksum of the last."""
+    lines = []
     for row in rows:
         body = json.dumps({**row, "version": VERSION}, allow_nan=False)[:-1]
         before = digest(before.encode(), body.encode())
         lines.append(f'{body}, "checksum": "{before}"}}\n')
-    write_whole(path, "".join(lines).encode())
+    return "".join(lines).encode(), before
 
 
 def scan_rows(path: Path, *, origin: str | None = "") -> list[dict[str, Any] | None]:

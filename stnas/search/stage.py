@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import Config
-from stnas.engine.files import scan_rows, write_json, write_rows
+from stnas.engine.files import encode_rows, scan_rows, write_json, write_whole
 from stnas.engine.journal import Journal
 from stnas.engine.materials import Materials, prepare
 from stnas.engine.process_group import current
@@ -84,8 +84,9 @@ class Ledger:
     ) -> None:
         self.file, self.space, self.score, self.journal = file, space, score, journal
         self.origin = origin
-        self.rows = current().first(self.whole_rows)
-        self.known = {str(row["genotype"]): row for row in self.rows}
+        rows = current().first(self.whole_rows)
+        self.known = {str(row["genotype"]): row for row in rows}
+        self.lines, self.mark = encode_rows(rows, before=origin)
         self.seconds = 0.0
 
     def whole_rows(self) -> list[dict[str, Any]]:
@@ -107,8 +108,9 @@ class Ledger:
         if unknown:
             rows = [row(self.space, c) for c in self.scored(np.stack(unknown), generation)]
             self.known.update((str(row["genotype"]), row) for row in rows)
-            self.rows += rows
-            write_rows(self.file, self.rows, origin=self.origin)
+            lines, self.mark = encode_rows(rows, before=self.mark)
+            self.lines += lines
+            write_whole(self.file, self.lines)
         return [
             Candidate(genotype, *(self.known[text][name] for name in NUMBERS))
             for text, genotype in zip(texts, genotypes, strict=True)

@@ -78,6 +78,16 @@ def written(path):
     return files.read_tensors
 
 
+def test_rows_that_are_encoded_in_parts_make_the_same_file(tmp_path):
+    rows = [{"a": value, "b": str(value)} for value in range(7)]
+    files.write_rows(tmp_path / "whole.jsonl", rows, origin="x")
+    lines, mark = b"", "x"
+    for part in (rows[:3], [], rows[3:]):
+        added, mark = files.encode_rows(part, before=mark)
+        lines += added
+    assert lines == (tmp_path / "whole.jsonl").read_bytes()
+
+
 KINDS = ("a.json", "a.jsonl", "a.yaml", "a.safetensors")
 
 
