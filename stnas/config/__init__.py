@@ -45,6 +45,11 @@ class Config:
             rules.at_least("threads", self.threads, 1)
         rules.positive("timeout", self.timeout)
         rules.not_negative("save_every", self.save_every)
+        for name, wanted in (
+            ("train", self.train.sync_batch_norm),
+            ("retrain", self.retrain.sync_batch_norm),
+        ):
+            rules.synchronised(f"{name}.sync_batch_norm", wanted, kernels=self.kernels)
 
 
 __all__ = [

@@ -16,6 +16,9 @@ class RetrainConfig:
     micro_batches: int = 1
     """Parts of a batch, each with BN statistics of its own, whose gradients are averaged. Several
     processes share them out evenly; under torchrun the default is one a process."""
+    sync_batch_norm: bool = False
+    """Whether BN uses the statistics of the whole batch instead: of as many processes as there are
+    parts. Needs kernels `reference`."""
     learning_rate: float = 0.8
     """Learning rate after the warm-up; it follows a cosine to 0."""
     warmup_epochs: float = 5.0

@@ -35,6 +35,15 @@ def window(key: str, low: float | None, high: float | None) -> None:
         require(low <= high, f"{key}_min", f"at most {key}_max = {high}", low)
 
 
+def synchronised(key: str, wanted: bool, *, kernels: str) -> None:
+    """Require the plain form of the choice block for statistics over several processes."""
+    if wanted and kernels != "reference":
+        raise ValueError(
+            f"{key} must be false with kernels {kernels}, got True: the statistics of the compiled "
+            "choice block are those of one process; set --kernels reference"
+        )
+
+
 def parts(key: str, count: int, *, of: int) -> None:
     """Require a count that cuts a batch into equal parts of 2 images or more."""
     holds = count >= 1 and of % count == 0 and of // count >= 2

@@ -19,6 +19,9 @@ class TrainConfig:
     micro_batches: int = 1
     """Parts of a batch, each with BN statistics of its own, whose gradients are averaged. Several
     processes share them out evenly; under torchrun the default is one a process."""
+    sync_batch_norm: bool = False
+    """Whether BN uses the statistics of the whole batch instead: of as many processes as there are
+    parts. Needs kernels `reference`."""
     learning_rate: float = 0.1
     """Learning rate at the first step; the cosine schedule starts here."""
     final_learning_rate: float = 2.5e-4

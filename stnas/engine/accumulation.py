@@ -8,11 +8,13 @@ processes, and the same but for rounding for other numbers of them.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stnas.config import RetrainConfig, TrainConfig
 from stnas.engine.process_group import current
 
 
@@ -46,16 +48,48 @@ class Outcome:
         return sum(self.accuracies) / len(self.accuracies)
 
 
-def own_parts(key: str, count: int) -> Parts:
-    """Share ``count`` parts out; ValueError names the key where they are not equally many each."""
-    group = current()
+def own_parts(name: str, section: TrainConfig | RetrainConfig) -> Parts:
+    """Share the parts of a batch out, as a section of the configuration says.
+
+    ValueError: they cannot be equally many each, or BN needs those of one process all at once.
+    """
+    group, count = current(), section.micro_batches
+    each = count // group.size
     if count % group.size:
         raise ValueError(
-            f"{key} must be a multiple of the number of processes = {group.size}, got {count}: "
-            f"set --{key} {group.size}, or start another number of processes"
+            f"{name}.micro_batches must be a multiple of the number of processes = {group.size}, "
+            f"got {count}: set --{name}.micro_batches {group.size}, or start another number of "
+            "processes"
         )
-    each = count // group.size
+    if section.sync_batch_norm and each > 1:
+        raise ValueError(
+            f"{name}.micro_batches must be the number of processes = {group.size} with "
+            f"{name}.sync_batch_norm, got {count}: start {count} processes, or set it to "
+            f"{group.size} for a new run"
+        )
     return Parts(count, range(group.rank * each, (group.rank + 1) * each))
+
+
+class Total(torch.autograd.Function):
+    """Sum over the processes; the gradient of the sum of their losses is such a sum too."""
+
+    @staticmethod
+    def forward(ctx: Any, vector: Tensor) -> Tensor:
+        total = vector.clone()
+        current().sum_(total)
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        current().sum_(total)
+        return total
+
+
+def total(vector: Tensor) -> Tensor:
+    """Sum a vector over the processes, differentiably."""
+    return Total.apply(vector)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def mean_gradients_(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stnas.config import Config
-from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts
+from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts, total
 from stnas.engine.files import load_weights_
 from stnas.engine.images import batch_text, training_batches
 from stnas.engine.journal import Journal
@@ -22,7 +22,7 @@ from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.states import Saver
 from stnas.ops.sgld import sgld_step_
-from stnas.supernet import SuperNet
+from stnas.supernet import SuperNet, synchronise_
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def epoch_steps_(
     counted from the start of training, so that an interrupted run goes on as if it had not stopped.
     """
     dataset, size = materials.dataset, config.train.batch_size
-    parts, group = own_parts("train.micro_batches", config.train.micro_batches), current()
+    parts, group = own_parts("train", config.train), current()
     seed = derive(config.seed, "order")
     data = training_batches(
         dataset,
@@ -130,6 +130,8 @@ def epoch_steps_(
         rank=group.rank,
         world=group.size,
     )
+    if config.train.sync_batch_norm and group.size > 1:
+        synchronise_(supernet, total)
     parameters = list(supernet.parameters())
     supernet.train()
     for i, (images, labels) in enumerate(data, start=first):

@@ -9,7 +9,7 @@ from torch.optim import SGD
 
 from stnas.config import Config
 from stnas.data import Dataset, FileSplit, Split
-from stnas.engine.accumulation import check_alike, mean_gradients_, own_parts
+from stnas.engine.accumulation import check_alike, mean_gradients_, own_parts, total
 from stnas.engine.evaluation import evaluate_together
 from stnas.engine.files import load_tensors_
 from stnas.engine.images import batch_text, evaluation_batches, training_batches
@@ -18,7 +18,7 @@ from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.shared_weights import cosine, steps_per_epoch
 from stnas.engine.states import Saver
-from stnas.supernet import Network
+from stnas.supernet import Network, synchronise_
 
 
 def learning_rate(config: Config, step: int, *, steps: int) -> float:
@@ -51,7 +51,9 @@ class Fit:
         self.name = folder.name
         self.steps = steps_per_epoch(len(split), config.retrain.batch_size)
         self.group = current()
-        self.parts = own_parts("retrain.micro_batches", config.retrain.micro_batches)
+        self.parts = own_parts("retrain", config.retrain)
+        if config.retrain.sync_batch_norm and self.group.size > 1:
+            synchronise_(network, total)
         self.parameters = list(network.parameters())
         self.statistics = [b for b in network.buffers() if b.is_floating_point()]
         self.counts = [b for b in network.buffers() if not b.is_floating_point()]

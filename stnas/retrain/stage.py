@@ -31,7 +31,7 @@ def run(config: Config) -> None:
     """Train every network to ``<name>/network.safetensors``; finished, whole ones are kept."""
     with RunFolder(config) as folder:
         folder.check("retrain")
-        own_parts("retrain.micro_batches", config.retrain.micro_batches)
+        own_parts("retrain", config.retrain)
         materials = prepare(config, folder)
         stage = folder.begin("retrain")
         dataset = materials.dataset

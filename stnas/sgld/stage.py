@@ -34,7 +34,7 @@ def run(config: Config) -> None:
     """
     with RunFolder(config) as folder:
         folder.check("sgld")
-        own_parts("train.micro_batches", config.train.micro_batches)
+        own_parts("train", config.train)
         materials = prepare(config, folder)
         stage = folder.begin("sgld")
         supernet = build_supernet(config, materials.space)

@@ -5,16 +5,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from stnas.ops.reference import BatchNorm
+from stnas.ops.reference import BatchNorm, SyncBatchNorm
 
 Bound = Callable[..., Tensor]
 """A layer with its weights: a function of its inputs and of ``norms``, ``training``, ``momentum``,
 which ``ops.reference.batch_norm`` explains."""
 
 
+class Norm(nn.BatchNorm2d):
+    """A BN layer that can use the statistics of the images of all processes."""
+
+    total: Callable[[Tensor], Tensor] | None = None
+    """Sums over the processes, as ``ops.reference.SyncBatchNorm`` explains; None: be alone."""
+
+
 def norm(channels: int, *, affine: bool, tracked: bool) -> nn.BatchNorm2d:
     """Make a BN layer; ``tracked``: with running statistics to evaluate with."""
-    return nn.BatchNorm2d(channels, affine=affine, track_running_stats=tracked)
+    return Norm(channels, affine=affine, track_running_stats=tracked)
 
 
 def advance_(layer: nn.BatchNorm2d) -> tuple[BatchNorm, bool, float]:
@@ -31,6 +38,10 @@ def advance_(layer: nn.BatchNorm2d) -> tuple[BatchNorm, bool, float]:
         buffers["running_mean"],
         buffers["running_var"],
     )
+    total = layer.__dict__.get("total")
+    if total is not None:
+        tensors = SyncBatchNorm(*tensors)
+        tensors.total = total
     from_batch = layer.training or tensors.running_mean is None
     momentum = layer.momentum
     tracked = buffers["num_batches_tracked"]
@@ -49,6 +60,13 @@ def with_own_statistics(
     _, training, momentum = states[0] if states else (None, False, 0.0)
     norms = tuple(tensors for tensors, _, _ in states)
     return bound(*inputs, norms=norms, training=training, momentum=momentum)
+
+
+def synchronise_(module: nn.Module, total: Callable[[Tensor], Tensor]) -> None:
+    """Let every BN layer use the statistics of the images of all processes."""
+    for layer in module.modules():
+        if isinstance(layer, Norm):
+            layer.total = total
 
 
 def track_statistics_(module: nn.Module) -> None:

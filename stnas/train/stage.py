@@ -18,7 +18,7 @@ def run(config: Config) -> None:
     """Train from the seed's weights, or from the last saved state, to ``weights.safetensors``."""
     with RunFolder(config) as folder:
         folder.check("train")
-        parts = own_parts("train.micro_batches", config.train.micro_batches)
+        parts = own_parts("train", config.train)
         materials = prepare(config)
         stage = folder.begin("train")
         supernet = build_supernet(config, materials.space)

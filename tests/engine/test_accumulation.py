@@ -5,9 +5,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from stnas.config import Config, RetrainConfig, TrainConfig
 from stnas.engine import accumulation
-from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts
+from stnas.engine.accumulation import (
+    Parts,
+    check_alike,
+    mean_gradients_,
+    own_parts,
+    total,
+)
 from stnas.engine.process_group import ProcessGroup
+from stnas.ops import reference
+from stnas.space import SearchSpace
+from stnas.supernet import Network, synchronise_
 
 
 def network():
@@ -55,7 +65,7 @@ def test_parts_give_the_mean_of_their_gradients_and_of_their_statistics():
 
 def part_of_a_step(group):
     module, (images, labels) = network(), batch(48)
-    parts = own_parts("train.micro_batches", 12)
+    parts = own_parts("train", TrainConfig(batch_size=48, micro_batches=12))
     each = len(images) // group.size
     rows = slice(group.rank * each, (group.rank + 1) * each)
     outcome = mean_gradients_(
@@ -79,10 +89,14 @@ def test_a_step_is_the_same_bits_for_any_power_of_two_processes(in_processes):
 
 def test_parts_that_cannot_be_shared_evenly_are_refused(monkeypatch):
     monkeypatch.setattr(accumulation, "current", lambda: ProcessGroup(1, 4))
-    assert own_parts("train.micro_batches", 8) == Parts(8, range(2, 4))
+    four = TrainConfig(batch_size=48, micro_batches=8)
+    assert own_parts("train", four) == Parts(8, range(2, 4))
     message = r"train\.micro_batches must be a multiple of the number of processes = 4, got 6: set"
     with pytest.raises(ValueError, match=message):
-        own_parts("train.micro_batches", 6)
+        own_parts("train", TrainConfig(batch_size=48, micro_batches=6))
+    message = r"retrain\.micro_batches must be the number of processes = 4 with retrain\.sync_"
+    with pytest.raises(ValueError, match=message):
+        own_parts("retrain", RetrainConfig(micro_batches=8, sync_batch_norm=True))
 
 
 def diverged(group):
@@ -95,3 +109,42 @@ def diverged(group):
 def test_weights_that_differ_end_the_run(in_processes):
     first, _ = in_processes(2, diverged)
     assert "the weights must be the same in all processes, got others in rank 1" in first
+
+
+def synchronised_step(group):
+    """Train a network with BN of every kind for one step; return gradients and statistics."""
+    torch.manual_seed(0)
+    space = SearchSpace.profile("nano", merge="shadow", dropout=0.0)
+    genotype = space.sample(1, p_drop=0.3, seed=2)[0]
+    network = Network.build(space, genotype, function=reference.linear_bottleneck).double().train()
+    if group.size > 1:
+        synchronise_(network, total)
+    stream = torch.Generator().manual_seed(1)
+    images = torch.randn(16, 3, 32, 32, generator=stream, dtype=torch.double)
+    labels = torch.randint(10, (16,), generator=stream)
+    each = 16 // group.size
+    rows = slice(group.rank * each, (group.rank + 1) * each)
+    mean_gradients_(
+        list(network.parameters()),
+        lambda part, own: network(own),
+        images[rows],
+        labels[rows],
+        parts=own_parts("train", TrainConfig(micro_batches=group.size, sync_batch_norm=True)),
+        statistics=moving(network),
+    )
+    return [t.tolist() for t in (*(p.grad for p in network.parameters()), *moving(network))]
+
+
+def test_synchronised_statistics_are_those_of_the_whole_batch(in_processes):
+    whole = synchronised_step(ProcessGroup())
+    for found in in_processes(4, synchronised_step):
+        for value, expected in zip(found, whole, strict=True):
+            torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_compiled_block_is_refused_with_synchronised_statistics():
+    with pytest.raises(
+        ValueError, match=r"train\.sync_batch_norm must be false with kernels fused"
+    ):
+        Config(train=TrainConfig(sync_batch_norm=True))
+    assert Config(kernels="reference", train=TrainConfig(sync_batch_norm=True))
