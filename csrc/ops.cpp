@@ -46,6 +46,15 @@ STABLE_TORCH_LIBRARY(stnas, ops) {
       "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
       "Tensor project, Tensor?[] affine, Tensor[] running, int stride, str activation, "
       "bool residual) -> Tensor");
+  // act(BN(x)) with batch statistics, x [N, C, H, W] in channels_last order. Returns out, and mean and
+  // biased variance [2 C].
+  ops.def(
+      "norm_act_forward(Tensor x, Tensor? weight, Tensor? bias, str activation) "
+      "-> (Tensor, Tensor)");
+  // Gradients of x, and of weight and bias [2 C].
+  ops.def(
+      "norm_act_backward(Tensor grad, Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, "
+      "str activation) -> (Tensor, Tensor)");
   // One step of stochastic gradient Langevin descent on every parameter, and the running mean of the
   // samples where `mean` is not empty. The noise of tensor t is `noise` times a standard normal of
   // (seed, step, ids[t], element), times the root mean square of the tensor where `relative`.

@@ -2,6 +2,7 @@
 // name>.
 #include "backward.h"
 #include "inference.h"
+#include "norm_act.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -29,7 +30,16 @@ const Kernels<T>& table() {
       [](const Problem<T>& p, T* out) {
         with_activation(p.activation, [&](auto act) { inference<decltype(act)>(p, out); });
       },
-      [](const Node<T>& node, T* to) { node_moments(node, to); }};
+      [](const Node<T>& node, T* to) { node_moments(node, to); },
+      [](const NormAct<T>& p, T* statistics, T* out) {
+        with_activation(p.activation,
+                        [&](auto act) { norm_act<decltype(act)>(p, statistics, out); });
+      },
+      [](const NormAct<T>& p, const T* statistics, const T* grad, T* grad_x, T* affine) {
+        with_activation(p.activation, [&](auto act) {
+          norm_act_gradient<decltype(act)>(p, statistics, grad, grad_x, affine);
+        });
+      }};
   return kernels;
 }
 

@@ -129,6 +129,16 @@ struct Gradients {
   bool add_x = false;  // x holds a sum already
 };
 
+// A BN with batch statistics and its activation over rows of channels.
+template <class T>
+struct NormAct {
+  const T* x;
+  index rows, channels;
+  Norm<T> norm;
+  Activation activation;
+  Executor executor;
+};
+
 template <class T>
 struct Kernels {
   void (*forward)(const Problem<T>&, const Saved<T>&, const Target<T>&);
@@ -136,6 +146,10 @@ struct Kernels {
   void (*inference)(const Problem<T>&, T* out);
   // Mean and covariance over the pixels: [1 + channels, channels].
   void (*moments)(const Node<T>&, T* to);
+  // Mean and biased variance to `statistics`; the gradients of weight and bias to `affine`.
+  void (*norm_act)(const NormAct<T>&, T* statistics, T* out);
+  void (*norm_act_gradient)(const NormAct<T>&, const T* statistics, const T* grad, T* grad_x,
+                            T* affine);
 };
 
 template <>

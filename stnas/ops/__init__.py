@@ -2,6 +2,7 @@
 
 from stnas.ops.counting import count_madds
 from stnas.ops.linear_bottleneck import linear_bottleneck
+from stnas.ops.norm_act import norm_act
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
 from stnas.ops.sgld import sgld_step_
 
@@ -11,5 +12,6 @@ __all__ = [
     "hypervolume",
     "linear_bottleneck",
     "nondominated_sort",
+    "norm_act",
     "sgld_step_",
 ]

@@ -94,6 +94,13 @@ def batch_norm(x: Tensor, norm: BatchNorm, *, training: bool, momentum: float) -
     )
 
 
+def norm_act(
+    x: Tensor, norm: BatchNorm, *, activation: str, training: bool, momentum: float = 0.1
+) -> Tensor:
+    """Normalise and activate: ``act(BN(x))``; ``batch_norm`` explains the arguments."""
+    return ACTIVATIONS[activation](batch_norm(x, norm, training=training, momentum=momentum))
+
+
 def linear_bottleneck(
     x: Tensor,
     weights: BottleneckWeights,

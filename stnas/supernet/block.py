@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stnas.ops import linear_bottleneck
+from stnas.ops import linear_bottleneck, norm_act, reference
 from stnas.ops.linear_bottleneck import Options
 from stnas.ops.path_plan import PathEdge
 from stnas.ops.reference import BottleneckWeights
@@ -16,6 +16,11 @@ from stnas.supernet.norms import Bound, advance_, norm, with_own_statistics
 
 BlockFunction = Callable[..., Tensor]
 """A form of the choice block with the signature of ``ops.reference.linear_bottleneck``."""
+
+
+def norm_act_beside(function: BlockFunction) -> Callable[..., Tensor]:
+    """Return the form of BN and activation that goes with a form of the choice block."""
+    return norm_act if function is linear_bottleneck else reference.norm_act
 
 
 WEIGHTS = (

@@ -1,17 +1,21 @@
 """Stem, tail and merges of the hyper-network and of the networks cut out of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from stnas.ops.reference import ACTIVATIONS, BatchNorm, batch_norm
+from stnas.ops.reference import BatchNorm, batch_norm
 from stnas.space import SearchSpace
 from stnas.supernet.norms import Bound, norm, with_own_statistics
 
+NormAct = Callable[..., Tensor]
+"""A form of BN and activation with the signature of ``ops.reference.norm_act``."""
+
 
 class ConvNormAct(nn.Module):
-    """Convolution without bias, BN, activation: the stem and the tail."""
+    """Convolution without bias, then ``function``, BN and activation: the stem and the tail."""
 
     def __init__(
         self,
@@ -21,6 +25,7 @@ class ConvNormAct(nn.Module):
         kernel: int,
         stride: int,
         activation: str,
+        function: NormAct,
         **norm_options: Any,
     ) -> None:
         super().__init__()
@@ -29,6 +34,7 @@ class ConvNormAct(nn.Module):
         )
         self.norm = norm(out_channels, **norm_options)
         self.activation = activation
+        self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
@@ -45,9 +51,8 @@ class ConvNormAct(nn.Module):
         def compute(
             x: Tensor, *, norms: tuple[BatchNorm, ...], training: bool, momentum: float
         ) -> Tensor:
-            value = self.convolution(x)
-            normal = batch_norm(value, norms[0], training=training, momentum=momentum)
-            return ACTIVATIONS[self.activation](normal)
+            state = {"activation": self.activation, "training": training, "momentum": momentum}
+            return self.function(self.convolution(x), norms[0], **state)
 
         return compute
 
@@ -103,7 +108,7 @@ class Merge(nn.Module):
 class Tail(nn.Module):
     """1x1 convolution, BN, activation, global average pool, dropout and linear classifier."""
 
-    def __init__(self, space: SearchSpace, **norm_options: Any) -> None:
+    def __init__(self, space: SearchSpace, *, function: NormAct, **norm_options: Any) -> None:
         super().__init__()
         spec = space.spec
         self.features = ConvNormAct(
@@ -112,6 +117,7 @@ class Tail(nn.Module):
             kernel=1,
             stride=1,
             activation=spec.activation,
+            function=function,
             **norm_options,
         )
         self.dropout = nn.Dropout(spec.dropout)
@@ -124,7 +130,7 @@ class Tail(nn.Module):
         return logits
 
 
-def make_stem(space: SearchSpace, **norm_options: Any) -> ConvNormAct:
+def make_stem(space: SearchSpace, *, function: NormAct, **norm_options: Any) -> ConvNormAct:
     """Make the stem convolution, whose result is v1."""
     spec = space.spec
     return ConvNormAct(
@@ -133,6 +139,7 @@ def make_stem(space: SearchSpace, **norm_options: Any) -> ConvNormAct:
         kernel=3,
         stride=spec.stem_stride,
         activation=spec.activation,
+        function=function,
         **norm_options,
     )
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from stnas.ops import linear_bottleneck
 from stnas.space import Edge, SearchSpace
-from stnas.supernet.block import BlockFunction, LinearBottleneck
+from stnas.supernet.block import BlockFunction, LinearBottleneck, norm_act_beside
 from stnas.supernet.layers import (
     ConvNormAct,
     Merge,
@@ -72,10 +72,10 @@ class Network(nn.Module):
         network = cls(
             space,
             genotype,
-            stem=make_stem(space, **options),
+            stem=make_stem(space, function=norm_act_beside(function), **options),
             edges=edges,
             merges=merges,
-            tail=Tail(space, **options),
+            tail=Tail(space, function=norm_act_beside(function), **options),
         )
         channels_last_(network)
         return network

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from stnas.ops import linear_bottleneck
 from stnas.space import Edge, SearchSpace
-from stnas.supernet.block import BlockFunction, LinearBottleneck
+from stnas.supernet.block import BlockFunction, LinearBottleneck, norm_act_beside
 from stnas.supernet.layers import (
     Merge,
     Tail,
@@ -44,7 +44,7 @@ class SuperNet(nn.Module):
         super().__init__()
         self.space = space
         options = {"affine": affine, "tracked": False}
-        self.stem = make_stem(space, **options)
+        self.stem = make_stem(space, function=norm_act_beside(function), **options)
         self.blocks = nn.ModuleList(
             nn.ModuleDict(
                 {
@@ -60,7 +60,7 @@ class SuperNet(nn.Module):
             Merge(node.width, merge=space.spec.merge, degrees=tuple(range(1, n + 1)), **options)
             for node, n in zip(space.nodes[1:], most, strict=True)
         )
-        self.tail = Tail(space, **options)
+        self.tail = Tail(space, function=norm_act_beside(function), **options)
         channels_last_(self)
 
     def block(self, edge: Edge, gene: int) -> LinearBottleneck:

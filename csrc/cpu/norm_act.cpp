@@ -1,0 +1,70 @@
+// BN with batch statistics and its activation on the CPU: check, allocate, call the kernels.
+#include <tuple>
+
+#include "binding.h"
+
+namespace stnas::cpu {
+namespace {
+
+// x, weight and bias after their checks.
+template <class T>
+NormAct<T> make_norm_act(const Tensor& x, const Maybe& weight, const Maybe& bias,
+                         const std::string& activation) {
+  const index channels = x.size(1);
+  NormAct<T> p{data<T>(x), x.numel() / channels, channels, {}, parse_activation(activation),
+               kExecutor};
+  for (const auto& [given, name, to] :
+       {std::tuple{&weight, "weight", &p.norm.weight}, std::tuple{&bias, "bias", &p.norm.bias}}) {
+    if (!*given) continue;
+    check_type(**given, name, x);
+    check_size(**given, name, {channels});
+    *to = data<T>(**given);
+  }
+  return p;
+}
+
+void check_rows(const Tensor& x) {
+  check_wide(x);
+  check_values(x);
+  check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
+}
+
+std::tuple<Tensor, Tensor> norm_act_forward(const Tensor& x, const Maybe& weight,
+                                            const Maybe& bias, const std::string& activation) {
+  check_rows(x);
+  return with_type(x, [&](auto zero) {
+    using T = decltype(zero);
+    const auto p = make_norm_act<T>(x, weight, bias, activation);
+    const Tensor out = image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});
+    const Tensor statistics = like(x, {2 * p.channels});
+    kernels<T>().norm_act(p, data<T>(statistics), data<T>(out));
+    return std::tuple{out, statistics};
+  });
+}
+
+std::tuple<Tensor, Tensor> norm_act_backward(const Tensor& grad, const Tensor& x,
+                                             const Maybe& weight, const Maybe& bias,
+                                             const Tensor& statistics,
+                                             const std::string& activation) {
+  check_rows(x);
+  check_target(grad, "grad", x, {x.size(0), x.size(1), x.size(2), x.size(3)});
+  check_type(statistics, "statistics", x);
+  check_size(statistics, "statistics", {2 * x.size(1)});
+  return with_type(x, [&](auto zero) {
+    using T = decltype(zero);
+    const auto p = make_norm_act<T>(x, weight, bias, activation);
+    const Tensor grad_x = image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});
+    const Tensor affine = like(x, {2 * p.channels});
+    kernels<T>().norm_act_gradient(p, data<T>(statistics), data<T>(grad), data<T>(grad_x),
+                                   data<T>(affine));
+    return std::tuple{grad_x, affine};
+  });
+}
+
+}  // namespace
+}  // namespace stnas::cpu
+
+STABLE_TORCH_LIBRARY_IMPL(stnas, CPU, ops) {
+  ops.impl("norm_act_forward", TORCH_BOX(&stnas::cpu::norm_act_forward));
+  ops.impl("norm_act_backward", TORCH_BOX(&stnas::cpu::norm_act_backward));
+}

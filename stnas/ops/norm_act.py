@@ -1,0 +1,98 @@
+"""BN with the statistics of the batch and its activation in one pass, with their gradient."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import register_autograd, register_fake
+
+import stnas.ops.extension  # noqa: F401
+from stnas.ops import reference
+from stnas.ops.reference import BatchNorm, SyncBatchNorm
+from stnas.ops.shapes import empty_image
+
+OPS = torch.ops.stnas
+
+
+def norm_act(
+    x: Tensor, norm: BatchNorm, *, activation: str, training: bool, momentum: float = 0.1
+) -> Tensor:
+    """Normalise and activate: ``act(BN(x))``, the same as ``stnas.ops.reference.norm_act``.
+
+    x: ``[N, C, H, W]``, best in channels_last order, which the result has. The compiled form is
+    for training on float32 and float64; running statistics, those of several processes and the
+    half precision of autocast go to the plain twin. Raises ValueError for a wrong shape or
+    activation.
+    """
+    alone = training and not isinstance(norm, SyncBatchNorm)
+    if not alone or x.dtype not in (torch.float32, torch.float64):
+        return reference.norm_act(
+            x, norm, activation=activation, training=training, momentum=momentum
+        )
+    count = x.numel() // x.shape[1]
+    if count == 1:
+        raise ValueError(
+            "x must give more than 1 value per channel when training, got 1: use a larger batch"
+        )
+    x = x.contiguous(memory_format=torch.channels_last)
+    inputs = (x, norm.weight, norm.bias, activation)
+    out, statistics = _NormAct.apply(*inputs)  # type: ignore[no-untyped-call]
+    if norm.running_mean is not None and norm.running_var is not None:
+        with torch.no_grad():
+            mean, variance = statistics.chunk(2)
+            norm.running_mean.lerp_(mean, momentum)
+            norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
+    return out  # type: ignore[no-any-return]
+
+
+@register_fake("stnas::norm_act_forward")  # type: ignore[untyped-decorator]
+def _forward(x: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    return empty_image(x, x.shape), x.new_empty(2 * x.shape[1])
+
+
+@register_fake("stnas::norm_act_backward")  # type: ignore[untyped-decorator]
+def _backward(grad: Tensor, x: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    return empty_image(x, x.shape), x.new_empty(2 * x.shape[1])
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, weight, bias, ctx.activation = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, weight, bias, output[1])
+
+
+def _gradient(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the forward operator's arguments; only ``out`` has one."""
+    if grad is None:
+        return (None,) * 4
+    grad = grad.contiguous(memory_format=torch.channels_last)
+    x, weight, bias, statistics = ctx.saved_tensors
+    grad_x, affine = OPS.norm_act_backward.default(
+        grad, x, weight, bias, statistics, ctx.activation
+    )
+    grad_weight, grad_bias = affine.chunk(2)
+    return (
+        grad_x,
+        None if weight is None else grad_weight,
+        None if bias is None else grad_bias,
+        None,
+    )
+
+
+register_autograd("stnas::norm_act_forward", _gradient, setup_context=_save)
+
+
+class _NormAct(torch.autograd.Function):
+    """The operator and its gradient, without the 100 us that a registered gradient takes."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
+        output: tuple[Tensor, Tensor] = OPS.norm_act_forward.default(*inputs)
+        _save(ctx, inputs, output)
+        ctx.mark_non_differentiable(output[1])
+        return output
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        return _gradient(ctx, *grads)
