@@ -1,0 +1,139 @@
+// What the step's operator checks and gathers on every device.
+#pragma once
+
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "../cpu/check.h"
+#include "step.h"
+
+namespace stnas::sgld {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using Tensors = std::vector<Tensor>;
+
+// Where the tensors must be: the question, and the answer in words.
+struct Place {
+  bool (*holds)(const Tensor& tensor, const Tensor& first);
+  const char* name;
+};
+
+inline bool same(torch::headeronly::IntHeaderOnlyArrayRef a, torch::headeronly::IntHeaderOnlyArrayRef b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+// How the elements lie: `apart` if no two share an address, `dense` if they fill their stretch too.
+struct Layout {
+  bool apart = true, dense = true;
+};
+
+inline Layout inspect(const Tensor& tensor) {
+  std::vector<std::pair<int64_t, int64_t>> axes;  // stride, size
+  for (int64_t axis = 0; axis < tensor.dim(); ++axis) {
+    if (tensor.size(axis) > 1) axes.emplace_back(tensor.stride(axis), tensor.size(axis));
+  }
+  std::sort(axes.begin(), axes.end());
+  Layout layout;
+  int64_t extent = 1;
+  for (const auto& [stride, size] : axes) {
+    layout.apart = layout.apart && stride >= extent;
+    layout.dense = layout.dense && stride == extent;
+    extent = stride * size;
+  }
+  return layout;
+}
+
+inline void check_tensor(const Tensor& tensor, const char* name, size_t at, const Tensor& param,
+                         const Place& place) {
+  check(place.holds(tensor, param) && tensor.scalar_type() == param.scalar_type(), name, "[", at,
+        "] must be on ", place.name, " and have the dtype of params[", at, "]: convert it");
+  check(same(tensor.sizes(), param.sizes()), name, "[", at, "] must have the shape of params[", at,
+        "]: pass the tensors in one order");
+}
+
+inline void check_written(const Tensor& tensor, const char* name, size_t at) {
+  check(tensor.is_contiguous() || inspect(tensor).apart, name, "[", at,
+        "] must have one address per element, but its elements overlap: pass a clone");
+}
+
+struct Step {
+  std::vector<Target<float>> floats;
+  std::vector<Target<double>> doubles;
+  Tensors kept;                                     // contiguous copies
+  std::vector<std::pair<Tensor, Tensor>> returned;  // (to, from) once the step is done
+
+  // Returns the tensor itself, or a contiguous copy that is written back if the step changes it.
+  Tensor bring(const Tensor& tensor, bool in_place, bool changes) {
+    if (in_place || tensor.is_contiguous()) return tensor;
+    kept.push_back(torch::stable::contiguous(tensor));
+    if (changes) returned.emplace_back(tensor, kept.back());
+    return kept.back();
+  }
+
+  template <class T>
+  void add(std::vector<Target<T>>& to, const Tensor& param, const Tensor& grad, const Tensor* mean,
+           uint32_t id, double noise) {
+    const bool in_place = noise == 0 && same(param.strides(), grad.strides()) &&
+                          (!mean || same(param.strides(), mean->strides())) && inspect(param).dense;
+    const Tensor w = bring(param, in_place, true), g = bring(grad, in_place, false);
+    auto* values = static_cast<T*>(w.data_ptr());
+    auto* means = mean ? static_cast<T*>(bring(*mean, in_place, true).data_ptr()) : nullptr;
+    to.push_back({values, static_cast<const T*>(g.data_ptr()), means, w.numel(), id, noise});
+  }
+
+  // Writes the copies back to the tensors that they stand for.
+  void give_back() {
+    for (auto& [to, from] : returned) torch::stable::copy_(to, from);
+  }
+};
+
+inline void check_distinct(const Tensors& params, const Tensors& mean) {
+  std::vector<const void*> addresses;
+  for (const auto* list : {&params, &mean}) {
+    for (const auto& tensor : *list) {
+      if (tensor.numel() > 0) addresses.push_back(tensor.data_ptr());
+    }
+  }
+  std::sort(addresses.begin(), addresses.end());
+  check(std::adjacent_find(addresses.begin(), addresses.end()) == addresses.end(),
+        "params and mean must not share memory, but two of them begin at one address: pass each "
+        "tensor once");
+}
+
+// Checks the lists and brings their tensors into order; the noise is that of all of them.
+inline Step gather(const Tensors& params, const Tensors& grads, const Tensors& mean,
+                   const std::vector<int64_t>& ids, double noise, const Place& place) {
+  check(params.size() == grads.size() && params.size() == ids.size() &&
+            (mean.empty() || mean.size() == params.size()),
+        "params, grads, ids and mean must have one length, got ", params.size(), ", ",
+        grads.size(), ", ", ids.size(), " and ", mean.size());
+  check_distinct(params, mean);
+  Step work;
+  for (size_t i = 0; i < params.size(); ++i) {
+    const auto& param = params[i];
+    const auto* average = mean.empty() ? nullptr : &mean[i];
+    const bool is_float = param.scalar_type() == ScalarType::Float;
+    check(is_float || param.scalar_type() == ScalarType::Double, "params[", i,
+          "] must be float32 or float64: convert it");
+    check(param.numel() <= kLargest, "params[", i, "] must have at most ", kLargest, " elements");
+    check(place.holds(param, params[0]), "params[", i, "] must be on ", place.name, ": move it");
+    check_tensor(grads[i], "grads", i, param, place);
+    check_written(param, "params", i);
+    if (average) {
+      check_tensor(*average, "mean", i, param, place);
+      check_written(*average, "mean", i);
+    }
+    const auto id = static_cast<uint32_t>(ids[i]);
+    is_float ? work.add(work.floats, param, grads[i], average, id, noise)
+             : work.add(work.doubles, param, grads[i], average, id, noise);
+  }
+  return work;
+}
+
+}  // namespace stnas::sgld
