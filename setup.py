@@ -3,9 +3,17 @@
 Everything else about the package stands in ``pyproject.toml``; the C++ sources are listed once, in
 ``csrc/core/sources.txt``, ``csrc/cpu/sources.txt`` and ``csrc/sgld/sources.txt``, which CMake reads
 too.
+
+``STNAS_CUDA`` decides about the CUDA kernels: ``auto`` (where nvcc is found: ``CUDA_HOME``,
+``/usr/local/cuda``, ``PATH``), ``1`` (or stop) or ``0``. ``STNAS_CUDA_ARCHS``, ``80;90`` unless
+set, lists compute capabilities; the last one is also kept as PTX, for devices after it.
 """
 
+import os
 import platform
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
@@ -29,6 +37,38 @@ def instruction_sets() -> dict[str, list[str]]:
     return {name: flags for name, target, *flags in rows if target in ("any", machine)}
 
 
+def find_nvcc() -> Path | None:
+    """Return the CUDA compiler that ``STNAS_CUDA`` and the machine give, and print the decision."""
+    wanted = os.environ.get("STNAS_CUDA", "auto")
+    if wanted not in ("auto", "1", "0"):
+        raise SystemExit(f"STNAS_CUDA must be auto, 1 or 0, got {wanted!r}")
+    homes = [os.environ.get("CUDA_HOME", "/usr/local/cuda"), "/usr/local/cuda"]
+    places = [*(f"{home}/bin/nvcc" for home in homes), shutil.which("nvcc") or ""]
+    found = next((Path(place) for place in places if place and Path(place).is_file()), None)
+    if wanted == "1" and not found:
+        raise SystemExit("STNAS_CUDA=1, but no nvcc is found: set CUDA_HOME or install CUDA 13")
+    if wanted == "0" or not found:
+        reason = "STNAS_CUDA=0" if wanted == "0" else "no nvcc is found (CUDA_HOME, PATH)"
+        print(f"stnas: no CUDA kernels, since {reason}")
+        return None
+    print(f"stnas: CUDA kernels for {cuda_targets()} by {found} (STNAS_CUDA={wanted})")
+    return found
+
+
+def cuda_archs() -> list[str]:
+    """Return the compute capabilities to compile for."""
+    archs = os.environ.get("STNAS_CUDA_ARCHS", "80;90").split(";")
+    if not all(arch.isdigit() for arch in archs):
+        raise SystemExit(f"STNAS_CUDA_ARCHS must be numbers such as 80;90, got {';'.join(archs)}")
+    return archs
+
+
+def cuda_targets() -> str:
+    """Name what the device code is compiled for."""
+    archs = cuda_archs()
+    return ", ".join([*(f"sm_{arch}" for arch in archs), f"PTX {archs[-1]}"])
+
+
 core = Pybind11Extension(
     "stnas._core",
     [*sources("core"), "csrc/core/bindings.cpp"],
@@ -39,6 +79,10 @@ core = Pybind11Extension(
 )
 
 KERNEL_FLAGS = ["-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
+NVCC_FLAGS = ["-std=c++20", "-O3", "-lineinfo", "-Xcompiler=-fPIC,-fvisibility=hidden"]
+# A spilled register is an error, like every other warning of the device compiler.
+NVCC_FLAGS += ["-Xptxas=-warn-spills", "-Werror=all-warnings"]
+COUNTING = [source for source in sources("core") if "/counting" in source]
 # Compiled once per instruction set. The noise of sgld must have the same bits with all of them, and
 # its registers are worked on side by side only where the order of the source is kept.
 KERNELS = {
@@ -49,7 +93,14 @@ KERNELS = {
 # LibTorch's stable ABI of 2.13 and Python's of 3.10: one binary serves every later version of both.
 ops = Extension(
     "stnas._C",
-    ["csrc/ops.cpp", *sources("cpu"), *sources("sgld")],
+    [
+        "csrc/ops.cpp",
+        "csrc/cuda/targets.cpp",
+        "csrc/counting/binding.cpp",
+        *COUNTING,
+        *sources("cpu"),
+        *sources("sgld"),
+    ],
     depends=[*KERNELS, *HEADERS],
     include_dirs=["csrc", *cpp_extension.include_paths()],
     library_dirs=cpp_extension.library_paths(),
@@ -75,7 +126,36 @@ class BuildKernels(build_ext):
                 for source, own in KERNELS.items()
                 for item in self.kernel(source, name, [*own, *flags])
             ]
+            nvcc = find_nvcc()
+            if nvcc:
+                self.add_cuda(nvcc)
         super().build_extension(extension)
+
+    def add_cuda(self, nvcc: Path) -> None:
+        """Add the device kernels and their bindings; the CUDA runtime is linked statically.
+
+        The result needs neither CUDA's libraries nor a GPU to be imported.
+        """
+        rows = [row.split() for row in (ROOT / "csrc/cuda/kernels.txt").read_text().splitlines()]
+        with ThreadPoolExecutor(int(os.environ.get("STNAS_BUILD_JOBS", "2"))) as pool:
+            objects = list(pool.map(lambda row: self.device_kernel(nvcc, *row), rows))
+        libraries = [nvcc.resolve().parent.parent / name for name in ("lib64", "lib")]
+        ops.extra_objects += objects
+        ops.sources += sources("cuda")
+        ops.library_dirs += [str(path) for path in libraries if path.is_dir()]
+        ops.libraries += ["cudart_static", "dl", "rt", "pthread"]
+        ops.define_macros.append(("STNAS_CUDA_TARGETS", f'"{cuda_targets()}"'))
+
+    def device_kernel(self, nvcc: Path, source: str, *flags: str) -> str:
+        """Compile one source for every device and return the object file."""
+        target = Path(self.build_temp) / "cuda" / f"{source}.o"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        archs = cuda_archs()
+        code = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
+        code.append(f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}")
+        command = [str(nvcc), *NVCC_FLAGS, *flags, *code, "-Icsrc", "-x", "cu", "-c"]
+        subprocess.run([*command, f"csrc/cuda/{source}", "-o", str(target)], check=True)
+        return str(target)
 
     def kernel(self, source: str, name: str, flags: list[str]) -> list[str]:
         """Compile one source for one instruction set and return the object files."""

@@ -2,7 +2,13 @@
 #include <Python.h>
 #include <torch/csrc/stable/library.h>
 
-STABLE_TORCH_LIBRARY(stnas, ops) {
+// The tests build the same operators a second time, on emulated devices, as another library.
+#ifndef STNAS_LIBRARY
+#define STNAS_LIBRARY stnas
+#endif
+#define STNAS_SCHEMAS(library, ops) STABLE_TORCH_LIBRARY(library, ops)
+
+STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   // The SE linear bottleneck with batch statistics. x is NCHW in channels_last order; the affine
   // parameters are weight and bias of the three BN. Returns the output and what the gradient needs:
   // statistics (mean, biased variance of the three BN), hidden, projected, excitation, expanded.
@@ -64,6 +70,10 @@ STABLE_TORCH_LIBRARY(stnas, ops) {
   // The standard normal numbers of a tensor of float32, and the 32-bit words they are made of.
   ops.def("standard_normal_(Tensor(a!) out, int seed, int step, int id) -> ()");
   ops.def("random_words_(Tensor(a!) out, int seed, int step, int id, int block) -> ()");
+  // counts[i] = sum_g table[g, genotypes[i, g]]: int8 [n, genes], int64 [genes, choices] -> int64 [n].
+  ops.def("count_madds(Tensor genotypes, Tensor table, int threads) -> Tensor");
+  // The devices that CUDA kernels were compiled for, "" where there are none.
+  ops.def("cuda_targets() -> str");
   // The instruction set of the CPU kernels in use.
   ops.def("isa() -> str");
 }

@@ -77,12 +77,11 @@ bool count_on_threads(Genotypes genotypes, Table table, Counts counts, std::int6
 
 }  // namespace
 
-void count_madds(Genotypes genotypes, Table table, Counts counts, std::int64_t threads) {
-  if (genotypes.columns != table.rows) {
+void check_counting(std::int64_t genes, Table table, std::int64_t threads) {
+  if (genes != table.rows) {
     throw std::invalid_argument("count_madds: table must have one row per gene, got " +
                                 std::to_string(table.rows) + " rows for genotypes with " +
-                                std::to_string(genotypes.columns) +
-                                " genes: pass the table of the same space");
+                                std::to_string(genes) + " genes: pass the table of the same space");
   }
   if (threads < 1 || threads > kMostThreads) {
     throw std::invalid_argument("count_madds: threads must lie in [1, " +
@@ -90,6 +89,10 @@ void count_madds(Genotypes genotypes, Table table, Counts counts, std::int64_t t
                                 std::to_string(threads));
   }
   check_sums(table);
+}
+
+void count_madds(Genotypes genotypes, Table table, Counts counts, std::int64_t threads) {
+  check_counting(genotypes.columns, table, threads);
   const std::int64_t useful = genotypes.rows * std::max<std::int64_t>(genotypes.columns, 1) / kShare;
   const bool counted =
       count_on_threads(genotypes, table, counts, std::clamp<std::int64_t>(useful, 1, threads));

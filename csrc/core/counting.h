@@ -12,4 +12,7 @@ namespace stnas {
 // number of threads outside [1, 1024].
 void count_madds(Genotypes genotypes, Table table, Counts counts, std::int64_t threads = 1);
 
+// Makes the checks of count_madds that need no genotype, only how many genes it has.
+void check_counting(std::int64_t genes, Table table, std::int64_t threads);
+
 }  // namespace stnas

@@ -39,11 +39,14 @@ def compute() -> list[tuple[str, str, str]]:
     policy = os.environ.get("OMP_WAIT_POLICY", "not set")
     advice = "" if policy == "PASSIVE" else "set OMP_WAIT_POLICY=PASSIVE if processors are shared"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    targets = torch.ops.stnas.cuda_targets()
+    rebuild = "" if targets else "install with nvcc on PATH: STNAS_CUDA=1 pip install ."
     return [
         ("compiled core", str(_core.__file__), ""),
         ("compiled operators", f"use {torch.ops.stnas.isa()}", "STNAS_ISA forces a set"),
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()}", "--threads N sets them"),
         ("OMP_WAIT_POLICY", policy, advice),
+        ("CUDA kernels", targets or "none", rebuild),
         ("GPU", gpu, "" if gpu == "none" else "stnas computes on the processor"),
         ("images", default_images(), "--data.path takes your own"),
     ]

@@ -75,14 +75,15 @@ def sgld_step_(
     s is ``noise_scale``'s, with rms(w) taken before the step. Where ``mean`` is given, the same
     pass makes ``mean <- mean + (w - mean) / mean_count`` with the new w.
 
-    params, grads, mean: float32 or float64 on the CPU, of any strides whose elements do not
-    overlap. ids: one number in [0, 2^32) a tensor, which with (seed, step) determines its noise
-    (``standard_normal``, in the order of the logical elements), whatever the order of the tensors,
-    their memory format and the number of threads. Tensors that are not passed do not change. NaN
-    and infinities in a tensor spread as the formula says.
+    params, grads, mean: float32 or float64, all on the CPU or on one GPU, of any strides whose
+    elements do not overlap. ids: one number in [0, 2^32) a tensor, which with (seed, step)
+    determines its noise (``standard_normal``, in the order of the logical elements), whatever the
+    order of the tensors, their memory format and the number of threads. Tensors that are not passed
+    do not change. NaN and infinities in a tensor spread as the formula says.
 
     Raises ValueError for lists of different lengths, shapes or dtypes that do not match, tensors
-    that share memory, repeated ids, and numbers outside their range.
+    that share memory, repeated ids, and numbers outside their range; RuntimeError for a GPU where
+    no CUDA kernels were compiled.
     """
     if not len(params) == len(grads) == len(ids):
         raise ValueError(
@@ -96,8 +97,9 @@ def sgld_step_(
     means, count = _check_mean(mean, mean_count, len(params))
     noise = noise_scale(mode, **scale, **spread, rms=1.0)  # type: ignore[arg-type]
     key = (_signed(seed, "seed"), _signed(step, "step"))
+    device = _find_device(params)
     for name, tensors in (("params", params), ("grads", grads), ("mean", means)):
-        _check_device(name, tensors)
+        _check_device(name, tensors, device)
     if not params:
         return
     torch.ops.stnas.sgld_step_(
@@ -113,10 +115,23 @@ def _check_numbers(**numbers: float) -> None:
             raise ValueError(f"{name} must be finite and at least {least}, got {value}")
 
 
-def _check_device(name: str, tensors: Sequence[Tensor]) -> None:
+def _find_device(params: Sequence[Tensor]) -> torch.device:
+    """Return the device that all tensors must be on: a GPU if the first one is."""
+    if not params or not params[0].is_cuda:
+        return torch.device("cpu")
+    if not torch.ops.stnas.cuda_targets():
+        raise RuntimeError(
+            f"params are on {params[0].device}, but stnas was built without CUDA kernels: install "
+            "it again with STNAS_CUDA=1 and nvcc on PATH"
+        )
+    return params[0].device
+
+
+def _check_device(name: str, tensors: Sequence[Tensor], device: torch.device) -> None:
+    place = "the CPU" if device.type == "cpu" else str(device)
     for index, tensor in enumerate(tensors):
-        if not tensor.is_cpu:
-            raise ValueError(f"{name}[{index}] must be on the CPU, got {tensor.device}: move it")
+        if tensor.device != device:
+            raise ValueError(f"{name}[{index}] must be on {place}, got {tensor.device}: move it")
 
 
 def _check_ids(ids: Sequence[int]) -> None:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.library import opcheck
 
 from stnas.ops import count_madds, pareto_reference
 
@@ -147,3 +149,27 @@ def test_another_kind_is_refused(genotypes, table, message):
 def test_another_number_of_axes_is_refused(genotypes, table, message):
     with pytest.raises(ValueError, match=message):
         count_madds(genotypes, table)
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (1, 2), (1003, 54), (5, 0)], ids=str)
+def test_tensors_count_as_arrays_do(shape):
+    random = np.random.default_rng(shape)
+    genotypes = random.integers(0, 11, shape).astype(np.int8)
+    table = random.integers(-(10**12), 10**12, (shape[1], 11))
+    arguments = torch.from_numpy(genotypes), torch.from_numpy(table)
+    counts = count_madds(*arguments)
+    assert counts.dtype == torch.int64
+    np.testing.assert_array_equal(counts.numpy(), count_madds(genotypes, table))
+    opcheck(torch.ops.stnas.count_madds.default, (*arguments, 1))
+
+
+def test_tensors_are_refused_as_arrays_are():
+    genotypes, table = torch.from_numpy(GENOTYPES), torch.from_numpy(TABLE)
+    strange = genotypes.clone()
+    strange[1, 0] = 7
+    with pytest.raises(ValueError, match=r"genotypes must lie in \[0, 3\).*got 7 at row 1 of 2"):
+        count_madds(strange, table)
+    with pytest.raises(ValueError, match="table must be a tensor of int64 on the CPU"):
+        count_madds(genotypes, table.double())
+    with pytest.raises(ValueError, match="threads must lie in"):
+        count_madds(genotypes, table, threads=0)

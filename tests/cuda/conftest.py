@@ -1,0 +1,96 @@
+"""The CUDA kernels on the emulator and, where there is one, on a GPU.
+
+STNAS_SIM chooses the emulator's build: plain, sanitized or checked; STNAS_SIM_SOURCES takes the
+sources from another copy of csrc. With STNAS_REQUIRE_CUDA=1 a missing GPU is a failure.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import stnas.ops  # noqa: F401 registers torch.ops.stnas
+
+ROOT = Path(__file__).parents[2]
+MODE = os.environ.get("STNAS_SIM", "plain")
+SOURCES = Path(os.environ.get("STNAS_SIM_SOURCES", ROOT / "csrc"))
+FORWARD, REVERSE, SHUFFLED = 0, 1, 2
+SCHEDULES = [(FORWARD, 0), (REVERSE, 0), (SHUFFLED, 1), (SHUFFLED, 2)]
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The operators whose kernels are tested, and where their tensors must be."""
+
+    ops: Any
+    device: torch.device
+    emulated: bool
+
+    def schedules(self) -> Iterator[None]:
+        """Let threads run in several orders; a GPU chooses its own, twice."""
+        for order, seed in SCHEDULES if self.emulated else [(FORWARD, 0)] * 2:
+            if self.emulated:
+                self.ops.schedule(order, seed)
+            yield
+        if self.emulated:
+            self.ops.schedule(FORWARD, 0)
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Any:
+    """Build the kernels on the emulator and load them."""
+    if platform.machine() != "x86_64":
+        pytest.skip(f"the emulator switches stacks on x86-64 alone, not on {platform.machine()}")
+    if MODE == "sanitized" and "libasan" not in os.environ.get("LD_PRELOAD", ""):
+        pytest.fail(
+            "STNAS_SIM=sanitized needs libasan and libubsan in LD_PRELOAD: see docs/cuda.md"
+        )
+    folder = SOURCES.parent / "build/cusim" / MODE
+    command = [sys.executable, str(SOURCES / "cusim/build.py"), "--mode", MODE, str(folder)]
+    plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    done = subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    torch.ops.load_library(done.stdout.strip())
+    return torch.ops.stnas_sim
+
+
+@pytest.fixture(params=["emulated", "cuda"])
+def kernels(request: pytest.FixtureRequest) -> Kernels:
+    """Give the emulated kernels, then those of the GPU."""
+    if request.param == "emulated":
+        return Kernels(request.getfixturevalue("emulator"), torch.device("cpu"), emulated=True)
+    ready = torch.cuda.is_available() and bool(torch.ops.stnas.cuda_targets())
+    if not ready and os.environ.get("STNAS_REQUIRE_CUDA") == "1":
+        pytest.fail("STNAS_REQUIRE_CUDA=1, but there is no GPU, or stnas has no CUDA kernels")
+    if not ready:
+        pytest.skip("no GPU with CUDA kernels here")
+    return Kernels(torch.ops.stnas, torch.device("cuda"), emulated=False)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The emulator with its checker, which measures what loads and stores touch."""
+
+    ops: Any
+
+    def traffic(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Return what was measured since the last call at every line of these properties."""
+        rows = json.loads(self.ops.traffic())
+        return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+@pytest.fixture
+def checked(emulator: Any) -> Checked:
+    """Give the emulator with its checker, nothing measured yet."""
+    if MODE != "checked":
+        pytest.skip("traffic is measured with STNAS_SIM=checked")
+    emulator.traffic()
+    return Checked(emulator)
