@@ -8,9 +8,9 @@ namespace stnas::cpu::STNAS_ISA {
 
 // The first sweep with its results: gradients of the project and SE weights; returns the sums of
 // the depthwise BN, [2][padded].
-template <class Act, class T>
-const double* gate_gradients(Scratch& scratch, const ProjectSweep<T>& sweep,
-                             const Gradients<T>& to) {
+template <class Act, class T, class S>
+const double* gate_gradients(Scratch& scratch, const ProjectSweep<T, S>& sweep,
+                             const Gradients<T, S>& to) {
   const Shape& s = sweep.p.shape;
   const index padded = s.padded(), chunks = sweep.plan.chunks;
   T* project = scratch.zeros<T>(chunks * padded * s.out);
@@ -27,8 +27,9 @@ const double* gate_gradients(Scratch& scratch, const ProjectSweep<T>& sweep,
   return norm;
 }
 
-template <class Act, class T>
-void backward(const Problem<T>& p, const Saved<T>& saved, const T* grad, const Gradients<T>& to) {
+template <class Act, class T, class S>
+void backward(const Problem<T, S>& p, const Saved<T, S>& saved, const S* grad,
+              const Gradients<T, S>& to) {
   const Shape& s = p.shape;
   const Plan plan = make_plan(s);
   const index M = s.hidden;
@@ -38,13 +39,14 @@ void backward(const Problem<T>& p, const Saved<T>& saved, const T* grad, const G
   const auto fold = fold_norm(scratch, p.norms[1], second, second + M, M);
   T* panels = scratch.take<T>(s.padded() * s.out);
   pack_rows(p.weights.project, s.out, M, s.out, panels);
-  const ProjectSweep<T> gates{p, plan, saved, out, fold, panels,
+  const ProjectSweep<T, S> gates{p, plan, saved, out, fold,
+                              pack_operand<Operand<S>>(scratch, s.blocks(), s.out, panels),
                               hidden_offsets<T>(scratch, plan),
                               pack_squeeze_gradient(scratch, p),
                               scratch.zeros<T>(s.images * s.excitation()),
-                              scratch.take<T>(s.images * s.padded() * s.out_pixels())};
+                              scratch.take<S>(s.images * s.padded() * s.out_pixels())};
   const double* sums = gate_gradients<Act>(scratch, gates, to);
-  const HiddenGradient<T> hidden{gates,
+  const HiddenGradient<T, S> hidden{gates,
                                  hidden_input(scratch, p, plan, saved),
                                  norm_gradient(scratch, s, fold, sums,
                                                double(s.images * s.out_pixels()),

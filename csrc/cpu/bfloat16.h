@@ -47,6 +47,18 @@ STNAS_INLINE typename Halves<V>::type narrow(typename V::Part v) {
   return __builtin_convertvector((rounded & ~nan) | (0x7fc0 & nan), typename Halves<V>::type);
 }
 
+// One value.
+template <class S>
+STNAS_INLINE S value_of(S value) {
+  return value;
+}
+STNAS_INLINE float value_of(BFloat16 value) {
+  const uint32_t bits = uint32_t{value.bits} << 16;
+  float wide;
+  __builtin_memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+
 template <int N = kLanes>
 STNAS_INLINE Vec<float, N> load(const BFloat16* from) {
   using V = Vec<float, N>;

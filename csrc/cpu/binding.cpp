@@ -14,27 +14,24 @@ Tensor linear_bottleneck_inference(const Tensor& x, const Tensor& expand, const 
                                    const std::string& activation, bool residual) {
   const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
                         excite_bias, project}, affine, stride, activation, residual};
-  const auto infer = [&](auto zero) {
+  return with_type(x, [&](auto zero) {
     using S = decltype(zero);
     auto p = block.problem<S>();
     set_running(p, running, x);
     Tensor out = image_like(x, block.out_sizes());
     kernels<S>().inference(p, data<S>(out));
     return out;
-  };
-  if (x.scalar_type() == ScalarType::BFloat16) return infer(BFloat16{});
-  return with_type(x, infer);
+  });
 }
 
 Tensor node_moments(const Tensor& x) {
-  check_wide(x);
   check_values(x);
   check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
   return with_type(x, [&](auto zero) {
-    using T = decltype(zero);
-    Tensor moments = like(x, {1 + x.size(1), x.size(1)});
-    kernels<T>().moments({data<T>(x), x.size(0), x.size(2), x.size(3), x.size(1), kExecutor},
-                         data<T>(moments));
+    using S = decltype(zero);
+    Tensor moments = like_sums(x, {1 + x.size(1), x.size(1)});
+    kernels<S>().moments({data<S>(x), x.size(0), x.size(2), x.size(3), x.size(1), kExecutor},
+                         data<Wide<S>>(moments));
     return moments;
   });
 }

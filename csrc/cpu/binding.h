@@ -35,8 +35,16 @@ inline Activation parse_activation(const std::string& name) {
   throw std::invalid_argument("activation must be relu, relu6, hardswish or silu, got " + name);
 }
 
+// Of the dtype of images.
 inline Tensor like(const Tensor& x, std::vector<index> sizes) {
   return torch::stable::new_empty(x, sizes);
+}
+
+// Of the dtype that images are computed in.
+inline Tensor like_sums(const Tensor& x, std::vector<index> sizes) {
+  const auto type = x.scalar_type();
+  return torch::stable::new_empty(x, sizes,
+                                  type == ScalarType::BFloat16 ? ScalarType::Float : type);
 }
 
 // NCHW sizes in channels_last order.
@@ -45,9 +53,16 @@ inline Tensor image_like(const Tensor& x, std::vector<index> sizes) {
                               torch::headeronly::MemoryFormat::ChannelsLast);
 }
 
+// use(T{}) for the type T of an x that is float32 or float64.
+template <class Use>
+auto with_wide_type(const Tensor& x, const Use& use) {
+  return x.scalar_type() == ScalarType::Float ? use(float{}) : use(double{});
+}
+
+// use(S{}) for the type S that images are stored as.
 template <class Use>
 auto with_type(const Tensor& x, const Use& use) {
-  return x.scalar_type() == ScalarType::Float ? use(float{}) : use(double{});
+  return x.scalar_type() == ScalarType::BFloat16 ? use(BFloat16{}) : with_wide_type(x, use);
 }
 
 // A call of the choice block, whatever its form.

@@ -44,6 +44,11 @@ inline void check_type(const Tensor& tensor, const char* name, const Tensor& x) 
         narrow ? "float32 beside a bfloat16 x" : "the dtype of x");
 }
 
+inline void check_same_type(const Tensor& tensor, const char* name, const Tensor& x) {
+  check(tensor.is_cpu() && tensor.scalar_type() == x.scalar_type(), name,
+        " must be on the CPU and have the dtype of x");
+}
+
 // NCHW sizes in channels_last order: strides (H W C, 1, W C, C) wherever a size is not 1.
 inline void check_image(const Tensor& tensor, const char* name, std::vector<index> sizes) {
   check(tensor.dim() == 4, name, " must have 4 dimensions (N, C, H, W), got ", tensor.dim());
@@ -59,14 +64,8 @@ inline void check_image(const Tensor& tensor, const char* name, std::vector<inde
 // An image tensor that a kernel writes to or adds.
 inline void check_target(const Tensor& tensor, const char* name, const Tensor& x,
                          const std::vector<index>& sizes) {
-  check_type(tensor, name, x);
+  check_same_type(tensor, name, x);
   check_image(tensor, name, sizes);
-}
-
-// For training: bfloat16 has no kernels there.
-inline void check_wide(const Tensor& x) {
-  check(x.scalar_type() != ScalarType::BFloat16,
-        "x must be float32 or float64 in training, got bfloat16: call x.float()");
 }
 
 inline void check_values(const Tensor& x) {

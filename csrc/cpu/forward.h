@@ -9,39 +9,46 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-template <class T>
+template <class T, class S>
 struct HiddenSweep {
-  HiddenInput<T> input;
+  HiddenInput<T, S> input;
   const T* taps;
   Convolve<T> convolve;
 };
 
 // d = depthwise(a(BN(expand x))) of one unit, and its moments.
-template <class Act, class T>
-void hidden_unit(const HiddenSweep<T>& sweep, const Unit& unit, T* hidden, Moments* moments) {
+template <class Act, class T, class S>
+void hidden_unit(const HiddenSweep<T, S>& sweep, const Unit& unit, S* hidden, Moments* moments) {
   const Shape& s = sweep.input.p.shape;
   const Range rows = sweep.input.plan.inputs(unit);
   const Layout at = input_layout<T>(s, unit.images, rows);
   const index taps = s.kernel * s.kernel, skipped = unit.rows.begin * s.out_width();
   Scratch scratch;
-  const T* x = sweep.input.center_rows(scratch, unit, rows);
+  const auto* x = sweep.input.operand(scratch, sweep.input.center_rows(scratch, unit, rows),
+                                      unit.images * rows.count() * s.width);
   T* plane = take_plane<T>(scratch, at);
+  const index count = unit.rows.count() * s.out_width();
+  T* buffer = take_vectors<T, S>(scratch, count);
   for (index b = 0; b < s.blocks(); ++b) {
     sweep.input.template fill<Act>(unit, at, b, x, plane, nullptr);
-    T* first = hidden + ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
+    S* first = hidden + ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
     const index step = s.blocks() * s.out_pixels() * kLanes;
-    for (index n = 0; n < unit.images; ++n)
+    for (index n = 0; n < unit.images; ++n) {
+      T* d = in_place(first + n * step, buffer);
       sweep.convolve(at.plane<const T>(plane, n), s.height, unit.rows.begin, unit.rows.end,
-                     s.out_width(), sweep.taps + b * taps * kLanes, first + n * step);
-    add_vectors(moments[b], first, unit.rows.count() * s.out_width(), kLanes, unit.images, step);
+                     s.out_width(), sweep.taps + b * taps * kLanes, d);
+      convert<S, T>(d, count, first + n * step);
+    }
+    // Of the values as they are stored, which the next sweeps read.
+    add_vectors(moments[b], first, count, kLanes, unit.images, step);
   }
 }
 
-template <class Act, class T>
-void sweep_hidden(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
+template <class Act, class T, class S>
+void sweep_hidden(const Problem<T, S>& p, const Plan& plan, const Saved<T, S>& saved) {
   const Shape& s = p.shape;
   Scratch scratch;
-  const HiddenSweep<T> sweep{hidden_input(scratch, p, plan, saved), pack_depthwise(scratch, p),
+  const HiddenSweep<T, S> sweep{hidden_input(scratch, p, plan, saved), pack_depthwise(scratch, p),
                              find_convolve<T>(s.kernel, s.stride, s.width)};
   auto* moments = scratch.zeros<Moments>(plan.chunks * s.blocks());
   for_each_group(plan, p.executor, [&](index g, index chunk) {
@@ -53,8 +60,8 @@ void sweep_hidden(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) 
 }
 
 // pooled = mean over the pixels of a(BN d), one image.
-template <class Act, class T>
-void pool(const Shape& s, const Fold<T>& fold, const T* hidden, T* pooled) {
+template <class Act, class T, class S>
+void pool(const Shape& s, const Fold<T>& fold, const S* hidden, T* pooled) {
   const auto share = broadcast(T(1) / T(s.out_pixels()));
   for (index b = 0; b < s.blocks(); ++b, hidden += s.out_pixels() * kLanes) {
     const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
@@ -74,18 +81,18 @@ void pool(const Shape& s, const Fold<T>& fold, const T* hidden, T* pooled) {
 }
 
 // pooled, gate and y of one group, and the moments of y.
-template <class Act, class T>
+template <class Act, class T, class S>
 void project_group(const Shape& s, const Unit& unit, const Fold<T>& fold, const Squeeze<T>& squeeze,
-                   const T* panels, const Saved<T>& saved, Moments* moments) {
+                   const Operand<S>* panels, const Saved<T, S>& saved, Moments* moments) {
   const index pixels = s.out_pixels(), total = unit.images * pixels, tile = product_tile(s);
-  const T* hidden = saved.hidden + unit.image * s.padded() * pixels;
+  const S* hidden = saved.hidden + unit.image * s.padded() * pixels;
   T* rows = saved.excitation + unit.image * s.excitation();
   for (index n = 0; n < unit.images; ++n)
     pool<Act>(s, fold, hidden + n * s.padded() * pixels, rows + n * s.excitation());
   excite(s, squeeze, unit.images, rows);
   const T* gates = rows + s.padded() + s.padded_squeeze();
   Scratch scratch;
-  T* gated = scratch.take<T>(tile * s.padded());
+  auto* gated = scratch.take<Operand<S>>(tile * s.padded());
   for (index q = 0; q < total; q += tile) {
     const index count = least(tile, total - q);
     fill_tile(s, pixels, q, count, tile, gated, [&](index b, index n, index at) {
@@ -96,20 +103,20 @@ void project_group(const Shape& s, const Unit& unit, const Fold<T>& fold, const 
         return Act::value((load(from + i) - mean) * scale + bias) * gate;
       };
     });
-    T* y = saved.projected + (unit.image * pixels + q) * s.out;
+    S* y = saved.projected + (unit.image * pixels + q) * s.out;
     project_rows(s, panels, count, {gated, kLanes, kLanes, s.blocks(), tile * kLanes}, y);
     add_rows(s, y, count, moments);
   }
 }
 
-template <class Act, class T>
-void sweep_project(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
+template <class Act, class T, class S>
+void sweep_project(const Problem<T, S>& p, const Plan& plan, const Saved<T, S>& saved) {
   const Shape& s = p.shape;
   Scratch scratch;
   const T* second = saved.statistics + 2 * s.hidden;
   const auto fold = fold_norm(scratch, p.norms[1], second, second + s.hidden, s.hidden);
   const auto squeeze = pack_squeeze(scratch, p);
-  const T* panels = pack_project(scratch, p);
+  const auto* panels = pack_project(scratch, p);
   const index blocks = round_up(s.out, kLanes) / kLanes;
   auto* moments = scratch.zeros<Moments>(plan.chunks * blocks);
   for_each_group(plan, p.executor, [&](index g, index chunk) {
@@ -119,8 +126,8 @@ void sweep_project(const Problem<T>& p, const Plan& plan, const Saved<T>& saved)
   finish_moments(moments, plan.chunks, s.out, mean, mean + s.out);
 }
 
-template <class Act, class T>
-void forward(const Problem<T>& p, const Saved<T>& saved, const Target<T>& to) {
+template <class Act, class T, class S>
+void forward(const Problem<T, S>& p, const Saved<T, S>& saved, const Target<T, S>& to) {
   const Plan plan = make_plan(p.shape);
   sweep_expanded(p, plan, saved);
   sweep_hidden<Act>(p, plan, saved);

@@ -91,11 +91,28 @@ STNAS_INLINE void correlate_rows(index first, index count, const T* a, index lda
   for (int i = 0; i < Count; ++i) use(first + i, acc[i]);
 }
 
+#ifdef __AVX512BF16__
+// The same with pairs of rows: a is [q / 2][lda][2], b is [q / 2][16][2], count is even.
+template <int Count, int N, class Use>
+STNAS_INLINE void correlate_rows(index first, index count, const BFloat16* a, index lda,
+                                 const BFloat16* b, index ldb, const Use& use) {
+  Vec<float, N> acc[Count];
+#pragma GCC unroll 32
+  for (int i = 0; i < Count; ++i) acc[i] = zero<float, N>();
+  for (index q = 0; q < count; q += 2)
+#pragma GCC unroll 32
+    for (int i = 0; i < Count; ++i)
+      add_pairs(acc[i], a + q * lda + 2 * (first + i), b + q * ldb);
+#pragma GCC unroll 32
+  for (int i = 0; i < Count; ++i) use(first + i, acc[i]);
+}
+#endif
+
 // use(i, sum_q a[q, i] b[q, :N]) for every column i of a: the shape of every weight gradient.
 template <int N = kLanes, class T, class Use>
 STNAS_INLINE void correlate(index columns, index count, const T* a, index lda, const T* b,
                             index ldb, const Use& use) {
-  constexpr int kTile = kBudget<T, N> >= 24 ? 24 : kBudget<T, N>;
+  constexpr int kMost = kBudget<Wide<T>, N>, kTile = kMost >= 24 ? 24 : kMost;
   index i = 0;
   for (; i + kTile <= columns; i += kTile) correlate_rows<kTile, N>(i, count, a, lda, b, ldb, use);
   if constexpr (kTile > 16)
@@ -111,8 +128,9 @@ STNAS_INLINE void correlate(index columns, index count, const T* a, index lda, c
 }
 
 // The column sums of b[q, :N].
-template <int N = kLanes, class T>
-STNAS_INLINE Vec<T, N> column_sums(index count, const T* b, index ldb) {
+template <int N = kLanes, class S>
+STNAS_INLINE Vec<Wide<S>, N> column_sums(index count, const S* b, index ldb) {
+  using T = Wide<S>;
   Vec<T, N> acc[4] = {zero<T, N>(), zero<T, N>(), zero<T, N>(), zero<T, N>()};
   index q = 0;
   for (; q + 4 <= count; q += 4)

@@ -17,20 +17,21 @@ struct HiddenPartial {
 };
 
 // What the correction of the expand BN subtracts: dx -= constant + matrix (x - m).
-template <class T>
+template <class T, class O>
 struct Correction {
-  T *constant;  // [in, padded]
-  T *panels;    // [in / 16][in][16]
+  const T* constant;  // [padded]
+  const O* panels;    // [in / 16][in][16]
+  index depth;
 };
 
 // Affine gradients of the expand BN, the expand weights' gradient, and the correction's rows in
 // `pull`.
-template <class T>
-void expand_gradient(const Problem<T>& p, const Saved<T>& saved, const Fold<T>& fold,
-                     const HiddenPartial<T>& sums, const Gradients<T>& to, T* push, T* pull) {
+template <class T, class S>
+void expand_gradient(const Problem<T, S>& p, const Saved<T, S>& saved, const Fold<T>& fold,
+                     const HiddenPartial<T>& sums, const Gradients<T, S>& to, T* push, T* pull) {
   const Shape& s = p.shape;
   const double count = double(s.images * s.pixels());
-  const T* product = saved.expanded + s.in;
+  const T* product = saved.moments + s.in;
   for_each_block(s, p.executor, 2 * s.in * kLanes, [&](index b) {
     for (index m = b * kLanes; m < least(s.hidden, (b + 1) * kLanes); ++m) {
       const T *dz = sums.expand + b * s.in * kLanes + m % kLanes, *w = p.weights.expand + m * s.in;
@@ -50,8 +51,8 @@ void expand_gradient(const Problem<T>& p, const Saved<T>& saved, const Fold<T>& 
   });
 }
 
-template <class T>
-Correction<T> correction(Scratch& scratch, const Problem<T>& p, const T* push, const T* pull) {
+template <class T, class S>
+Correction<T, Operand<S>> correction(Scratch& scratch, const Problem<T, S>& p, const T* push, const T* pull) {
   const Shape& s = p.shape;
   const index padded = round_up(s.in, kLanes);
   T *rows = scratch.take<T>(s.hidden * padded), *scaled = scratch.take<T>(s.hidden * padded);
@@ -59,20 +60,22 @@ Correction<T> correction(Scratch& scratch, const Problem<T>& p, const T* push, c
   for (index m = 0; m < s.hidden; ++m)
     for (index j = 0; j < padded; j += kLanes)
       store(scaled + m * padded + j, load(rows + m * padded + j) * broadcast(pull[m]));
-  Correction<T> to{scratch.take<T>(padded), scratch.take<T>(padded * s.in)};
+  T *constant = scratch.take<T>(padded), *panels = scratch.take<T>(padded * s.in);
   parallel(p.executor, padded / kLanes, padded / kLanes * s.in * s.hidden, [&](index j) {
     correlate(index{1}, s.hidden, push, index{1}, rows + j * kLanes, padded,
-              [&](index, Vec<T> v) { store(to.constant + j * kLanes, v); });
+              [&](index, Vec<T> v) { store(constant + j * kLanes, v); });
     correlate(s.in, s.hidden, p.weights.expand, s.in, scaled + j * kLanes, padded,
-              [&](index i, Vec<T> v) { store(to.panels + (j * s.in + i) * kLanes, v); });
+              [&](index i, Vec<T> v) { store(panels + (j * s.in + i) * kLanes, v); });
   });
-  return to;
+  using O = Operand<S>;
+  return {constant, pack_operand<O>(scratch, padded / kLanes, s.in, panels),
+          round_up(s.in, kDepthStep<O>)};
 }
 
-// dx = dx0 - constant - matrix (x - m) [+ grad], written to grad_x, which is dx0 itself, or added.
-template <class T>
-void correct(const Problem<T>& p, const Plan& plan, const Correction<T>& by, const T* mean_pattern,
-             const T* grad, const T* dx0, T* grad_x) {
+// dx = dx0 - constant - matrix (x - m) [+ grad], written or added; dx0 may be where it is written.
+template <class T, class S>
+void correct(const Problem<T, S>& p, const Plan& plan, const Correction<T, Operand<S>>& by,
+             const T* mean_pattern, const S* grad, const T* dx0, const Gradients<T, S>& into) {
   const Shape& s = p.shape;
   const index vectors = s.images * s.pixels() * round_up(s.in, kLanes) / kLanes;
   parallel(p.executor, plan.groups * plan.strips, vectors * s.in, [&](index task) {
@@ -80,18 +83,21 @@ void correct(const Problem<T>& p, const Plan& plan, const Correction<T>& by, con
     const index first = (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in;
     const index pixels = unit.images * unit.owned.count() * s.width;
     Scratch scratch;
-    T *x = scratch.take<T>(pixels * s.in), *to = grad_x + first;
-    const T *from = dx0 + first, *through = p.residual ? grad + first : nullptr;
+    T* x = scratch.take<T>(pixels * s.in);
+    S* to = into.x + first;
+    const T* from = dx0 + first;
+    const S* through = p.residual ? grad + first : nullptr;
     center(p.x + first, pixels, s.in, mean_pattern, x);
+    const auto rows = operand_rows<Operand<S>>(scratch, x, pixels, s.in);
     for_each_panel(s.in, [&](auto lanes, index j) {
       const auto constant = load<lanes>(by.constant + j);
       const index rest = s.in - j;
-      multiply<lanes>(pixels, Rows<T>{x, s.in, s.in}, by.panels + j * s.in,
+      multiply<lanes>(pixels, rows, by.panels + j * by.depth,
                       [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
                         const index at = i * s.in + j;
                         v = load<lanes>(from + at, rest) - constant - v;
                         if (through) v = v + load<lanes>(through + at, rest);
-                        if (to != from) v = load<lanes>(to + at, rest) + v;
+                        if (into.add_x) v = load<lanes>(to + at, rest) + v;
                         store(to + at, v, rest);
                       });
     });

@@ -33,33 +33,37 @@ NormGradient<T> norm_gradient(Scratch& scratch, const Shape& s, const Fold<T>& f
   return {keep, keep + padded, keep + 2 * padded};
 }
 
-template <class T>
+template <class T, class S>
 struct HiddenGradient {
-  const ProjectSweep<T>& project;
-  HiddenInput<T> input;
+  const ProjectSweep<T, S>& project;
+  HiddenInput<T, S> input;
   NormGradient<T> norm;  // of the depthwise BN
   const T* taps;
   DepthwiseGradient<T> depthwise;
 };
 
 // Everything of one unit that does not depend on the channel block.
-template <class T>
+template <class T, class S>
 struct UnitBuffers {
   Range inputs, outputs;
   Layout input, output;
-  T *x, *dd, *e, *slopes;
+  T* x;
+  const Operand<S>* operand;  // x
+  T *dd, *e, *slopes;
 };
 
-template <class Act, class T>
-UnitBuffers<T> fill_buffers(Scratch& scratch, const HiddenGradient<T>& sweep, const Unit& unit) {
+template <class Act, class T, class S>
+UnitBuffers<T, S> fill_buffers(Scratch& scratch, const HiddenGradient<T, S>& sweep,
+                               const Unit& unit) {
   const Plan& plan = sweep.project.plan;
-  UnitBuffers<T> to;
+  UnitBuffers<T, S> to;
   const Range reads = plan.inputs(unit);
   to.inputs = {least(reads.begin, unit.owned.begin), most(reads.end, unit.owned.end)};
   to.outputs = plan.outputs(unit);
   to.input = input_layout<T>(plan.shape, unit.images, to.inputs);
   to.output = output_layout<T>(plan.shape, unit.images, to.outputs);
   to.x = sweep.input.center_rows(scratch, unit, to.inputs);
+  to.operand = sweep.input.operand(scratch, to.x, unit.images * to.input.rows * to.input.width);
   to.dd = take_plane<T>(scratch, to.output);
   to.e = take_plane<T>(scratch, to.input);
   to.slopes = Act::kCap == 0 ? scratch.take<T>(to.input.vectors() * kLanes) : nullptr;
@@ -67,9 +71,9 @@ UnitBuffers<T> fill_buffers(Scratch& scratch, const HiddenGradient<T>& sweep, co
 }
 
 // dd of one block into its padded planes.
-template <class Act, class T>
-void fill_depthwise_grad(const HiddenGradient<T>& sweep, const Unit& unit, const UnitBuffers<T>& at,
-                         index b) {
+template <class Act, class T, class S>
+void fill_depthwise_grad(const HiddenGradient<T, S>& sweep, const Unit& unit,
+                         const UnitBuffers<T, S>& at, index b) {
   const auto& project = sweep.project;
   const Shape& s = project.p.shape;
   const index width = s.out_width(), row = s.excitation();
@@ -83,7 +87,7 @@ void fill_depthwise_grad(const HiddenGradient<T>& sweep, const Unit& unit, const
     const auto pooled = of(project.excitation_grad + image * row);
     const index first =
         ((image * s.blocks() + b) * s.out_pixels() + at.outputs.begin * width) * kLanes;
-    const T *d = project.saved.hidden + first, *du = project.hidden_grad + first;
+    const S *d = project.saved.hidden + first, *du = project.hidden_grad + first;
     const auto plane = at.output.template plane<T>(at.dd, n);
     for (index y = at.outputs.begin; y < at.outputs.end; ++y) {
       T* to = plane.at(y, 0);
@@ -97,13 +101,13 @@ void fill_depthwise_grad(const HiddenGradient<T>& sweep, const Unit& unit, const
 }
 
 // Adds one block's dw to `weight` and writes its dz1 of the owned rows, the images `step` apart.
-template <class Act, class T>
-void hidden_block(const HiddenGradient<T>& sweep, const Unit& unit, const UnitBuffers<T>& at,
+template <class Act, class T, class S>
+void hidden_block(const HiddenGradient<T, S>& sweep, const Unit& unit, const UnitBuffers<T, S>& at,
                   index b, T* weight, T* dz, index step) {
   const Shape& s = sweep.project.p.shape;
   const index taps = s.kernel * s.kernel;
   fill_depthwise_grad<Act>(sweep, unit, at, b);
-  sweep.input.template fill<Act>(unit, at.input, b, at.x, at.e, at.slopes);
+  sweep.input.template fill<Act>(unit, at.input, b, at.operand, at.e, at.slopes);
   for (index n = 0; n < unit.images; ++n) {
     const auto e = at.input.template plane<const T>(at.e, n);
     const auto dd = at.output.template plane<const T>(at.dd, n);

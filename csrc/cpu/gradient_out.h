@@ -7,14 +7,15 @@
 namespace stnas::cpu::STNAS_ISA {
 
 // dy = keep * grad - offset - (y - mean) * pull, as patterns of the flat rows.
-template <class T>
+template <class T, class S>
 struct OutGradient {
-  const T *grad, *projected, *patterns;
+  const S *grad, *projected;
+  const T* patterns;
   index channels, period;
 
   // Rows [first, first + pixels) into dense rows.
   void fill(index first, index pixels, T* to) const {
-    const T *g = grad + first * channels, *y = projected + first * channels;
+    const S *g = grad + first * channels, *y = projected + first * channels;
     for_each_vector(pixels, channels, [&](index at, index phase, index lanes) {
       const T* by = patterns + phase;
       const auto gap = load(y + at, lanes) - load(by + 3 * period);
@@ -25,8 +26,8 @@ struct OutGradient {
 };
 
 // sums[c] += sum_q grad[q, c], sums[padded + c] += sum_q grad[q, c] (y[q, c] - mean[c]).
-template <class T>
-void add_out_sums(index pixels, index channels, const T* grad, const T* y, const T* mean,
+template <class T, class S>
+void add_out_sums(index pixels, index channels, const S* grad, const S* y, const T* mean,
                   double* sums) {
   const index padded = round_up(channels, kLanes);
   for_each_panel(channels, [&](auto lanes, index j) {
@@ -45,9 +46,9 @@ void add_out_sums(index pixels, index channels, const T* grad, const T* y, const
 }
 
 // Sweeps over the gradient once; writes the affine gradients of the last BN (weight, bias).
-template <class T>
-OutGradient<T> out_gradient(Scratch& scratch, const Problem<T>& p, const Plan& plan,
-                            const Saved<T>& saved, const T* grad, T* affine) {
+template <class T, class S>
+OutGradient<T, S> out_gradient(Scratch& scratch, const Problem<T, S>& p, const Plan& plan,
+                            const Saved<T, S>& saved, const S* grad, T* affine) {
   const Shape& s = p.shape;
   const T* third = saved.statistics + 4 * s.hidden;
   const auto fold = fold_norm(scratch, p.norms[2], third, third + s.out, s.out);

@@ -16,18 +16,18 @@ struct ImageSums {
   enum : index { slope, slope_gap, grad, grad_gap, gate, count };
 };
 
-template <class T>
+template <class T, class S>
 struct ProjectSweep {
-  const Problem<T>& p;
+  const Problem<T, S>& p;
   const Plan& plan;
-  const Saved<T>& saved;
-  const OutGradient<T>& out;
+  const Saved<T, S>& saved;
+  const OutGradient<T, S>& out;
   const Fold<T>& fold;
-  const T* panels;  // project weights [M / 16][out][16]
+  const Operand<S>* panels;  // project weights [M / 16][out][16]
   const int32_t* offsets;  // of a unit's output pixels in one block of the hidden tensor
   SqueezeGradient<T> squeeze;
   T* excitation_grad;  // rows like those of Saved::excitation
-  T* hidden_grad;      // du, laid out like Saved::hidden
+  S* hidden_grad;      // du, laid out like Saved::hidden
 };
 
 // Offsets of a unit's output pixels from the first one, in one block of the hidden tensor.
@@ -42,8 +42,8 @@ const int32_t* hidden_offsets(Scratch& scratch, const Plan& plan) {
 }
 
 // One image and block: g u into `gated`, and the image's sums.
-template <class Act, class T>
-void gate_block(const Fold<T>& fold, index b, index pixels, const T* hidden, const T* grad,
+template <class Act, class T, class S>
+void gate_block(const Fold<T>& fold, index b, index pixels, const S* hidden, const S* grad,
                 Vec<T> gate, T* gated, T* sums) {
   const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
   const auto bias = load(fold.bias + b * kLanes);
@@ -66,8 +66,8 @@ void gate_block(const Fold<T>& fold, index b, index pixels, const T* hidden, con
 
 // Pixels [begin, end) of every image of a group; weight += [block][out][16]; sums
 // [image][block][count][16].
-template <class Act, class T>
-void gate_unit(const ProjectSweep<T>& sweep, const Unit& unit, T* weight, T* sums) {
+template <class Act, class T, class S>
+void gate_unit(const ProjectSweep<T, S>& sweep, const Unit& unit, T* weight, T* sums) {
   const Shape& s = sweep.p.shape;
   const index width = s.out_width(), pixels = unit.rows.count() * width;
   const index total = unit.images * pixels, skipped = unit.rows.begin * width;
@@ -76,12 +76,16 @@ void gate_unit(const ProjectSweep<T>& sweep, const Unit& unit, T* weight, T* sum
   Scratch scratch;
   T* dy = scratch.take<T>(total * s.out);
   sweep.out.fill(unit.image * s.out_pixels() + skipped, total, dy);
+  using O = Operand<S>;
+  const auto rows = operand_rows<O>(scratch, dy, total, s.out);
+  const auto columns = operand_columns<O>(scratch, dy, total, s.out);
   T* gated = scratch.take<T>(total * kLanes);
+  O* buffer = take_vectors<O, T>(scratch, total);
   for (index b = 0; b < s.blocks(); ++b) {
     const index first = ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
-    const T* hidden = sweep.saved.hidden + first;
-    T* grad = sweep.hidden_grad + first;
-    multiply(total, Rows<T>{dy, s.out, s.out}, sweep.panels + b * s.out * kLanes,
+    const S* hidden = sweep.saved.hidden + first;
+    S* grad = sweep.hidden_grad + first;
+    multiply(total, rows, sweep.panels + b * rows.row * kLanes,
              [&](index i, Vec<T> v) __attribute__((always_inline)) {
                __builtin_prefetch(hidden + sweep.offsets[i]);
                store(grad + sweep.offsets[i], v);
@@ -92,7 +96,8 @@ void gate_unit(const ProjectSweep<T>& sweep, const Unit& unit, T* weight, T* sum
                       load(gates + n * s.excitation() + b * kLanes), gated + n * pixels * kLanes,
                       sums + (n * s.blocks() + b) * ImageSums::count * kLanes);
     }
-    correlate(s.out, total, dy, s.out, gated, kLanes,
+    correlate(s.out, total, columns.data, columns.lda, operand_vectors<O>(gated, total, buffer),
+              kLanes,
               [&](index o, Vec<T> v) __attribute__((always_inline)) {
                 T* to = weight + (b * s.out + o) * kLanes;
                 store(to, load(to) + v);
@@ -102,8 +107,8 @@ void gate_unit(const ProjectSweep<T>& sweep, const Unit& unit, T* weight, T* sum
 
 // The gradients of the gates of a group, through SE to those of the pooled values; adds
 // sum dz and sum dz (d - mean) to norm [2][padded].
-template <class T>
-void finish_group(const ProjectSweep<T>& sweep, const Unit& unit, const T* sums, double* norm) {
+template <class T, class S>
+void finish_group(const ProjectSweep<T, S>& sweep, const Unit& unit, const T* sums, double* norm) {
   const Shape& s = sweep.p.shape;
   const index padded = s.padded(), row = s.excitation(), gate = padded + s.padded_squeeze();
   const T* rows = sweep.saved.excitation + unit.image * row;
@@ -126,8 +131,8 @@ void finish_group(const ProjectSweep<T>& sweep, const Unit& unit, const T* sums,
 }
 
 // weight [chunks][block][out][16] and norm [chunks][2][padded] are zero on entry.
-template <class Act, class T>
-void sweep_gates(const ProjectSweep<T>& sweep, T* weight, double* norm) {
+template <class Act, class T, class S>
+void sweep_gates(const ProjectSweep<T, S>& sweep, T* weight, double* norm) {
   const Shape& s = sweep.p.shape;
   const index size = s.padded() * s.out;
   for_each_group(sweep.plan, sweep.p.executor, [&](index g, index chunk) {
@@ -141,9 +146,9 @@ void sweep_gates(const ProjectSweep<T>& sweep, T* weight, double* norm) {
 }
 
 // Weight gradients of SE from the rows of all images: products over the batch.
-template <class T>
-void squeeze_gradients(const Problem<T>& p, const Saved<T>& saved, const T* grads,
-                       const Gradients<T>& to) {
+template <class T, class S>
+void squeeze_gradients(const Problem<T, S>& p, const Saved<T, S>& saved, const T* grads,
+                       const Gradients<T, S>& to) {
   const Shape& s = p.shape;
   const index row = s.excitation(), padded = s.padded(), gate = padded + s.padded_squeeze();
   for_each_block(s, p.executor, 2 * s.squeeze * s.images, [&](index b) {

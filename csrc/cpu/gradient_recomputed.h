@@ -6,27 +6,30 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-template <class T>
+template <class T, class S>
 struct RecomputedSweep {
-  HiddenGradient<T> hidden;
-  const T* panels;  // scaled expand weights [in / 16][M][16]
+  HiddenGradient<T, S> hidden;
+  const Operand<S>* panels;  // scaled expand weights [in / 16][M][16]
 };
 
 // sum dz1, sum (x - mean) dz1 and dx += dz1 W of one block and `pixels` pixels.
-template <class T>
-void expand_block(const RecomputedSweep<T>& sweep, index b, index pixels, const T* x, const T* dz,
-                  T* dx, const HiddenPartial<T>& partial) {
+template <class T, class S>
+void expand_block(const RecomputedSweep<T, S>& sweep, index b, index pixels,
+                  const Columns<Operand<S>>& x, const T* dz, Operand<S>* buffer, T* dx,
+                  const HiddenPartial<T>& partial) {
   const Shape& s = sweep.hidden.project.p.shape;
   T* plain = partial.plain + b * kLanes;
   store(plain, load(plain) + column_sums(pixels, dz, kLanes));
-  correlate(s.in, pixels, x, s.in, dz, kLanes,
+  using O = Operand<S>;
+  correlate(s.in, pixels, x.data, x.lda, operand_vectors<O>(dz, pixels, buffer), kLanes,
             [&](index c, Vec<T> v) __attribute__((always_inline)) {
               T* to = partial.expand + (b * s.in + c) * kLanes;
               store(to, load(to) + v);
             });
   const index padded = round_up(s.in, kLanes / 2);
+  const Rows<O> rows{convert<O>(dz, pixels, buffer), kLanes, kLanes};
   for_each_panel(s.in, [&](auto lanes, index j) {
-    multiply<lanes>(pixels, Rows<T>{dz, kLanes, kLanes},
+    multiply<lanes>(pixels, rows,
                     sweep.panels + j * s.padded() + b * kLanes * kLanes,
                     [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
                       T* to = dx + i * padded + j;
@@ -36,8 +39,8 @@ void expand_block(const RecomputedSweep<T>& sweep, index b, index pixels, const 
 }
 
 // dx0 of one unit into grad_x, and its part of the sums.
-template <class Act, class T>
-void expand_unit(const RecomputedSweep<T>& sweep, const Unit& unit,
+template <class Act, class T, class S>
+void expand_unit(const RecomputedSweep<T, S>& sweep, const Unit& unit,
                  const HiddenPartial<T>& partial, T* grad_x) {
   const Shape& s = sweep.hidden.project.p.shape;
   // Groups hold whole images, so that their pixels are one run; strips have one image.
@@ -45,11 +48,13 @@ void expand_unit(const RecomputedSweep<T>& sweep, const Unit& unit,
   const index padded = round_up(s.in, kLanes / 2);
   Scratch scratch;
   const auto at = fill_buffers<Act>(scratch, sweep.hidden, unit);
-  const T* x = at.x + (unit.owned.begin - at.inputs.begin) * s.width * s.in;
+  const auto x = operand_columns<Operand<S>>(
+      scratch, at.x + (unit.owned.begin - at.inputs.begin) * s.width * s.in, pixels, s.in);
+  auto* buffer = take_vectors<Operand<S>, T>(scratch, pixels);
   T *dz = scratch.take<T>(pixels * kLanes), *dx = scratch.zeros<T>(pixels * padded);
   for (index b = 0; b < s.blocks(); ++b) {
     hidden_block<Act>(sweep.hidden, unit, at, b, partial.depthwise, dz, image * kLanes);
-    expand_block(sweep, b, pixels, x, dz, dx, partial);
+    expand_block(sweep, b, pixels, x, dz, buffer, dx, partial);
   }
   T* to = grad_x + (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in;
   for_each_panel(s.in, [&](auto lanes, index j) {
@@ -59,30 +64,30 @@ void expand_unit(const RecomputedSweep<T>& sweep, const Unit& unit,
 }
 
 // Expand weights times the scale of their BN for the gradient of x, [in / 16][M][16].
-template <class T>
-const T* pack_expand_gradient(Scratch& scratch, const Problem<T>& p, const T* scale) {
+template <class T, class S>
+const Operand<S>* pack_expand_gradient(Scratch& scratch, const Problem<T, S>& p, const T* scale) {
   const index padded = p.shape.padded(), columns = round_up(p.shape.in, kLanes);
   T* panels = scratch.take<T>(padded * columns);
   pack_rows(p.weights.expand, p.shape.hidden, p.shape.in, padded, panels);
-  if (!scale) return panels;
-  for (index row = 0; row < padded * columns / kLanes; ++row) {
+  for (index row = 0; scale && row < padded * columns / kLanes; ++row) {
     T* at = panels + row * kLanes;
     store(at, load(at) * broadcast(scale[row % padded]));
   }
-  return panels;
+  return pack_operand<Operand<S>>(scratch, columns / kLanes, padded, panels);
 }
 
 // The second sweep with its results: gradients of x and of the depthwise and expand weights.
-template <class Act, class T>
-void recomputed_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, const T* grad,
-                          const Gradients<T>& to) {
-  const Problem<T>& p = hidden.project.p;
+template <class Act, class T, class S>
+void recomputed_gradients(Scratch& scratch, const HiddenGradient<T, S>& hidden, const S* grad,
+                          const Gradients<T, S>& to) {
+  const Problem<T, S>& p = hidden.project.p;
   const Plan& plan = hidden.project.plan;
   const Shape& s = p.shape;
   const Fold<T>& fold = hidden.input.fold;
   const index padded = s.padded(), taps = s.kernel * s.kernel, chunks = plan.chunks;
-  T* dx0 = to.add_x ? scratch.take<T>(s.images * s.pixels() * s.in) : to.x;
-  const RecomputedSweep<T> sweep{hidden, pack_expand_gradient(scratch, p, fold.scale)};
+  T* dx0 = in_place(to.x, static_cast<T*>(nullptr));
+  if (to.add_x || !dx0) dx0 = scratch.take<T>(s.images * s.pixels() * s.in);
+  const RecomputedSweep<T, S> sweep{hidden, pack_expand_gradient(scratch, p, fold.scale)};
   const HiddenPartial<T> sums{scratch.zeros<T>(chunks * padded * taps),
                               scratch.zeros<T>(chunks * padded * s.in),
                               scratch.zeros<T>(chunks * padded)};
@@ -98,7 +103,8 @@ void recomputed_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, con
   unpack_columns(s, p.executor, sums.depthwise, taps, to.depthwise);
   T *push = scratch.take<T>(2 * s.hidden), *pull = push + s.hidden;
   expand_gradient(p, hidden.project.saved, fold, sums, to, push, pull);
-  correct(p, plan, correction(scratch, p, push, pull), hidden.input.mean_pattern, grad, dx0, to.x);
+  correct(p, plan, correction(scratch, p, push, pull), hidden.input.mean_pattern, grad, dx0,
+          to);
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

@@ -8,21 +8,28 @@ namespace stnas::cpu::STNAS_ISA {
 
 // dz1 of one unit into [images, blocks, pixels, 16]; adds sum dz1 and sum dz1 (e - mean) to
 // norm [2][padded].
-template <class Act, class T>
-void stored_unit(const HiddenGradient<T>& sweep, const Unit& unit, T* weight, T* dz,
+template <class Act, class T, class S>
+void stored_unit(const HiddenGradient<T, S>& sweep, const Unit& unit, T* weight, S* dz,
                  double* norm) {
   const Shape& s = sweep.project.p.shape;
   const index step = s.blocks() * s.pixels() * kLanes, run = unit.owned.count() * s.width;
   Scratch scratch;
   const auto at = fill_buffers<Act>(scratch, sweep, unit);
+  T* buffer = take_vectors<T, S>(scratch, unit.images * run);
   for (index b = 0; b < s.blocks(); ++b) {
     const index first =
         sweep.input.stored_row(unit.image, b, unit.owned.begin) - sweep.input.stored;
-    hidden_block<Act>(sweep, unit, at, b, weight, dz + first, step);
+    if constexpr (std::is_same_v<S, T>) {
+      hidden_block<Act>(sweep, unit, at, b, weight, dz + first, step);
+    } else {
+      hidden_block<Act>(sweep, unit, at, b, weight, buffer, run * kLanes);
+      for (index n = 0; n < unit.images; ++n)
+        convert<S>(buffer + n * run * kLanes, run, dz + first + n * step);
+    }
     const auto mean = load(sweep.input.fold.mean + b * kLanes);
     Vec<T> plain[2] = {zero<T>(), zero<T>()}, product[2] = {zero<T>(), zero<T>()};
     for (index n = 0; n < unit.images; ++n) {
-      const T *d = dz + first + n * step, *e = sweep.input.stored + first + n * step;
+      const S *d = dz + first + n * step, *e = sweep.input.stored + first + n * step;
       for (index i = 0; i < run; ++i) {
         const auto value = load(d + i * kLanes);
         plain[i & 1] = plain[i & 1] + value;
@@ -34,23 +41,25 @@ void stored_unit(const HiddenGradient<T>& sweep, const Unit& unit, T* weight, T*
   }
 }
 
-template <class T>
+template <class T, class S>
 struct StoredSweep {
-  const HiddenGradient<T>& hidden;
+  const HiddenGradient<T, S>& hidden;
   NormGradient<T> norm;  // of the expand BN
-  const T *panels, *dz;  // expand weights [in / 16][M][16]
+  const Operand<S>* panels;  // expand weights [in / 16][M][16]
+  const S* dz;
 };
 
 // dx of one group, tile by tile, written or added, and its part of sum x de: [block][in][16].
-template <class T>
-void stored_group(const StoredSweep<T>& sweep, const Unit& unit, const T* residual, T* expand,
-                  T* grad_x, bool add) {
-  const HiddenInput<T>& input = sweep.hidden.input;
+template <class T, class S>
+void stored_group(const StoredSweep<T, S>& sweep, const Unit& unit, const S* residual, T* expand,
+                  S* grad_x, bool add) {
+  const HiddenInput<T, S>& input = sweep.hidden.input;
   const Shape& s = input.p.shape;
   const index total = unit.images * s.pixels(), tile = product_tile(s);
   const index group = unit.image * s.padded() * s.pixels();
   Scratch scratch;
-  T* de = scratch.take<T>(tile * s.padded());
+  using O = Operand<S>;
+  O *de = scratch.take<O>(tile * s.padded()), *buffer = scratch.take<O>(tile * kLanes);
   for (index q = 0; q < total; q += tile) {
     const index count = least(tile, total - q);
     const index first = (unit.image * s.pixels() + q) * s.in;
@@ -58,12 +67,12 @@ void stored_group(const StoredSweep<T>& sweep, const Unit& unit, const T* residu
       const auto of = [&](const T* values) { return load(values + b * kLanes); };
       const auto mean = of(input.fold.mean), keep = of(sweep.norm.keep);
       const auto offset = of(sweep.norm.offset), pull = of(sweep.norm.pull);
-      const T *dz = sweep.dz + group + at, *e = input.stored + group + at;
+      const S *dz = sweep.dz + group + at, *e = input.stored + group + at;
       return [=](index i) {
         return (load(dz + i) * keep - offset) - (load(e + i) - mean) * pull;
       };
     });
-    const Rows<T> rows{de, kLanes, kLanes, s.blocks(), tile * kLanes};
+    const Rows<O> rows{de, kLanes, kLanes, s.blocks(), tile * kLanes};
     for_each_panel(s.in, [&](auto lanes, index j) {
       multiply<lanes>(count, rows, sweep.panels + j * s.padded(),
                       [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
@@ -73,8 +82,11 @@ void stored_group(const StoredSweep<T>& sweep, const Unit& unit, const T* residu
                         store(grad_x + to, v, s.in - j);
                       });
     });
+    Scratch part;
+    const auto x = operand_columns<O>(part, input.p.x + first, count, s.in);
     for (index b = 0; b < s.blocks(); ++b)
-      correlate(s.in, count, input.p.x + first, s.in, de + b * tile * kLanes, kLanes,
+      correlate(s.in, count, x.data, x.lda, operand_vectors<O>(de + b * tile * kLanes, count, buffer),
+                kLanes,
                 [&](index c, Vec<T> v) __attribute__((always_inline)) {
                   T* to = expand + (b * s.in + c) * kLanes;
                   store(to, load(to) + v);
@@ -83,16 +95,16 @@ void stored_group(const StoredSweep<T>& sweep, const Unit& unit, const T* residu
 }
 
 // Both sweeps with their results: gradients of x and of the depthwise and expand weights.
-template <class Act, class T>
-void stored_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, const T* grad,
-                      const Gradients<T>& to) {
-  const Problem<T>& p = hidden.project.p;
+template <class Act, class T, class S>
+void stored_gradients(Scratch& scratch, const HiddenGradient<T, S>& hidden, const S* grad,
+                      const Gradients<T, S>& to) {
+  const Problem<T, S>& p = hidden.project.p;
   const Plan& plan = hidden.project.plan;
   const Shape& s = p.shape;
   const index padded = s.padded(), taps = s.kernel * s.kernel, chunks = plan.chunks;
   T* weight = scratch.zeros<T>(chunks * padded * taps);
   double* sums = scratch.zeros<double>(chunks * 2 * padded);
-  T* dz = scratch.take<T>(s.images * padded * s.pixels());
+  S* dz = scratch.take<S>(s.images * padded * s.pixels());
   for_each_group(plan, p.executor, [&](index g, index chunk) {
     for (index strip = 0; strip < plan.strips; ++strip)
       stored_unit<Act>(hidden, plan.unit(g, strip), weight + chunk * padded * taps, dz,
@@ -101,7 +113,7 @@ void stored_gradients(Scratch& scratch, const HiddenGradient<T>& hidden, const T
   add_parts(p.executor, chunks, padded * taps, weight);
   add_parts(p.executor, chunks, 2 * padded, sums);
   unpack_columns(s, p.executor, weight, taps, to.depthwise);
-  const StoredSweep<T> sweep{hidden,
+  const StoredSweep<T, S> sweep{hidden,
                              norm_gradient(scratch, s, hidden.input.fold, sums,
                                            double(s.images * s.pixels()), to.affine),
                              pack_expand_gradient<T>(scratch, p, nullptr), dz};

@@ -6,13 +6,13 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-template <class T>
+template <class T, class S>
 struct HiddenInput {
-  const Problem<T>& p;
+  const Problem<T, S>& p;
   const Plan& plan;
   Fold<T> fold;           // of the expand BN
-  const T* stored;        // expand x [images, blocks, pixels, 16], or null, and then:
-  Expand<T> expand;       // weights with the BN folded in
+  const S* stored;        // expand x [images, blocks, pixels, 16], or null, and then:
+  Expand<T, Operand<S>> expand;  // weights with the BN folded in
   const T* mean_pattern;  // of x
   const int32_t* offsets;
 
@@ -27,9 +27,15 @@ struct HiddenInput {
     return x;
   }
 
+  // The same as the product reads them.
+  const Operand<S>* operand(Scratch& scratch, const T* x, index pixels) const {
+    return stored ? nullptr : operand_rows<Operand<S>>(scratch, x, pixels, p.shape.in).data;
+  }
+
   // One block into a plane laid out as `at`, the slopes a'(.) too where given.
   template <class Act>
-  void fill(const Unit& unit, const Layout& at, index b, const T* x, T* plane, T* slopes) const {
+  void fill(const Unit& unit, const Layout& at, index b, const Operand<S>* x, T* plane,
+            T* slopes) const {
     if (!stored)
       return stnas::cpu::STNAS_ISA::expand<Act>(expand, b, unit.images * at.rows * at.width, x,
                                                 offsets, plane, slopes);
@@ -37,7 +43,7 @@ struct HiddenInput {
     const auto bias = load(fold.bias + b * kLanes);
     for (index n = 0; n < unit.images; ++n)
       for (index row = 0; row < at.rows; ++row) {
-        const T* from = stored_row(unit.image + n, b, at.top + row);
+        const S* from = stored_row(unit.image + n, b, at.top + row);
         const index to = ((n * at.rows + row) * at.pitch + at.left) * kLanes;
         for (index i = 0; i < at.width * kLanes; i += kLanes) {
           const auto z = (load(from + i) - mean) * scale + bias;
@@ -48,7 +54,7 @@ struct HiddenInput {
       }
   }
 
-  const T* stored_row(index image, index b, index row) const {
+  const S* stored_row(index image, index b, index row) const {
     const Shape& s = p.shape;
     return stored + ((image * s.blocks() + b) * s.pixels() + row * s.width) * kLanes;
   }
@@ -62,9 +68,9 @@ const int32_t* unit_offsets(Scratch& scratch, const Plan& plan) {
   return pixel_offsets<T>(scratch, input_layout<T>(plan.shape, plan.group, {0, rows}));
 }
 
-template <class T>
-HiddenInput<T> hidden_input(Scratch& scratch, const Problem<T>& p, const Plan& plan,
-                            const Saved<T>& saved) {
+template <class T, class S>
+HiddenInput<T, S> hidden_input(Scratch& scratch, const Problem<T, S>& p, const Plan& plan,
+                            const Saved<T, S>& saved) {
   const Shape& s = p.shape;
   const auto fold =
       fold_norm(scratch, p.norms[0], saved.statistics, saved.statistics + s.hidden, s.hidden);
@@ -75,21 +81,24 @@ HiddenInput<T> hidden_input(Scratch& scratch, const Problem<T>& p, const Plan& p
           fold,
           nullptr,
           pack_expand(scratch, p, fold.scale, fold.bias),
-          repeat_pattern(saved.expanded, s.in, pattern),
+          repeat_pattern(static_cast<const T*>(saved.moments), s.in, pattern),
           unit_offsets<T>(scratch, plan)};
 }
 
 // expand x of a group into `stored`, block by block, and its moments.
-template <class T>
-void store_group(const Problem<T>& p, const Expand<T>& by, const Unit& unit, T* stored,
+template <class T, class S>
+void store_group(const Problem<T, S>& p, const Expand<T, Operand<S>>& by, const Unit& unit, S* stored,
                  Moments* moments) {
   const Shape& s = p.shape;
   const index pixels = s.pixels(), step = s.blocks() * pixels * kLanes;
-  const T* x = p.x + unit.image * pixels * s.in;
+  Scratch scratch;
+  const auto x = operand_rows<Operand<S>>(scratch, p.x + unit.image * pixels * s.in,
+                                          unit.images * pixels, s.in);
   for (index b = 0; b < s.blocks(); ++b) {
-    T* first = stored + (unit.image * s.blocks() + b) * pixels * kLanes;
+    S* first = stored + (unit.image * s.blocks() + b) * pixels * kLanes;
     for (index n = 0; n < unit.images; ++n)
-      multiply(pixels, Rows<T>{x + n * pixels * s.in, s.in, s.in}, by.panels + b * s.in * kLanes,
+      multiply(pixels, Rows<Operand<S>>{x.data + n * pixels * x.row, x.row, x.row},
+               by.panels + b * by.depth * kLanes,
                [&](index i, Vec<T> v) __attribute__((always_inline)) {
                  store(first + n * step + i * kLanes, v);
                });
@@ -98,8 +107,8 @@ void store_group(const Problem<T>& p, const Expand<T>& by, const Unit& unit, T* 
 }
 
 // Fills saved.expanded and the mean and variance of the expand BN.
-template <class T>
-void sweep_expanded(const Problem<T>& p, const Plan& plan, const Saved<T>& saved) {
+template <class T, class S>
+void sweep_expanded(const Problem<T, S>& p, const Plan& plan, const Saved<T, S>& saved) {
   const Shape& s = p.shape;
   if (!s.stores_expanded()) return expand_statistics(p, saved);
   Scratch scratch;

@@ -19,16 +19,6 @@ struct InferenceSweep {
   S* out;
 };
 
-// Where the convolution writes float: the tensor itself, or a buffer where it holds bfloat16.
-template <class T>
-STNAS_INLINE T* in_place(T* to, T*) {
-  return to;
-}
-template <class T>
-STNAS_INLINE T* in_place(BFloat16*, T* buffer) {
-  return buffer;
-}
-
 // z = x scale + shift with scale = weight / std, shift = bias - mean scale; padded with zeros.
 template <class T>
 Fold<T> fold_running(Scratch& scratch, const Norm<T>& norm, index channels) {
@@ -51,7 +41,7 @@ void infer_hidden(const InferenceSweep<T, S>& sweep, const Unit& unit, Operand<S
   const auto x = operand_rows<Operand<S>>(
       scratch, sweep.p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in, pixels, s.in);
   T* plane = take_plane<T>(scratch, at);
-  T* buffer = std::is_same_v<Operand<S>, T> ? nullptr : scratch.take<T>(count * kLanes);
+  T* buffer = take_vectors<T, Operand<S>>(scratch, count);
   for (index b = 0; b < s.blocks(); ++b) {
     expand<Act>(sweep.expand, b, pixels, x.data, sweep.offsets, plane);
     const auto bias = load(sweep.bias + b * kLanes);

@@ -10,16 +10,16 @@
 namespace stnas::cpu::STNAS_ISA {
 
 // Rows of x minus a vector, as one flat run.
-template <class T>
-void center(const T* x, index pixels, index channels, const T* pattern, T* to) {
+template <class T, class S>
+void center(const S* x, index pixels, index channels, const T* pattern, T* to) {
   for_each_vector(pixels, channels, [&](index at, index phase, index lanes) {
     store(to + at, load(x + at, lanes) - load(pattern + phase), lanes);
   });
 }
 
 // Sums of x - shift and of its products, [1 + channels, padded], over the pixels of one unit.
-template <class T>
-void add_products(const T* x, index pixels, index channels, const T* pattern, double* to) {
+template <class T, class S>
+void add_products(const S* x, index pixels, index channels, const T* pattern, double* to) {
   const index padded = round_up(channels, kLanes), row = round_up(channels, kLanes / 2);
   Scratch scratch;
   T* rows = scratch.take<T>(pixels * row);
@@ -44,20 +44,20 @@ struct MomentSums {
   double* chunk(index c) const { return chunks + c * (1 + channels) * padded; }
 };
 
-template <class T>
-Plan node_plan(const Node<T>& node) {
+template <class T, class S>
+Plan node_plan(const Node<T, S>& node) {
   const index c = node.channels;
   return make_plan({node.images, node.height, node.width, c, 4 * c, c, 1, 1, 1});
 }
 
 // The shift is the mean over the pixels of the first image.
-template <class T>
-MomentSums<T> start_sums(Scratch& scratch, const Node<T>& node, const T* image, index chunks) {
+template <class T, class S>
+MomentSums<T> start_sums(Scratch& scratch, const Node<T, S>& node, const S* image, index chunks) {
   const index channels = node.channels, padded = round_up(channels, kLanes);
   const index pixels = node.height * node.width;
   double* total = scratch.zeros<double>(channels);
   for (index q = 0; q < pixels; ++q)
-    for (index c = 0; c < channels; ++c) total[c] += double(image[q * channels + c]);
+    for (index c = 0; c < channels; ++c) total[c] += double(value_of(image[q * channels + c]));
   T* shift = scratch.take<T>(channels);
   for (index c = 0; c < channels; ++c) shift[c] = T(total[c] / double(pixels));
   T* pattern = scratch.take<T>(pattern_vectors(channels) * kLanes);
@@ -82,8 +82,8 @@ void finish_sums(const MomentSums<T>& of, index chunks, double count, T* to) {
 
 // task(first, pixels, chunk) for the runs of pixels that the plan makes of a node, the runs of a
 // chunk in order on one thread.
-template <class T, class Task>
-void for_each_run(const Node<T>& node, const Plan& plan, const Task& task) {
+template <class T, class S, class Task>
+void for_each_run(const Node<T, S>& node, const Plan& plan, const Task& task) {
   for_each_group(plan, node.executor, [&](index g, index chunk) {
     for (index strip = 0; strip < plan.strips; ++strip) {
       const Unit unit = plan.unit(g, strip);
@@ -93,8 +93,8 @@ void for_each_run(const Node<T>& node, const Plan& plan, const Task& task) {
   });
 }
 
-template <class T>
-void node_moments(const Node<T>& node, T* to) {
+template <class T, class S>
+void node_moments(const Node<T, S>& node, T* to) {
   const Plan plan = node_plan(node);
   Scratch scratch;
   const auto sums = start_sums(scratch, node, node.x, plan.chunks);
@@ -106,15 +106,15 @@ void node_moments(const Node<T>& node, T* to) {
 }
 
 // Fills saved.expanded and the mean and variance of the expand BN.
-template <class T>
-void expand_statistics(const Problem<T>& p, const Saved<T>& saved) {
+template <class T, class S>
+void expand_statistics(const Problem<T, S>& p, const Saved<T, S>& saved) {
   const Shape& s = p.shape;
   Scratch scratch;
-  T *mean = saved.expanded, *product = saved.expanded + s.in;
+  T *mean = saved.moments, *product = saved.moments + s.in;
   const T* moments = p.moments;
   if (!moments) {
     T* own = scratch.take<T>((1 + s.in) * s.in);
-    node_moments<T>({p.x, s.images, s.height, s.width, s.in, p.executor}, own);
+    node_moments<T, S>({p.x, s.images, s.height, s.width, s.in, p.executor}, own);
     moments = own;
   }
   std::copy(moments, moments + s.in, mean);

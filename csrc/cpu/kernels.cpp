@@ -17,20 +17,22 @@ void with_activation(Activation activation, const Use& use) {
   }
 }
 
-template <class T>
-const Kernels<T>& table() {
-  static constexpr Kernels<T> kernels{
-      [](const Problem<T>& p, const Saved<T>& saved, const Target<T>& to) {
+template <class S>
+const Kernels<S>& table() {
+  using T = Wide<S>;
+  static constexpr Kernels<S> kernels{
+      [](const Problem<T, S>& p, const Saved<T, S>& saved, const Target<T, S>& to) {
         with_activation(p.activation, [&](auto act) { forward<decltype(act)>(p, saved, to); });
       },
-      [](const Problem<T>& p, const Saved<T>& saved, const T* grad, const Gradients<T>& to) {
+      [](const Problem<T, S>& p, const Saved<T, S>& saved, const S* grad,
+         const Gradients<T, S>& to) {
         with_activation(p.activation,
                         [&](auto act) { backward<decltype(act)>(p, saved, grad, to); });
       },
-      [](const Problem<T>& p, T* out) {
+      [](const Problem<T, S>& p, S* out) {
         with_activation(p.activation, [&](auto act) { inference<decltype(act)>(p, out); });
       },
-      [](const Node<T>& node, T* to) { node_moments(node, to); },
+      [](const Node<T, S>& node, T* to) { node_moments(node, to); },
       [](const NormAct<T>& p, T* statistics, T* out) {
         with_activation(p.activation,
                         [&](auto act) { norm_act<decltype(act)>(p, statistics, out); });
@@ -43,15 +45,7 @@ const Kernels<T>& table() {
   return kernels;
 }
 
-template <>
-const Kernels<BFloat16>& table<BFloat16>() {
-  static constexpr Kernels<BFloat16> kernels{
-      [](const Problem<float, BFloat16>& p, BFloat16* out) {
-        with_activation(p.activation, [&](auto act) { inference<decltype(act)>(p, out); });
-      }};
-  return kernels;
-}
-
+template const Kernels<BFloat16>& table<BFloat16>();
 #ifndef __AVX512BF16__  // whose float kernels are those of avx512
 template const Kernels<float>& table<float>();
 #endif

@@ -29,9 +29,10 @@ struct Moments {
 };
 
 // Adds `segments` runs of `count` vectors that stand `row` values apart, the runs `step` apart.
-template <int N = kLanes, class T>
-void add_vectors(Moments& to, const T* from, index count, index row, index segments = 1,
+template <int N = kLanes, class S>
+void add_vectors(Moments& to, const S* from, index count, index row, index segments = 1,
                  index step = 0) {
+  using T = Wide<S>;
   auto total = zero<T, N>();
   for (index s = 0; s < segments; ++s)
     total = total + column_sums<N>(count, from + s * step, row);
@@ -39,7 +40,7 @@ void add_vectors(Moments& to, const T* from, index count, index row, index segme
   Vec<T, N> acc[4] = {zero<T, N>(), zero<T, N>(), zero<T, N>(), zero<T, N>()};
   auto rest = zero<T, N>();
   for (index s = 0; s < segments; ++s) {
-    const T* at = from + s * step;
+    const S* at = from + s * step;
     index q = 0;
     for (; q + 4 <= count; q += 4, at += 4 * row)
 #pragma GCC unroll 4

@@ -32,7 +32,7 @@ void check_rows(const Tensor& x) {
 std::tuple<Tensor, Tensor> norm_act_forward(const Tensor& x, const Maybe& weight,
                                             const Maybe& bias, const std::string& activation) {
   check_rows(x);
-  return with_type(x, [&](auto zero) {
+  return with_wide_type(x, [&](auto zero) {
     using T = decltype(zero);
     const auto p = make_norm_act<T>(x, weight, bias, activation);
     const Tensor out = image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});
@@ -50,7 +50,7 @@ std::tuple<Tensor, Tensor> norm_act_backward(const Tensor& grad, const Tensor& x
   check_target(grad, "grad", x, {x.size(0), x.size(1), x.size(2), x.size(3)});
   check_type(statistics, "statistics", x);
   check_size(statistics, "statistics", {2 * x.size(1)});
-  return with_type(x, [&](auto zero) {
+  return with_wide_type(x, [&](auto zero) {
     using T = decltype(zero);
     const auto p = make_norm_act<T>(x, weight, bias, activation);
     const Tensor grad_x = image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});

@@ -40,8 +40,8 @@ void scale_lanes(index blocks, index depth, const T* scale, T* panels) {
 }
 
 // A row-major [rows, columns] copied to rows of `padded` columns, the rest zero.
-template <class T>
-void pad_columns(const T* from, index rows, index columns, index padded, T* to) {
+template <class S, class T>
+void pad_columns(const S* from, index rows, index columns, index padded, T* to) {
   for_each_panel(padded, [&](auto lanes, index j) {
     for (index i = 0; i < rows; ++i)
       store(to + i * padded + j, load<lanes>(from + i * columns + j, columns - j));

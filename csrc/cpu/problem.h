@@ -92,39 +92,40 @@ struct Problem {
 
 // The node that a training pass adds its result to:
 // out = ([out +] block [+ also[0] + also[1] ...]) / divisor.
-template <class T>
+template <class T, class S = T>
 struct Target {
-  T* out;
+  S* out;
   bool add = false;
-  const T* const* also = nullptr;
+  const S* const* also = nullptr;
   index others = 0;
   T divisor = 1;
   T* moments = nullptr;  // of the new out, where they are wanted
 };
 
 // The value of a node, NHWC.
-template <class T>
+template <class T, class S = T>
 struct Node {
-  const T* x;
+  const S* x;
   index images, height, width, channels;
   Executor executor;
 };
 
 // What the forward pass leaves for the backward pass.
-template <class T>
+template <class T, class S = T>
 struct Saved {
   T* statistics;  // mean and biased variance of the three BN: [4 M + 2 out]
-  T* hidden;      // depthwise output before BN [images, blocks, out_pixels, 16]
-  T* projected;   // project output before BN [images, out_pixels, out]
+  S* hidden;      // depthwise output before BN [images, blocks, out_pixels, 16]
+  S* projected;   // project output before BN [images, out_pixels, out]
   T* excitation;  // [images, 2 padded + padded_squeeze]
   // Of the expand BN: where the expanded tensor is stored, expand x [images, blocks, pixels, 16];
-  // else the mean of x, then expand times the covariance of x: [1 + M, in].
-  T* expanded;
+  S* expanded;
+  T* moments;  // else the mean of x, then expand times the covariance of x: [1 + M, in].
 };
 
-template <class T>
+template <class T, class S = T>
 struct Gradients {
-  T *x, *expand, *depthwise, *squeeze_weight, *squeeze_bias, *excite_weight, *excite_bias, *project;
+  S* x;
+  T *expand, *depthwise, *squeeze_weight, *squeeze_bias, *excite_weight, *excite_bias, *project;
   T* affine;  // weight and bias gradients of the three BN: [4 M + 2 out]
   bool add_x = false;  // x holds a sum already
 };
@@ -139,22 +140,19 @@ struct NormAct {
   Executor executor;
 };
 
-template <class T>
+template <class S>
 struct Kernels {
-  void (*forward)(const Problem<T>&, const Saved<T>&, const Target<T>&);
-  void (*backward)(const Problem<T>&, const Saved<T>&, const T* grad, const Gradients<T>&);
-  void (*inference)(const Problem<T>&, T* out);
+  using T = Wide<S>;
+  void (*forward)(const Problem<T, S>&, const Saved<T, S>&, const Target<T, S>&);
+  void (*backward)(const Problem<T, S>&, const Saved<T, S>&, const S* grad,
+                   const Gradients<T, S>&);
+  void (*inference)(const Problem<T, S>&, S* out);
   // Mean and covariance over the pixels: [1 + channels, channels].
-  void (*moments)(const Node<T>&, T* to);
+  void (*moments)(const Node<T, S>&, T* to);
   // Mean and biased variance to `statistics`; the gradients of weight and bias to `affine`.
   void (*norm_act)(const NormAct<T>&, T* statistics, T* out);
   void (*norm_act_gradient)(const NormAct<T>&, const T* statistics, const T* grad, T* grad_x,
                             T* affine);
-};
-
-template <>
-struct Kernels<BFloat16> {
-  void (*inference)(const Problem<float, BFloat16>&, BFloat16* out);
 };
 
 // The kernels of the instruction set in use (float, BFloat16) and of the portable one (double).

@@ -45,23 +45,23 @@ STNAS_INLINE void fill_tile(const Shape& s, index pixels, index begin, index cou
 }
 
 // y of one tile, dense rows of `out` channels.
-template <class T>
-void project_rows(const Shape& s, const T* panels, index count, const Rows<T>& from, T* y) {
+template <class O, class S>
+void project_rows(const Shape& s, const O* panels, index count, const Rows<O>& from, S* y) {
   for_each_panel(s.out, [&](auto lanes, index j) {
     multiply<lanes>(count, from, panels + j * s.padded(),
-                    [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
+                    [&](index i, Vec<Wide<O>, lanes> v) __attribute__((always_inline)) {
                       store(y + i * s.out + j, v, s.out - j);
                     });
   });
 }
 
 // Adds the rows of y to the moments of the project BN, [out / 16].
-template <class T>
-void add_rows(const Shape& s, const T* y, index count, Moments* to) {
+template <class S>
+void add_rows(const Shape& s, const S* y, index count, Moments* to) {
   const index padded = round_up(s.out, kLanes / 2);
   Scratch scratch;
   if (padded != s.out) {
-    T* copy = scratch.take<T>(count * padded);
+    S* copy = scratch.take<S>(count * padded);
     pad_columns(y, count, s.out, padded, copy);
     y = copy;
   }

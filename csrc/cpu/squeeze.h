@@ -55,8 +55,8 @@ struct SqueezeGradient {
   const T *up;    // [R / 16][M][16]
 };
 
-template <class T>
-SqueezeGradient<T> pack_squeeze_gradient(Scratch& scratch, const Problem<T>& p) {
+template <class T, class S>
+SqueezeGradient<T> pack_squeeze_gradient(Scratch& scratch, const Problem<T, S>& p) {
   const Shape& s = p.shape;
   T* down = scratch.take<T>(s.padded() * s.squeeze);
   T* up = scratch.take<T>(s.padded_squeeze() * s.padded());

@@ -6,18 +6,19 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-template <class T>
+template <class T, class S>
 struct NodeSum {
-  const Problem<T>& p;
-  const Target<T>& to;
-  const T *projected, *patterns;  // patterns of the last BN: mean, scale, bias
+  const Problem<T, S>& p;
+  const Target<T, S>& to;
+  const S* projected;
+  const T* patterns;  // of the last BN: mean, scale, bias
   index period;
 
   // Rows [first, first + pixels) of the node's value into dense rows.
-  void fill(index first, index pixels, T* rows) const {
+  void fill(index first, index pixels, S* rows) const {
     const index start = first * p.shape.out;
-    const T *y = projected + start, *x = p.residual ? p.x + start : nullptr;
-    const T* before = to.add ? to.out + start : nullptr;
+    const S *y = projected + start, *x = p.residual ? p.x + start : nullptr;
+    const S* before = to.add ? to.out + start : nullptr;
     const auto divisor = broadcast(to.divisor);
     for_each_vector(pixels, p.shape.out, [&](index at, index phase, index lanes) {
       const T* by = patterns + phase;
@@ -31,8 +32,8 @@ struct NodeSum {
   }
 };
 
-template <class T>
-void sweep_target(const Problem<T>& p, const Saved<T>& saved, const Target<T>& to) {
+template <class T, class S>
+void sweep_target(const Problem<T, S>& p, const Saved<T, S>& saved, const Target<T, S>& to) {
   const Shape& s = p.shape;
   Scratch scratch;
   const T* third = saved.statistics + 4 * s.hidden;
@@ -42,17 +43,17 @@ void sweep_target(const Problem<T>& p, const Saved<T>& saved, const Target<T>& t
   repeat_pattern(fold.mean, s.out, patterns);
   repeat_pattern(fold.scale, s.out, patterns + period);
   repeat_pattern(fold.bias, s.out, patterns + 2 * period);
-  const NodeSum<T> sum{p, to, saved.projected, patterns, period};
-  const Node<T> node{to.out, s.images, s.out_height(), s.out_width(), s.out, p.executor};
+  const NodeSum<T, S> sum{p, to, saved.projected, patterns, period};
+  const Node<T, S> node{to.out, s.images, s.out_height(), s.out_width(), s.out, p.executor};
   const Plan plan = node_plan(node);
   MomentSums<T> sums{};
   if (to.moments) {
-    T* image = scratch.take<T>(pixels * s.out);
+    S* image = scratch.take<S>(pixels * s.out);
     sum.fill(0, pixels, image);
     sums = start_sums(scratch, node, image, plan.chunks);
   }
   for_each_run(node, plan, [&](index first, index count, index chunk) {
-    T* rows = to.out + first * s.out;
+    S* rows = to.out + first * s.out;
     sum.fill(first, count, rows);
     if (to.moments) add_products(rows, count, s.out, sums.pattern, sums.chunk(chunk));
   });

@@ -14,10 +14,11 @@ using Tensors = std::vector<Tensor>;
 struct SavedTensors {
   Tensor statistics, hidden, projected, excitation, expanded;
 
-  template <class T>
-  Saved<T> pointers() const {
-    return {data<T>(statistics), data<T>(hidden), data<T>(projected), data<T>(excitation),
-            data<T>(expanded)};
+  template <class S>
+  Saved<Wide<S>, S> pointers() const {
+    using T = Wide<S>;
+    return {data<T>(statistics), data<S>(hidden),   data<S>(projected),
+            data<T>(excitation), data<S>(expanded), data<T>(expanded)};
   }
 };
 
@@ -36,20 +37,27 @@ struct SavedSizes {
 
 SavedTensors allocate(const Tensor& x, const Shape& s) {
   const SavedSizes sizes(s);
-  return {like(x, sizes.statistics), like(x, sizes.hidden), like(x, sizes.projected),
-          like(x, sizes.excitation), like(x, sizes.expanded)};
+  return {like_sums(x, sizes.statistics), like(x, sizes.hidden), like(x, sizes.projected),
+          like_sums(x, sizes.excitation),
+          s.stores_expanded() ? like(x, sizes.expanded) : like_sums(x, sizes.expanded)};
 }
 
-template <class T>
-Saved<T> borrow(Scratch& scratch, const Shape& s) {
+template <class S>
+Saved<Wide<S>, S> borrow(Scratch& scratch, const Shape& s) {
+  using T = Wide<S>;
   const SavedSizes sizes(s);
-  const auto take = [&](const std::vector<index>& size) {
+  const auto take = [&](auto zero, const std::vector<index>& size) {
     index count = 1;
     for (index length : size) count *= length;
-    return scratch.take<T>(count);
+    return scratch.take<decltype(zero)>(count);
   };
-  return {take(sizes.statistics), take(sizes.hidden), take(sizes.projected),
-          take(sizes.excitation), take(sizes.expanded)};
+  const bool stored = s.stores_expanded();
+  return {take(T{}, sizes.statistics),
+          take(S{}, sizes.hidden),
+          take(S{}, sizes.projected),
+          take(T{}, sizes.excitation),
+          stored ? take(S{}, sizes.expanded) : nullptr,
+          stored ? nullptr : take(T{}, sizes.expanded)};
 }
 
 using Forward = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
@@ -62,22 +70,21 @@ Forward linear_bottleneck_forward(const Tensor& x, const Tensor& expand, const T
                                   const Maybe& weight3, const Maybe& bias3, index stride,
                                   const std::string& activation, bool residual) {
   const Affine affine{weight1, bias1, weight2, bias2, weight3, bias3};
-  check_wide(x);
   const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
                         excite_bias, project}, affine, stride, activation, residual};
   return with_type(x, [&](auto zero) -> Forward {
-    using T = decltype(zero);
-    const auto p = block.problem<T>();
+    using S = decltype(zero);
+    const auto p = block.problem<S>();
     const Tensor out = image_like(x, block.out_sizes());
     const SavedTensors saved = allocate(x, block.shape);
-    kernels<T>().forward(p, saved.pointers<T>(), {data<T>(out)});
+    kernels<S>().forward(p, saved.pointers<S>(), {data<S>(out)});
     return {out, saved.statistics, saved.hidden, saved.projected, saved.excitation, saved.expanded};
   });
 }
 
 // Moves the running statistics, which p's norms point at, to those of the batch.
-template <class T>
-void move_running(const Problem<T>& p, const Tensors& running, const T* statistics,
+template <class T, class S>
+void move_running(const Problem<T, S>& p, const Tensors& running, const T* statistics,
                   double momentum) {
   const Shape& s = p.shape;
   check(s.images * s.out_pixels() > 1, "x must give more than 1 value per channel, got 1");
@@ -93,30 +100,30 @@ Forward linear_bottleneck_add(const Tensor& x, const Maybe& moments, const Tenso
                               const Tensor& into, bool add, const Tensors& also, double divisor,
                               index stride, const std::string& activation, bool residual,
                               bool keep, bool gather) {
-  check_wide(x);
   const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
                         excite_bias, project}, affine, stride, activation, residual};
   const Shape& s = block.shape;
   check_target(into, "into", x, block.out_sizes());
   for (const Tensor& other : also) check_target(other, "also", x, block.out_sizes());
   return with_type(x, [&](auto zero) -> Forward {
-    using T = decltype(zero);
-    auto p = block.problem<T>();
+    using S = decltype(zero);
+    using T = Wide<S>;
+    auto p = block.problem<S>();
     if (!running.empty()) set_running(p, running, x);
     if (moments) {
       check_type(*moments, "moments", x);
       check_size(*moments, "moments", {1 + s.in, s.in});
       p.moments = data<T>(*moments);
     }
-    std::vector<const T*> others;
-    for (const Tensor& other : also) others.push_back(data<T>(other));
+    std::vector<const S*> others;
+    for (const Tensor& other : also) others.push_back(data<S>(other));
     const Tensor none = like(x, {0});
-    const Tensor gathered = gather ? like(x, {1 + s.out, s.out}) : none;
+    const Tensor gathered = gather ? like_sums(x, {1 + s.out, s.out}) : none;
     const SavedTensors kept = keep ? allocate(x, s) : SavedTensors{none, none, none, none, none};
     Scratch scratch;
-    const Saved<T> saved = keep ? kept.pointers<T>() : borrow<T>(scratch, s);
-    kernels<T>().forward(p, saved,
-                         {data<T>(into), add, others.data(), index(others.size()), T(divisor),
+    const Saved<T, S> saved = keep ? kept.pointers<S>() : borrow<S>(scratch, s);
+    kernels<S>().forward(p, saved,
+                         {data<S>(into), add, others.data(), index(others.size()), T(divisor),
                           gather ? data<T>(gathered) : nullptr});
     if (!running.empty()) move_running(p, running, saved.statistics, momentum);
     return {kept.statistics, kept.hidden, kept.projected, kept.excitation, kept.expanded, gathered};
@@ -138,16 +145,18 @@ Backward differentiate(const Block& block, const Tensor& grad, const SavedTensor
   check_size(saved.excitation, "excitation", sizes.excitation);
   check_size(saved.expanded, "expanded", sizes.expanded);
   return with_type(x, [&](auto zero) -> Backward {
-    using T = decltype(zero);
-    const auto p = block.problem<T>();
+    using S = decltype(zero);
+    using T = Wide<S>;
+    const auto p = block.problem<S>();
     const WeightTensors& w = block.weights;
     const auto same = [](const Tensor& tensor) { return torch::stable::empty_like(tensor); };
     Backward to{same(w.expand), same(w.depthwise), same(w.squeeze_weight), same(w.squeeze_bias),
                 same(w.excite_weight), same(w.excite_bias), same(w.project),
-                like(x, sizes.statistics)};
+                like_sums(x, sizes.statistics)};
     const auto pointers = std::apply(
-        [&](auto&... part) { return Gradients<T>{data<T>(grad_x), data<T>(part)..., add}; }, to);
-    kernels<T>().backward(p, saved.pointers<T>(), data<T>(grad), pointers);
+        [&](auto&... part) { return Gradients<T, S>{data<S>(grad_x), data<T>(part)..., add}; },
+        to);
+    kernels<S>().backward(p, saved.pointers<S>(), data<S>(grad), pointers);
     return to;
   });
 }
@@ -159,7 +168,6 @@ Backward linear_bottleneck_backward_add(
     const Tensor& statistics, const Tensor& hidden, const Tensor& projected,
     const Tensor& excitation, const Tensor& expanded, const Tensor& grad_x, bool add, index stride,
     const std::string& activation, bool residual) {
-  check_wide(x);
   const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
                         excite_bias, project}, affine, stride, activation, residual};
   const Shape& s = block.shape;
@@ -176,7 +184,6 @@ linear_bottleneck_backward(const Tensor& grad, const Tensor& x, const Tensor& ex
                            const Tensor& statistics, const Tensor& hidden, const Tensor& projected,
                            const Tensor& excitation, const Tensor& expanded, index stride,
                            const std::string& activation, bool residual) {
-  check_wide(x);
   const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
                         excite_bias, project}, affine, stride, activation, residual};
   const Shape& s = block.shape;

@@ -11,17 +11,26 @@ COMPUTE = {
 """Dtype of weights, norms and sums by the dtype of x."""
 
 
-def check_dtypes(x: Tensor, weight: Tensor, *, training: bool) -> None:
+def autocast_input(x: Tensor, weight: Tensor) -> Tensor:
+    """Return x in autocast's dtype, as torch's convolutions take it, where that is on.
+
+    In the weight's dtype where that is float64, or where there are no kernels for autocast's.
+    """
+    if not torch.is_autocast_enabled("cpu"):
+        return x
+    dtype = torch.get_autocast_dtype("cpu")
+    return x.to(dtype if weight.dtype in (dtype, COMPUTE.get(dtype)) else weight.dtype)
+
+
+def check_dtypes(x: Tensor, weight: Tensor) -> None:
     """Raise TypeError unless there are kernels for an x and a weight of these dtypes."""
     if x.dtype not in COMPUTE or weight.dtype not in (x.dtype, COMPUTE[x.dtype]):
         raise TypeError(
             "x must have the dtype of the weights, float32 or float64, or be bfloat16 beside "
             f"float32, got {x.dtype} with weights of {weight.dtype}: convert one of them"
         )
-    if training and x.dtype == torch.bfloat16:
-        raise TypeError("x must be float32 or float64 in training, got bfloat16: call x.float()")
 
 
-def widen(value: Tensor, x: Tensor) -> Tensor:
-    """Return a bfloat16 value beside a bfloat16 x as float32, any other as it is."""
-    return value.float() if value.dtype == x.dtype == torch.bfloat16 else value
+def widen(value: Tensor) -> Tensor:
+    """Return a bfloat16 value as float32, any other as it is."""
+    return value.float() if value.dtype == torch.bfloat16 else value

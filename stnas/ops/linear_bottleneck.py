@@ -9,7 +9,7 @@ from torch.autograd.graph import increment_version
 from torch.library import register_autograd
 
 from stnas.ops import reference
-from stnas.ops.dtypes import check_dtypes, widen
+from stnas.ops.dtypes import autocast_input, check_dtypes, widen
 from stnas.ops.reference import BatchNorm, BottleneckWeights
 from stnas.ops.shapes import empty_image, out_size
 
@@ -43,17 +43,16 @@ def linear_bottleneck(
     """Apply one choice block: ``BN(project(SE(act(BN(depthwise(act(BN(expand(x))))))))) [+ x]``.
 
     The same as ``stnas.ops.reference.linear_bottleneck``, with the hidden tensors in the cache.
-    x: float32, float64 or, in inference, bfloat16 ``[N, C_in, H, W]``, best in channels_last
-    order, which the result ``[N, C_out, ceil(H / stride), ceil(W / stride)]`` has. Beside a
-    bfloat16 x weights and norms may be float32 or bfloat16; sums are float32. Under autocast the
-    block computes in the dtype of its weights and returns it. training: use the statistics of the
-    batch, and move the running ones, where given, by ``momentum``; otherwise use the running ones,
-    and where that needs a gradient, the plain twin. into: add the result to this tensor, in place
-    and in channels_last order, and return it. moments: ``node_moments(x)``, for callers that apply
-    several blocks to one x. Raises ValueError for a wrong shape or option, TypeError for a wrong
-    dtype.
+    x: float32, float64 or bfloat16 ``[N, C_in, H, W]``, best in channels_last order, which the
+    result ``[N, C_out, ceil(H / stride), ceil(W / stride)]`` has. Beside a bfloat16 x weights and
+    affine parameters may be float32 or bfloat16 and statistics and sums are float32. Under autocast
+    to bfloat16 x becomes that. training: use the statistics of the batch, and move the running
+    ones, where all three BN have them, by ``momentum``; otherwise use the running ones, and where
+    that needs a gradient, the plain twin. into: add the result to this tensor, in place and in
+    channels_last order, and return it. moments: ``node_moments(x)``, for callers that apply several
+    blocks to one x. Raises ValueError for a wrong shape or option, TypeError for a wrong dtype.
     """
-    x = checked_input(x, weights.expand, training=training)
+    x = checked_input(x, weights.expand)
     options = Options(stride, activation, residual)
     if not training:
         out = _with_running(x, weights, norms, options)
@@ -78,24 +77,24 @@ def node_moments(x: Tensor) -> Tensor:
     return OPS.node_moments.default(image)  # type: ignore[no-any-return]
 
 
-def checked_input(x: Tensor, weight: Tensor, *, training: bool) -> Tensor:
-    """Return x in channels_last order and, under autocast, in the dtype of the weights."""
-    if x.dtype != weight.dtype and torch.is_autocast_enabled("cpu"):
-        x = x.to(weight.dtype)
-    check_dtypes(x, weight, training=training)
+def checked_input(x: Tensor, weight: Tensor) -> Tensor:
+    """Return x in channels_last order and, under autocast, in its dtype."""
+    x = autocast_input(x, weight)
+    check_dtypes(x, weight)
     if x.dim() != 4:
         raise ValueError(f"x must have 4 dimensions (N, C, H, W), got {x.dim()}")
     return x.contiguous(memory_format=torch.channels_last)
 
 
 def packed(weights: BottleneckWeights) -> BottleneckWeights:
-    """Return the weights without gaps in memory."""
-    return BottleneckWeights(*(w if w.is_contiguous() else w.contiguous() for w in weights))
+    """Return the weights without gaps in memory, bfloat16 as float32."""
+    wide = map(widen, weights)
+    return BottleneckWeights(*(w if w.is_contiguous() else w.contiguous() for w in wide))
 
 
 def affine_parameters(norms: Norms) -> Affine:
-    """List weight and bias of the three BN."""
-    return [value for norm in norms for value in norm[:2]]
+    """List weight and bias of the three BN, bfloat16 as float32."""
+    return [v if v is None else widen(v) for norm in norms for v in norm[:2]]
 
 
 def running_statistics(norms: Norms, weights: Sequence[Tensor]) -> list[Tensor]:
@@ -137,10 +136,9 @@ def _with_running(x: Tensor, weights: BottleneckWeights, norms: Norms, options: 
     if torch.is_grad_enabled() and needs_gradient(x, *weights, *affine):
         narrow = BottleneckWeights(*(weight.to(x.dtype) for weight in weights))
         return reference.linear_bottleneck(x, narrow, norms, training=False, **options._asdict())
-    wide = packed(BottleneckWeights(*(widen(weight, x) for weight in weights)))
-    state = [[v if v is None else widen(v, x) for v in values] for values in (affine, running)]
+    wide = [widen(value) for value in running if value is not None]
     return OPS.linear_bottleneck_inference.default(  # type: ignore[no-any-return]
-        x, *wide, *state, *options
+        x, *packed(weights), affine, wide, *options
     )
 
 

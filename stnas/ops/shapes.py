@@ -9,6 +9,7 @@ from torch.library import register_fake
 from torch.utils.flop_counter import register_flop_formula
 
 import stnas.ops.extension  # noqa: F401
+from stnas.ops.dtypes import COMPUTE
 
 BLOCK = 16
 """Channels in a block of the saved hidden tensor."""
@@ -41,12 +42,17 @@ def _saved(x: Tensor, squeeze_weight: Tensor, size: Size) -> tuple[Tensor, ...]:
     blocks, channels, inner = -(-hidden // BLOCK), x.shape[1], x.shape[2] * x.shape[3]
     stored = stores_expanded(channels, hidden)
     return (
-        x.new_empty(4 * hidden + 2 * out),
+        _sums(x, 4 * hidden + 2 * out),
         x.new_empty(n, blocks, pixels, BLOCK),
         x.new_empty(n, pixels, out),
-        x.new_empty(n, 2 * blocks * BLOCK + -(-squeeze // BLOCK) * BLOCK),
-        x.new_empty((n, blocks, inner, BLOCK) if stored else (1 + hidden, channels)),
+        _sums(x, n, 2 * blocks * BLOCK + -(-squeeze // BLOCK) * BLOCK),
+        x.new_empty(n, blocks, inner, BLOCK) if stored else _sums(x, 1 + hidden, channels),
     )
+
+
+def _sums(x: Tensor, *size: int) -> Tensor:
+    """Return a tensor, not set, of the dtype that x is computed in."""
+    return x.new_empty(size, dtype=COMPUTE[x.dtype])
 
 
 @register_fake("stnas::linear_bottleneck_forward")  # type: ignore[untyped-decorator]
@@ -60,7 +66,7 @@ def _add(x: Tensor, _moments: Tensor | None, *args: Any) -> tuple[Tensor, ...]:
     out, (keep, gather) = args[10], args[-2:]
     kept = _saved(x, args[2], out.shape) if keep else [x.new_empty(0)] * 5
     channels = out.shape[1]
-    return *kept, x.new_empty(1 + channels, channels) if gather else x.new_empty(0)
+    return *kept, _sums(x, 1 + channels, channels) if gather else x.new_empty(0)
 
 
 @register_fake("stnas::linear_bottleneck_backward")  # type: ignore[untyped-decorator]
@@ -75,7 +81,7 @@ def _backward_add(grad: Tensor, x: Tensor, *args: Any) -> tuple[Tensor, ...]:
 
 @register_fake("stnas::node_moments")  # type: ignore[untyped-decorator]
 def _moments(x: Tensor) -> Tensor:
-    return x.new_empty(1 + x.shape[1], x.shape[1])
+    return _sums(x, 1 + x.shape[1], x.shape[1])
 
 
 @register_fake("stnas::linear_bottleneck_inference")  # type: ignore[untyped-decorator]
