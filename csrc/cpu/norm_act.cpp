@@ -24,8 +24,9 @@ NormAct<T> make_norm_act(const Tensor& x, const Maybe& weight, const Maybe& bias
 }
 
 void check_rows(const Tensor& x) {
-  check_wide(x);
   check_values(x);
+  check(x.scalar_type() != ScalarType::BFloat16,
+        "x must be float32 or float64, got bfloat16: call x.float()");
   check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
 }
 

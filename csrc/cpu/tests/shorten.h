@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "problem.h"
+#include "naive.h"
 
 namespace stnas::cpu::test {
 
@@ -11,6 +11,12 @@ inline float widen(BFloat16 value) {
   const uint32_t bits = uint32_t{value.bits} << 16;
   float wide;
   std::memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+
+inline Values widen(const std::vector<BFloat16>& values) {
+  Values wide;
+  for (const BFloat16 value : values) wide.push_back(widen(value));
   return wide;
 }
 

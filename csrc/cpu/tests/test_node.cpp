@@ -16,7 +16,7 @@ void check_sums(const Shape& s, double tolerance) {
   auto excitation = call.empty(s.images * s.excitation());
   auto of_x = call.empty((1 + s.in) * s.in), expanded = call.empty(expanded_size(s));
   const Saved<T> saved{statistics.data(), hidden.data(), projected.data(), excitation.data(),
-                       expanded.data()};
+                       expanded.data(), expanded.data()};
   kernels<T>().moments({call.problem.x, s.images, s.height, s.width, s.in, kExecutor},
                        of_x.data());
   call.problem.moments = of_x.data();
