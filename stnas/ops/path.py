@@ -39,7 +39,7 @@ def linear_bottleneck_path(x: Tensor, edges: Sequence[PathEdge], *, mean: bool =
     steps = plan(edges, mean=mean)
     tensors = [tensor for step in steps for tensor in block_tensors(step.edge)]
     first = next(step.edge.weights for step in steps if step.edge.weights is not None)
-    x = checked_input(x, first.expand, training=True)
+    x = checked_input(x, first.expand)
     if torch.is_grad_enabled() and needs_gradient(x, *tensors):
         return _Path.apply(steps, x, *tensors)  # type: ignore
     return _compute(x, steps, tensors, keep=False)[0]
