@@ -15,7 +15,7 @@ from stnas.cli.parser import parse
 from stnas.config import Config
 from stnas.engine.interruption import Stopped, stop_now
 from stnas.engine.journal import CONSOLE
-from stnas.engine.process_group import ProcessGroup, joined
+from stnas.engine.process_group import ProcessGroup, end, joined
 from stnas.engine.run_folder import StageCompleteError
 
 STAGES = {
@@ -69,6 +69,7 @@ def run_command(words: list[str]) -> None:
             torch.set_num_threads(config.threads)
         with joined(config.timeout) as group:
             run_stages(parsed.command, config, group)
+        end(group)
 
 
 def run_stages(command: str, config: Config, group: ProcessGroup) -> None:

@@ -6,6 +6,7 @@ is rank 0: it alone reads and writes the run folder, but for the weights that al
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -231,6 +232,18 @@ def joined(timeout: float) -> Iterator[ProcessGroup]:
     finally:
         _CURRENT.reset(token)
     distributed.destroy_process_group()
+
+
+def end(group: ProcessGroup) -> None:
+    """End a process of a group whose work is done; a process that is alone goes on.
+
+    At once: torch's threads of the group may outlive their owners while the interpreter winds up,
+    and then abort the process (seen with torch 2.13: "terminate called").
+    """
+    if group.size > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def leave(group: ProcessGroup, error: BaseException) -> None:
