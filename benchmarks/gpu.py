@@ -1,6 +1,6 @@
 """Time the CUDA kernels on a GPU, beside their plain PyTorch forms and the published bandwidth.
 
-    python benchmarks/cuda.py
+    python benchmarks/gpu.py
 
 Every result is compared with the CPU form first. A time is the median over rounds, between two CUDA
 events on one stream; before each, a buffer larger than the L2 cache is written, so that the tensors
@@ -111,7 +111,7 @@ def measure(case: Case, flush: torch.Tensor, bandwidth: float | None) -> dict[st
 def main() -> None:
     """Print and save the table, in milliseconds."""
     if not torch.cuda.is_available():
-        sys.exit("benchmarks/cuda.py needs a GPU; the predictions of docs/cuda.md need none")
+        sys.exit("benchmarks/gpu.py needs a GPU; the predictions of docs/cuda.md need none")
     name = torch.cuda.get_device_name()
     bandwidth = next((rate for part, rate in BANDWIDTHS.items() if part in name), None)
     about = machine() | {"gpu": name, "bandwidth": bandwidth}
@@ -119,7 +119,7 @@ def main() -> None:
     cases = [sgld_case(1 << 22), sgld_case(1 << 25), counting_case(100_000, 54, 11)]
     rows = [measure(case, flush, bandwidth) for case in cases]
     print(about, *rows, sep="\n")
-    save("cuda", rows, about)
+    save("gpu", rows, about)
 
 
 if __name__ == "__main__":
