@@ -18,10 +18,7 @@ from nvidia.dali import math as dali_math
 from torch import Tensor
 
 from stnas.config.data import DataConfig
-from stnas.data.requests import Request
-
-AHEAD = 2
-"""Batches that are read before they are asked for."""
+from stnas.data.requests import AHEAD, Request
 
 
 def name() -> str:

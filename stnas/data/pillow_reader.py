@@ -14,12 +14,9 @@ from torch import Tensor
 
 from stnas.config.data import DataConfig
 from stnas.data.batches import jittered, normalise
-from stnas.data.requests import Request
+from stnas.data.requests import AHEAD, Request
 from stnas.data.scan import FORMATS
 from stnas.data.source import Pixels
-
-AHEAD = 2
-"""Batches that are read before they are asked for."""
 
 
 def name() -> str:

@@ -16,6 +16,9 @@ from stnas.data.windows import NUMBERS, Windows, centre_windows, random_windows
 
 _WIDTH = 4 * ((NUMBERS + 4 + 3) // 4)  # window, mirror, three factors; in blocks of four
 
+AHEAD = 2
+"""Batches that are read before they are asked for."""
+
 
 @dataclass(frozen=True, eq=False)
 class Request:
