@@ -15,7 +15,7 @@ LAYERS = {
     **{"config": 0},
     **dict.fromkeys(["space", "ops"], 1),
     **dict.fromkeys(["data", "supernet", "engine"], 2),
-    **dict.fromkeys(["train", "sgld", "search", "retrain", "report"], 3),
+    **dict.fromkeys(["train", "sgld", "search", "rank", "retrain", "report"], 3),
     **{"cli": 4},
 }
 SIDEWAYS = {("engine", "data"), ("engine", "supernet")}

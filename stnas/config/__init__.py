@@ -5,6 +5,7 @@ from typing import Literal
 
 from stnas.config import rules
 from stnas.config.data import DataConfig
+from stnas.config.rank import RankConfig
 from stnas.config.retrain import RetrainConfig
 from stnas.config.search import SearchConfig
 from stnas.config.sgld import SgldConfig
@@ -35,6 +36,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     sgld: SgldConfig = field(default_factory=SgldConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    rank: RankConfig = field(default_factory=RankConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
 
     def __post_init__(self) -> None:
@@ -55,6 +57,7 @@ class Config:
 __all__ = [
     "Config",
     "DataConfig",
+    "RankConfig",
     "RetrainConfig",
     "SearchConfig",
     "SgldConfig",

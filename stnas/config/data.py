@@ -24,6 +24,10 @@ class DataConfig:
     validation: float = 0.1
     """Share of each class's training images that is held out to compare architectures."""
 
+    split_seed: int | None = None
+    """Seed of the choice of the images that are held out; None: the run's seed. Runs with several
+    seeds that are to be compared need the same one."""
+
     train_limit: int | None = None
     """Use only so many training images (validation included), as equally many of each class as
     the classes allow; None: all."""
@@ -84,6 +88,7 @@ class DataConfig:
             raise TypeError(f"data.flip must be true or false, got {self.flip!r}")
         _check_share("validation", self.validation, repair="0.1 holds out 10 %")
         _check_jitter(self.jitter)
+        _check_count("split_seed", self.split_seed, least=0, most=2**63 - 1, optional=True)
         _check_count("train_limit", self.train_limit, least=4, optional=True)
         _check_count("test_limit", self.test_limit, least=1, optional=True)
         _check_count("image_size", self.image_size, least=4, most=1024, optional=True)

@@ -37,6 +37,11 @@ class TrainConfig:
     """Mean multiply-adds of the drawn architectures (eq. 4); p_drop is solved from it."""
     affine: bool = False
     """Whether the shared BN layers have a scale and a shift."""
+    checkpoints: int = 10
+    """Epochs, counted from the last, whose weights are kept for `stnas rank`."""
+    ema: tuple[float, ...] = ()
+    """Decays d of exponential moving averages of the weights that are kept for `stnas rank`:
+    the weights of t steps before the end have a share proportional to d^t."""
 
     def __post_init__(self) -> None:
         """Check the section."""
@@ -53,6 +58,11 @@ class TrainConfig:
         )
         rules.not_negative("train.weight_decay", self.weight_decay)
         rules.probability("train.p_drop", self.p_drop)
+        rules.at_least("train.checkpoints", self.checkpoints, 0)
+        for decay in self.ema:
+            rules.require(0 < decay < 1, "train.ema", "of decays in (0, 1)", decay)
+        distinct = len(set(self.ema)) == len(self.ema)
+        rules.require(distinct, "train.ema", "without repetition", self.ema)
         if self.madds is not None:
             rules.positive("train.madds", self.madds)
             rules.require(

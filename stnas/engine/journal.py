@@ -114,3 +114,29 @@ class Journal:
         """Print a line above the progress."""
         if self._leads:
             self._live.console.print(text, markup=False, soft_wrap=True)
+
+
+class Chapter:
+    """One of the pieces of a stage's work, whose units are recorded under its name.
+
+    position: how many pieces the stage has behind it. units: how many this one has.
+    """
+
+    def __init__(self, journal: Journal, name: str, *, position: int, units: int) -> None:
+        self.journal, self.name, self.position, self.units = journal, name, position, units
+
+    def progress(self, done: float, **numbers: float) -> None:
+        """Show where the stage is, ``done`` units into the piece."""
+        self.journal.progress(self.position + done / max(1, self.units), **numbers)
+
+    def record(self, index: int, **numbers: float) -> None:
+        """Write the numbers of one unit."""
+        self.journal.record(index, network=self.name, of=self.units, **numbers)
+
+    def say(self, text: str) -> None:
+        """Print a line above the progress."""
+        self.journal.say(text)
+
+
+Log = Journal | Chapter
+"""Where a loop tells what it does."""

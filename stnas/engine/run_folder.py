@@ -16,13 +16,23 @@ from stnas.engine.files import check_origin, read_json, read_rows, read_tensors,
 from stnas.engine.process_group import current, led
 from stnas.engine.settings import read_settings, write_settings
 
+BASE = ("seed", "space", "data", "train")
 UPSTREAM = {
-    "train": ("seed", "space", "data", "train"),
-    "sgld": ("seed", "space", "data", "train", "sgld"),
-    "search": ("seed", "space", "data", "train", "sgld", "search"),
-    "retrain": ("seed", "space", "data", "train", "sgld", "search", "retrain"),
+    "train": BASE,
+    "sgld": (*BASE, "sgld"),
+    "search": (*BASE, "sgld", "search"),
+    "rank": (*BASE, "sgld", "search", "rank", "retrain"),
+    "retrain": (*BASE, "sgld", "search", "retrain"),
 }
 """Sections of the configuration that determine a stage's result."""
+BEFORE = {
+    "train": (),
+    "sgld": ("train",),
+    "search": ("train", "sgld"),
+    "rank": ("train",),
+    "retrain": ("train", "sgld", "search"),
+}
+"""Stages that a stage reads from."""
 
 
 class StageCompleteError(Exception):
@@ -120,7 +130,7 @@ class RunFolder:
         Raises FileNotFoundError if a stage before it is missing, ValueError if the folder was
         made by another configuration, StageCompleteError if there is nothing to do.
         """
-        for earlier in list(UPSTREAM)[: list(UPSTREAM).index(stage)]:
+        for earlier in BEFORE[stage]:
             self.result(earlier)
         if (self.path / stage / "result.json").exists():
             self.result(stage)

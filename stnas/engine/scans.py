@@ -20,11 +20,11 @@ def open_images(config: Config) -> Dataset:
     leader scans; the others read what is not as it found it.
     """
     if not config.data.streamed:
-        return load(config.data, seed=config.seed)
+        return load(config.data, seed=split_seed(config))
     opened: list[Dataset] = []
     scan = current().first(lambda: scan_images(config, opened))
     if not opened:
-        opened.append(open_streamed(config.data, seed=config.seed, known=scan, say=quiet)[0])
+        opened.append(open_streamed(config.data, seed=split_seed(config), known=scan, say=quiet)[0])
     return opened[0]
 
 
@@ -32,11 +32,16 @@ def scan_images(config: Config, opened: list[Dataset]) -> Scan:
     """Scan the folder, append its data set to ``opened`` and keep what was found."""
     file = Path(config.run) / "data" / "scan.safetensors"
     known = read_scan(file)
-    dataset, scan = open_streamed(config.data, seed=config.seed, known=known, say=say)
+    dataset, scan = open_streamed(config.data, seed=split_seed(config), known=known, say=say)
     if known is None or not same(known, scan):
         write_scan(file, scan)
     opened.append(dataset)
     return scan
+
+
+def split_seed(config: Config) -> int:
+    """Return the seed of the division into training and held-out images."""
+    return config.seed if config.data.split_seed is None else config.data.split_seed
 
 
 def quiet(_: str) -> None:

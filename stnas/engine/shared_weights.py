@@ -16,8 +16,9 @@ from stnas.config import Config
 from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts, total
 from stnas.engine.files import load_weights_
 from stnas.engine.images import batch_text, training_batches
-from stnas.engine.journal import Journal
+from stnas.engine.journal import Log
 from stnas.engine.materials import Materials
+from stnas.engine.moving_average import MovingAverage
 from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.states import Saver
@@ -63,13 +64,15 @@ def train_step_(
     step: int,
     parameters: Sequence[nn.Parameter] | None = None,
     parts: Parts = Parts(),  # noqa: B008 it is frozen
+    averages: Sequence[MovingAverage] = (),
     **options: Any,
 ) -> tuple[float, float]:
     """Move the activated tensors by one step and return (loss, accuracy) of the batch.
 
     parameters: those of the hyper-network, in its order, for callers of many steps: to list them
     takes as long as to train a small path. parts: which parts of the batch the images are; those
-    of the other processes count as much. options: those of ``sgld_step_``.
+    of the other processes count as much. averages: of the parameters, kept up with the steps.
+    options: those of ``sgld_step_``.
     Raises FloatingPointError that names genotype and step, before anything moves, where the
     loss is not finite.
     """
@@ -87,6 +90,8 @@ def train_step_(
             f"{supernet.space.format(genotype)}: lower train.learning_rate"
         )
     active = [(i, p) for i, p in enumerate(listed) if p.grad is not None]
+    for average in averages:
+        average.include_(step, [identity for identity, _ in active])
     sgld_step_(
         [parameter for _, parameter in active],
         [parameter.grad for _, parameter in active if parameter.grad is not None],
@@ -109,6 +114,7 @@ def epoch_steps_(
     epoch: int,
     step: Step,
     first: int = 0,
+    averages: Sequence[MovingAverage] = (),
 ) -> Iterator[tuple[float, float]]:
     """Train the hyper-network for one epoch and yield (loss, accuracy) of each batch.
 
@@ -147,6 +153,7 @@ def epoch_steps_(
                 step=number,
                 parameters=parameters,
                 parts=parts,
+                averages=averages,
                 **step.options,
             )
         except FloatingPointError as error:
@@ -168,20 +175,27 @@ def train_epoch_(
     config: Config,
     epoch: int,
     step: Step,
-    journal: Journal,
+    journal: Log,
     shown: int,
     saver: Saver,
+    averages: Sequence[MovingAverage] = (),
 ) -> None:
     """Train the hyper-network for the rest of an epoch; record it as unit ``shown`` of the journal.
 
     saver: where the stage stands, counted from the start of training; saved inside the epoch when
-    it is due.
+    it is due. averages: of the weights, kept up with the steps.
     """
     steps = steps_per_epoch(len(materials.dataset.train), config.train.batch_size)
     begin, now = time.perf_counter(), saver.standing
     first, speed = now.steps - epoch * steps, 0.0
     for result in epoch_steps_(
-        supernet, materials, config=config, epoch=epoch, step=step, first=first
+        supernet,
+        materials,
+        config=config,
+        epoch=epoch,
+        step=step,
+        first=first,
+        averages=averages,
     ):
         now.add_(*result)
         done = now.steps - epoch * steps

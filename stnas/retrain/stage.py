@@ -13,14 +13,14 @@ from stnas.data import FileSplit, Split
 from stnas.engine.accumulation import own_parts
 from stnas.engine.checksum import DamagedError
 from stnas.engine.files import check_origin, read_json, read_tensors, write_json, write_tensors
+from stnas.engine.fit import Fit
 from stnas.engine.images import evaluation_batches, joined
-from stnas.engine.journal import Journal
+from stnas.engine.journal import Chapter, Journal, Log
 from stnas.engine.materials import BLOCKS, Materials, prepare
 from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.run_folder import RunFolder
 from stnas.engine.scoring import Scorer, scorer
-from stnas.retrain.fit import Fit
 from stnas.space import SearchSpace
 from stnas.supernet import Network
 
@@ -49,7 +49,9 @@ def run(config: Config) -> None:
                 place, entry["origin"] = stage / entry["name"], folder.origin("retrain")
                 if not current().first(partial(is_trained, place, entry, journal)):
                     entry.update(before_training(materials.space, entry, validation, test))
-                    train(config, materials, split, entry, place, journal, position)
+                    units = config.retrain.epochs
+                    chapter = Chapter(journal, entry["name"], position=position, units=units)
+                    train(config, materials, split, entry, place, chapter)
                 networks.append(current().first(partial(read_json, place / "network.json")))
         folder.finish("retrain", {"seconds": time.perf_counter() - begin, "networks": networks})
 
@@ -122,8 +124,7 @@ def train(
     split: Split | FileSplit,
     entry: dict[str, Any],
     folder: Path,
-    journal: Journal,
-    position: int,
+    journal: Log,
 ) -> None:
     """Train one network and write its weights, then its description."""
     space = materials.space
@@ -132,7 +133,7 @@ def train(
             space, space.parse(entry["genotype"]), function=BLOCKS[config.kernels]
         )
     fit = Fit(config, materials.dataset, split, network, folder=folder, origin=entry["origin"])
-    history, seconds = fit.run(journal, position=position)
+    history, seconds = fit.run(journal)
     marks = {name: entry[name] for name in ("genotype", "origin")}
     write_tensors(folder / "network.safetensors", network.state_dict(), **marks)
     description = {

@@ -1,29 +1,20 @@
 """Draw one sample of the shared weights an epoch, and average them."""
 
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from stnas.config import Config
 from stnas.engine.accumulation import own_parts
-from stnas.engine.checksum import DamagedError
-from stnas.engine.files import check_origin, load_tensors_, read_tensors, write_tensors
+from stnas.engine.chain import draw_, mean, sample_files
+from stnas.engine.files import write_tensors
 from stnas.engine.journal import Journal
-from stnas.engine.materials import Materials, build_supernet, prepare
+from stnas.engine.materials import build_supernet, prepare
 from stnas.engine.process_group import current
 from stnas.engine.run_folder import RunFolder
-from stnas.engine.shared_weights import (
-    Step,
-    load_together_,
-    steps_per_epoch,
-    train_epoch_,
-)
-from stnas.engine.states import Saver, Standing
+from stnas.engine.shared_weights import load_together_, steps_per_epoch
+from stnas.engine.states import Saver
 from stnas.sgld.drift import drift_report
-from stnas.supernet import SuperNet
 
 
 def run(config: Config) -> None:
@@ -58,85 +49,6 @@ def run(config: Config) -> None:
             saver.drop()
 
 
-def sample_files(folder: Path, count: int) -> list[Path]:
-    """Name the files of the samples."""
-    return [folder / f"sample-{k:03d}.safetensors" for k in range(count)]
-
-
-def draw_(
-    supernet: SuperNet,
-    materials: Materials,
-    files: list[Path],
-    *,
-    config: Config,
-    journal: Journal,
-    saver: Saver,
-) -> None:
-    """Draw the samples that are missing, each from the one before it or from the last state."""
-    images = len(materials.dataset.train)
-    steps = steps_per_epoch(images, config.train.batch_size)
-    state = last_state(saver, journal)
-    for k in range(1, len(files)):
-        known = partial(is_drawn, files[k], origin=saver.origin, journal=journal)
-        if current().first(known):
-            continue
-        epoch = config.train.epochs + k - 1
-        if state is not None and epoch * steps < saver.standing.steps < (epoch + 1) * steps:
-            load_tensors_(supernet, state, saver.path)
-        else:
-            load_together_(supernet, files[k - 1], origin=saver.origin)
-            saver.standing = Standing(steps=epoch * steps)
-        train_epoch_(
-            supernet,
-            materials,
-            config=config,
-            epoch=epoch,
-            step=constant_step(config, images),
-            journal=journal,
-            shown=k - 1,
-            saver=saver,
-        )
-        write_tensors(files[k], supernet.state_dict(), sample=k, origin=saver.origin)
-        saver.drop()
-        saver.leave()
-
-
-def last_state(saver: Saver, journal: Journal) -> dict[str, Tensor] | None:
-    """Return the last state inside an epoch; where it is damaged, the last sample does for it."""
-    try:
-        return saver.resume(journal.say)
-    except DamagedError as error:
-        journal.say(f"{str(error).partition(': ')[0]}: going on from the last sample")
-        return None
-
-
-def is_drawn(file: Path, *, origin: str, journal: Journal) -> bool:
-    """Tell whether a sample is there and whole; say so if it is there and is not."""
-    if not file.exists():
-        return False
-    try:
-        _, metadata = read_tensors(file)
-        check_origin(metadata, origin, file)
-    except DamagedError as error:
-        journal.say(f"{str(error).partition(': ')[0]}: it is drawn again")
-        return False
-    return True
-
-
-def constant_step(config: Config, images: int) -> Step:
-    """Make the step of eq. 9: constant learning rate, noise of the configured mode."""
-    sgld = config.sgld
-    options: dict[str, Any] = {
-        "weight_decay": sgld.weight_decay,
-        "mode": sgld.mode,
-        "temperature": sgld.temperature,
-        "num_data": images,
-        "rho": sgld.rho,
-        "steps_per_epoch": steps_per_epoch(images, config.train.batch_size),
-    }
-    return Step(lambda _: sgld.learning_rate, options)
-
-
 def report(config: Config, supernet: torch.nn.Module, images: int) -> str:
     """Say how far the noise is expected to move the weights of stem and tail."""
     weights = [
@@ -155,13 +67,3 @@ def report(config: Config, supernet: torch.nn.Module, images: int) -> str:
 def write_mean(folder: Path, files: list[Path], *, origin: str) -> None:
     """Write the mean of the samples."""
     write_tensors(folder / "mean.safetensors", mean(files), samples=len(files), origin=origin)
-
-
-def mean(files: list[Path]) -> dict[str, Tensor]:
-    """Return the float32 running mean of the samples: ``m_k = m_(k-1) + (w_k - m_(k-1)) / k``."""
-    total, _ = read_tensors(files[0])
-    for k, file in enumerate(files[1:], start=2):
-        sample, _ = read_tensors(file)
-        for name, value in total.items():
-            value.add_((sample[name] - value) / k)
-    return total

@@ -1,13 +1,18 @@
 """Train the hyper-network one architecture a step."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
+
+from torch import Tensor
 
 from stnas.config import Config
 from stnas.engine.accumulation import Parts, own_parts
 from stnas.engine.files import load_tensors_, write_tensors
 from stnas.engine.journal import Journal
+from stnas.engine.kept_weights import average_file, checkpoint_file
 from stnas.engine.materials import Materials, build_supernet, prepare
+from stnas.engine.moving_average import MovingAverage
 from stnas.engine.run_folder import RunFolder, origin_of
 from stnas.engine.shared_weights import Step, cosine, steps_per_epoch, train_epoch_
 from stnas.engine.states import Saver
@@ -15,13 +20,18 @@ from stnas.supernet import SuperNet
 
 
 def run(config: Config) -> None:
-    """Train from the seed's weights, or from the last saved state, to ``weights.safetensors``."""
+    """Train from the seed's weights, or from the last saved state, to ``weights.safetensors``.
+
+    Beside it lie the weights of the last epochs and moving averages, as the configuration asks.
+    """
     with RunFolder(config) as folder:
         folder.check("train")
         parts = own_parts("train", config.train)
         materials = prepare(config)
         stage = folder.begin("train")
         supernet = build_supernet(config, materials.space)
+        named = dict(supernet.named_parameters())
+        averages = [MovingAverage(named, decay) for decay in config.train.ema]
         images = materials.dataset
         with (
             Journal(folder, "train", total=config.train.epochs) as journal,
@@ -29,28 +39,51 @@ def run(config: Config) -> None:
                 stage / "state.safetensors",
                 every=config.save_every,
                 origin=origin_of(config, "train", images.fingerprint),
-                tensors=supernet.state_dict,
+                tensors=partial(state, supernet, averages),
             ) as saver,
         ):
             journal.say(describe(materials))
             if parts.count > 1:
                 journal.say(describe_parts(config, parts))
             if (tensors := saver.resume(journal.say)) is not None:
+                for average in averages:
+                    average.load_(tensors)
                 load_tensors_(supernet, tensors, saver.path)
-            train_(supernet, materials, config=config, journal=journal, saver=saver)
-            write_tensors(
-                stage / "weights.safetensors",
-                supernet.state_dict(),
-                origin=folder.origin("train"),
-            )
+            keep = partial(write_tensors, origin=folder.origin("train"))
+            for epoch in train_(
+                supernet,
+                materials,
+                config=config,
+                journal=journal,
+                saver=saver,
+                averages=averages,
+            ):
+                if epoch >= config.train.epochs - config.train.checkpoints:
+                    keep(checkpoint_file(stage, epoch), supernet.state_dict())
+                saver.save()
+            for average in averages:
+                keep(average_file(stage, average.decay), average.average(saver.standing.steps))
+            keep(stage / "weights.safetensors", supernet.state_dict())
             folder.finish("train", {"seconds": saver.seconds(), **summary(config, materials)})
             saver.drop()
 
 
+def state(supernet: SuperNet, averages: list[MovingAverage]) -> dict[str, Tensor]:
+    """Collect what training goes on from."""
+    sums = [average.state() for average in averages]
+    return {name: value for part in (supernet.state_dict(), *sums) for name, value in part.items()}
+
+
 def train_(
-    supernet: SuperNet, materials: Materials, *, config: Config, journal: Journal, saver: Saver
-) -> None:
-    """Train the epochs that are left, and save a state after each."""
+    supernet: SuperNet,
+    materials: Materials,
+    *,
+    config: Config,
+    journal: Journal,
+    saver: Saver,
+    averages: list[MovingAverage],
+) -> Iterator[int]:
+    """Train the epochs that are left, and yield each when it is done."""
     images = len(materials.dataset.train)
     step = schedule(config, images)
     start = saver.standing.steps // steps_per_epoch(images, config.train.batch_size)
@@ -64,8 +97,9 @@ def train_(
             journal=journal,
             shown=epoch,
             saver=saver,
+            averages=averages,
         )
-        saver.save()
+        yield epoch
 
 
 def schedule(config: Config, images: int) -> Step:

@@ -11,9 +11,9 @@ import stnas
 from stnas import retrain, search, sgld, train
 from stnas.engine.evaluation import evaluate
 from stnas.engine.files import read_tensors
+from stnas.engine.fit import Fit, learning_rate
 from stnas.engine.images import evaluation_batches
 from stnas.engine.materials import prepare
-from stnas.retrain.fit import Fit, learning_rate
 from stnas.retrain.stage import random_twins
 
 
@@ -50,11 +50,11 @@ def test_a_stopped_stage_goes_on_to_the_same_networks(searched, monkeypatch):
     folder.rename(folder.with_name("whole"))
     original, calls = Fit.epoch_, []
 
-    def stopping(self, epoch, journal, *, position):
+    def stopping(self, epoch, journal):
         calls.append(epoch)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return original(self, epoch, journal, position=position)
+        return original(self, epoch, journal)
 
     with monkeypatch.context() as patch:
         patch.setattr(Fit, "epoch_", stopping)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from stnas import sgld, train
+from stnas.engine import chain, shared_weights
 from stnas.engine.files import read_rows, read_tensors
 from stnas.engine.materials import build_supernet, prepare
 from stnas.engine.randomness import derive
@@ -85,9 +86,9 @@ def test_the_whole_stage_learns_and_is_reproducible(tiny_config, tmp_path):
 def test_a_stopped_run_goes_on_to_the_same_weights(tiny_config, tmp_path, monkeypatch):
     for stage in (train, sgld):
         stage.run(replace(tiny_config, run=str(tmp_path / "whole")))
-    for stage in (train, sgld):
+    for stage, loop in ((train, train.stage), (sgld, chain)):
         with monkeypatch.context() as patch:
-            stop_after(patch, stage.stage, "train_epoch_", 1)
+            stop_after(patch, loop, "train_epoch_", 1)
             with pytest.raises(KilledError):
                 stage.run(tiny_config)
         assert not (tmp_path / "run" / stage.__name__.split(".")[1] / "result.json").exists()
@@ -164,3 +165,39 @@ def test_streams_of_different_purposes_differ():
     seeds = {derive(seed, word, i) for seed in (0, 1) for word in ("a", "b") for i in range(50)}
     assert len(seeds) == 200
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_weights_of_the_last_epochs_and_moving_averages_are_kept(
+    tiny_config, tmp_path, monkeypatch
+):
+    """The averages are those of all steps' weights, also where a run was stopped in between."""
+    options = replace(tiny_config.train, checkpoints=2, ema=(0.9, 0.99))
+    config, seen = replace(tiny_config, train=options), []
+    with monkeypatch.context() as patch:
+        original = shared_weights.train_step_
+
+        def watched(supernet, *words, **more):
+            result = original(supernet, *words, **more)
+            seen.append({name: w.clone() for name, w in supernet.state_dict().items()})
+            return result
+
+        patch.setattr(shared_weights, "train_step_", watched)
+        train.run(replace(config, run=str(tmp_path / "whole")))
+    for decay in options.ema:
+        shares = [decay ** (len(seen) - 1 - t) for t in range(len(seen))]
+        average = tensors(tmp_path / f"whole/train/ema-{decay}.safetensors")
+        for name, value in average.items():
+            expected = sum(s * w[name].double() for s, w in zip(shares, seen, strict=True))
+            torch.testing.assert_close(value.double(), expected / sum(shares), rtol=1e-4, atol=1e-6)
+    steps = len(seen) // 3
+    for epoch in (1, 2):
+        kept = tensors(tmp_path / f"whole/train/epoch-{epoch:04d}.safetensors")
+        assert same(kept, seen[(epoch + 1) * steps - 1])
+    assert not (tmp_path / "whole/train/epoch-0000.safetensors").exists()
+    with monkeypatch.context() as patch:
+        stop_after(patch, train.stage, "train_epoch_", 2)
+        with pytest.raises(KilledError):
+            train.run(config)
+    train.run(config)
+    for file in sorted((tmp_path / "whole/train").glob("*.safetensors")):
+        assert same(tensors(file), tensors(tmp_path / "run/train" / file.name)), file.name

@@ -13,7 +13,7 @@ from stnas.engine.accumulation import check_alike, mean_gradients_, own_parts, t
 from stnas.engine.evaluation import evaluate_together
 from stnas.engine.files import load_tensors_
 from stnas.engine.images import batch_text, evaluation_batches, training_batches
-from stnas.engine.journal import Journal
+from stnas.engine.journal import Log
 from stnas.engine.process_group import current
 from stnas.engine.randomness import derive, global_stream
 from stnas.engine.shared_weights import cosine, steps_per_epoch
@@ -35,7 +35,10 @@ def learning_rate(config: Config, step: int, *, steps: int) -> float:
 
 
 class Fit:
-    """Training of one network, whose state is saved after every epoch and when it is due."""
+    """Training of one network, whose state is saved after every epoch and when it is due.
+
+    watch: whether the test images are classified after every epoch, and not after the last alone.
+    """
 
     def __init__(
         self,
@@ -46,7 +49,9 @@ class Fit:
         *,
         folder: Path,
         origin: str,
+        watch: bool = True,
     ) -> None:
+        self.watch = watch
         self.config, self.dataset, self.split, self.network = config, dataset, split, network
         self.name = folder.name
         self.steps = steps_per_epoch(len(split), config.retrain.batch_size)
@@ -75,32 +80,25 @@ class Fit:
             tensors=self.tensors,
         )
 
-    def run(self, journal: Journal, *, position: int) -> tuple[list[dict[str, float]], float]:
-        """Train to the end; return the history of the epochs and the seconds they took.
-
-        position: how many networks the stage has behind it.
-        """
+    def run(self, journal: Log) -> tuple[list[dict[str, float]], float]:
+        """Train to the end; return the history of the epochs and the seconds they took."""
         with self.saver as saver:
             self.resume_(journal)
             now = saver.standing
             for epoch in range(len(now.history), self.config.retrain.epochs):
-                self.epoch_(epoch, journal, position=position)
-                loss = now.loss / self.steps
-                accuracy = evaluate_together(self.network, self.test, self.group).accuracy
+                self.epoch_(epoch, journal)
+                numbers: dict[str, Any] = {"loss": now.loss / self.steps}
+                if self.watch or epoch + 1 == self.config.retrain.epochs:
+                    tested = evaluate_together(self.network, self.test, self.group)
+                    numbers["accuracy"] = tested.accuracy
                 check_alike(self.network)
-                now.history.append({"epoch": epoch, "loss": loss, "accuracy": accuracy})
+                now.history.append({"epoch": epoch, **numbers})
                 now.end_epoch_()
-                journal.record(
-                    epoch,
-                    network=self.name,
-                    of=self.config.retrain.epochs,
-                    loss=loss,
-                    accuracy=accuracy,
-                )
+                journal.record(epoch, **numbers)
                 saver.save()
             return now.history, saver.seconds()
 
-    def epoch_(self, epoch: int, journal: Journal, *, position: int) -> None:
+    def epoch_(self, epoch: int, journal: Log) -> None:
         """Train the rest of one epoch."""
         now = self.saver.standing
         first = now.steps - epoch * self.steps
@@ -122,8 +120,7 @@ class Fit:
             rate = learning_rate(self.config, step, steps=self.steps)
             loss = self.step_(images, labels, rate=rate, seed=seed, step=step)
             now.add_(loss)
-            done = position + (epoch + (i + 1) / self.steps) / self.config.retrain.epochs
-            journal.progress(done, loss=loss)
+            journal.progress(epoch + (i + 1) / self.steps, loss=loss)
             if i + 1 < self.steps:
                 self.saver.step()
 
@@ -176,7 +173,7 @@ class Fit:
         }
         return {**self.network.state_dict(), **momenta}
 
-    def resume_(self, journal: Journal) -> None:
+    def resume_(self, journal: Log) -> None:
         """Load the last state, if any."""
         tensors = self.saver.resume(journal.say)
         if tensors is None:

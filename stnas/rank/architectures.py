@@ -1,0 +1,75 @@
+"""Which architectures are compared."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnas.config import Config
+from stnas.engine.materials import Materials
+from stnas.space import SearchSpace
+
+Genotypes = NDArray[np.int8]
+DRAWN = 4096
+
+
+def architectures(config: Config, materials: Materials) -> Genotypes:
+    """Return the architectures to compare ``[n, genes]``, by rising MAdds, each network once.
+
+    The same for every seed of the run: those of a file, or a stratified sample.
+    """
+    space, options = materials.space, config.rank
+    if options.genotypes is not None:
+        return sorted_by_madds(space, listed(space, Path(options.genotypes)))
+    return stratified(space, options.architectures, p_drop=materials.p_drop)
+
+
+def sorted_by_madds(space: SearchSpace, genotypes: Genotypes) -> Genotypes:
+    """Sort rows by MAdds, equal ones by their genes."""
+    order = np.lexsort((*genotypes.T[::-1], space.madds(genotypes)))
+    return genotypes[order]
+
+
+def listed(space: SearchSpace, file: Path) -> Genotypes:
+    """Read one genotype a line; ValueError for fewer than 4 different networks."""
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"rank.genotypes must be a file with one genotype a line, got {file}, which is none: "
+            "correct the path"
+        )
+    texts = [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    rows = np.array([space.parse(text) for text in texts]).reshape(-1, space.num_genes)
+    found = distinct(space, rows)
+    if len(found) < 4:
+        raise ValueError(
+            f"rank.genotypes must list 4 different networks or more, got {len(found)} in {file}: "
+            "a ranking of fewer says nothing; add some"
+        )
+    return found
+
+
+def distinct(space: SearchSpace, genotypes: Genotypes) -> Genotypes:
+    """Keep the first genotype of every network."""
+    _, first = np.unique(space.canonical(genotypes), return_index=True)
+    return genotypes[np.sort(first)]
+
+
+def stratified(space: SearchSpace, count: int, *, p_drop: float) -> Genotypes:
+    """Draw one architecture from each of ``count`` equally probable ranges of MAdds.
+
+    The ranges are those of a sample of 4,096 of the sampler's architectures, the first of which
+    in a range is taken. ValueError: the space has too few networks.
+    """
+    drawn = distinct(space, space.sample(DRAWN, p_drop=p_drop, seed=0))
+    if len(drawn) < count:
+        raise ValueError(
+            f"rank.architectures must be at most {len(drawn)}, the different networks among "
+            f"{DRAWN:,} random ones, got {count}: ask for fewer"
+        )
+    ranges = np.array_split(np.argsort(space.madds(drawn), kind="stable"), count)
+    return sorted_by_madds(space, drawn[[members.min() for members in ranges]])
+
+
+def repeated(count: int, total: int) -> list[int]:
+    """Pick ``count`` of ``total`` positions, evenly spread."""
+    return sorted({int((i + 0.5) * total / count) for i in range(min(count, total))})

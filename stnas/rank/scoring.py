@@ -1,0 +1,156 @@
+"""Score the architectures by every way, and keep what is scored."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stnas.config import Config
+from stnas.config.rank import Way
+from stnas.engine.evaluation import Evaluation, Tally, evaluate, recalibrate_
+from stnas.engine.images import Batch, Batches, evaluation_batches
+from stnas.engine.journal import Journal
+from stnas.engine.materials import Materials, build_supernet
+from stnas.engine.scoring import Scorer, recalibration_images
+from stnas.rank.architectures import Genotypes
+from stnas.rank.finetuning import finetuned, stop_steps
+from stnas.rank.ledger import Key, Ledger, Statistics
+from stnas.rank.weights import MEAN, TRAINED, Source, Weights
+from stnas.supernet import Network, SuperNet, track_statistics_
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every way needs to score: architectures, images, and where the scores go."""
+
+    config: Config
+    materials: Materials
+    genotypes: Genotypes
+    ledger: Ledger
+    journal: Journal
+    images: Batches[Tensor]
+    data: Batches[Batch]
+
+    @property
+    def source(self) -> Source:
+        """Return what gives the weights of the ways."""
+        return Source(self.config, self.materials, self.journal)
+
+    @classmethod
+    def make(
+        cls,
+        config: Config,
+        materials: Materials,
+        genotypes: Genotypes,
+        *,
+        ledger: Ledger,
+        journal: Journal,
+    ) -> "Bench":
+        """Take the images of the search: fixed training images, and those that are held out."""
+        images = recalibration_images(config, materials)
+        data = evaluation_batches(
+            materials.dataset, materials.dataset.validation, size=config.search.evaluation_batch
+        )
+        return cls(config, materials, genotypes, ledger, journal, images, data)
+
+    def score_(self, way: Way, position: int) -> None:
+        """Score by one way what has no score yet.
+
+        position: how many pieces of work the stage has behind it.
+        """
+        source = self.source
+        if all(self._complete(way, label) for label in source.labels(way)):
+            source.forget(way)
+            return
+        for number, (label, weights) in enumerate(source.weights(way, position)):
+            self._score_weights_(way, label, weights)
+            self.journal.progress(position + (number + 1) / len(source.labels(way)))
+        source.forget(way)
+
+    def _complete(self, way: Way, label: str) -> bool:
+        keys: list[Key] = [(way.name, label, "own")]
+        if self._scores_running(label):
+            keys.append((way.name, label, "running"))
+        return all(self.ledger.has(key) for key in keys)
+
+    def _scores_running(self, label: str) -> bool:
+        """Tell whether weights are scored without recalibration: the trained ones and means are."""
+        return self.config.rank.shared_statistics_steps > 0 and label in (TRAINED, MEAN)
+
+    def _loaded(self, weights: Weights) -> SuperNet:
+        supernet = build_supernet(self.config, self.materials.space)
+        supernet.load_state_dict(weights)
+        return supernet
+
+    def _score_weights_(self, way: Way, label: str, weights: Weights) -> None:
+        if self._complete(way, label):
+            return
+        supernet, rows = self._loaded(weights), range(len(self.genotypes))
+        if not self.ledger.has((way.name, label, "own")):
+            scores = Scorer([supernet], self.images, self.data)(self.genotypes)
+            self.ledger.add_((way.name, label, "own"), rows, scores)
+        if self._scores_running(label) and not self.ledger.has((way.name, label, "running")):
+            observe_(supernet, self.images, config=self.config, materials=self.materials)
+            scores = [evaluate_path(supernet, genotype, self.data) for genotype in self.genotypes]
+            self.ledger.add_((way.name, label, "running"), rows, scores)
+
+    def finetune_(self, ways: Sequence[Way], position: int) -> None:
+        """Fine-tune the architectures one by one, and score each at the ends of all these ways."""
+        options: dict[str, Any] = {"config": self.config, "materials": self.materials}
+        ends = [stop_steps(way.steps, **options) for way in ways]
+        supernet = self._loaded(self.source.trained())
+        for row, genotype in enumerate(self.genotypes):
+            if all(row in self.ledger.known((way.name, MEAN, "own")) for way in ways):
+                continue
+            found = {}
+            for step, network in finetuned(supernet, genotype, sorted(set(ends)), **options):
+                found[step] = self._both(copy.deepcopy(network))
+            for way, end in zip(ways, ends, strict=True):
+                for statistics, result in found[end].items():
+                    self.ledger.add_((way.name, MEAN, statistics), [row], [result])
+            self.journal.progress(position + (row + 1) / len(self.genotypes))
+
+    def _both(self, network: Network) -> dict[Statistics, Evaluation]:
+        """Score a network with its running BN statistics, then with recalibrated ones."""
+        running = evaluate(network, self.data)
+        recalibrate_(network, self.images)
+        return {"running": running, "own": evaluate(network, self.data)}
+
+
+@torch.no_grad()
+def observe_(
+    supernet: SuperNet, images: Batches[Tensor], *, config: Config, materials: Materials
+) -> None:
+    """Give the hyper-network the BN statistics that running averages over its paths would have.
+
+    Each batch goes through the architecture of a step of training, the last ones; every layer takes
+    the cumulative average over its batches. One that none reaches keeps mean 0 and variance 1.
+    """
+    track_statistics_(supernet)
+    supernet.eval()
+    for layer in supernet.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None
+            layer.train()
+    step = 0
+    while step < config.rank.shared_statistics_steps:
+        for batch in images:
+            supernet(batch, materials.sampler.genotype(step))
+            step += 1
+    supernet.eval()
+
+
+@torch.no_grad()
+def evaluate_path(
+    supernet: SuperNet, genotype: NDArray[np.int8], data: Batches[Batch]
+) -> Evaluation:
+    """Classify all batches along one architecture of a hyper-network with BN statistics."""
+    tally = Tally()
+    for images, labels in data:
+        tally.add_(supernet(images, genotype), labels)
+    return tally.result()

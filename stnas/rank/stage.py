@@ -1,0 +1,124 @@
+"""Train architectures from scratch, score them by every way, and say which rankings hold."""
+
+import time
+from typing import Any
+
+from rich.table import Table
+
+from stnas.config import Config
+from stnas.config.rank import Way
+from stnas.engine.journal import CONSOLE, Journal
+from stnas.engine.materials import prepare
+from stnas.engine.process_group import current
+from stnas.engine.run_folder import RunFolder
+from stnas.rank.analysis import Reality, analyse, calibration
+from stnas.rank.architectures import Genotypes, architectures
+from stnas.rank.estimators import baselines, estimators, sample_scores
+from stnas.rank.ledger import Ledger, vectors
+from stnas.rank.scoring import Bench
+from stnas.rank.truth import Truth
+from stnas.rank.weights import chosen_ways
+from stnas.space import SearchSpace
+
+
+def run(config: Config) -> None:
+    """Rank to ``scores.jsonl`` and ``result.json``; what is trained or scored already is kept."""
+    if current().size > 1:
+        raise ValueError(
+            f"stnas rank works in one process, got {current().size}: start it without torchrun; "
+            "several runs share the trainings from scratch through --rank.truth"
+        )
+    ways, left_out = chosen_ways(config)
+    with RunFolder(config) as folder:
+        folder.check("rank")
+        begin = time.perf_counter()
+        materials = prepare(config, folder)
+        genotypes = architectures(config, materials)
+        stage = folder.begin("rank")
+        truth = Truth(config, materials, genotypes)
+        with Journal(folder, "rank", total=len(truth) + len(ways)) as journal:
+            for line in left_out:
+                journal.say(f"rank: without {line}")
+            truth.work_(journal)
+            ledger = Ledger(
+                stage / "scores.jsonl",
+                len(genotypes),
+                origin=folder.origin("rank"),
+                say=journal.say,
+            )
+            bench = Bench.make(config, materials, genotypes, ledger=ledger, journal=journal)
+            score_(bench, ways, position=len(truth))
+            accuracies = truth.complete_(journal)
+        found = result(config, materials.space, genotypes, ways, ledger, accuracies)
+        folder.finish("rank", {"seconds": time.perf_counter() - begin, **found})
+    CONSOLE.print(summary(found["table"]))
+
+
+def score_(bench: Bench, ways: list[Way], *, position: int) -> None:
+    """Score by every way; all fine-tuning goes through the architectures once."""
+    tuning = [way for way in ways if way.kind == "finetune"]
+    others = [way for way in ways if way.kind != "finetune"]
+    for number, way in enumerate(others, start=position):
+        bench.score_(way, number)
+    if tuning:
+        bench.finetune_(tuning, position + len(others))
+
+
+def result(
+    config: Config,
+    space: SearchSpace,
+    genotypes: Genotypes,
+    ways: list[Way],
+    ledger: Ledger,
+    accuracies: list[list[float]],
+) -> dict[str, Any]:
+    """Hold every estimator against the ground truth."""
+    madds, params = space.madds(genotypes), space.params(genotypes)
+    options = config.rank
+    reality = Reality.make(
+        accuracies, madds.astype(float), bands=options.bands, count=options.resamples
+    )
+    sizes = baselines(madds.astype(float), params.astype(float))
+    count = len(genotypes)
+    known = vectors(ledger.rows, count, "accuracy")
+    posterior = {
+        way.name: calibration(samples, reality)
+        for way in ways
+        if way.kind == "chain" and len(samples := sample_scores(way, known)) > 1
+    }
+    return {
+        "architectures": [
+            {
+                "genotype": space.format(genotype),
+                "madds": int(madds[i]),
+                "params": int(params[i]),
+                "truth": accuracies[i],
+            }
+            for i, genotype in enumerate(genotypes)
+        ],
+        "table": analyse([*sizes, *estimators(ways, ledger.rows, count)], reality),
+        "posterior": posterior,
+    }
+
+
+def summary(table: list[dict[str, Any]]) -> Table:
+    """Tabulate the estimators that take recalibrated accuracy, the baselines and the ceiling."""
+    shown = Table(
+        "way", "averaged", "tau-b", "95 %", "in bands", "Spearman", "top 10 %", "regret",
+        title="Agreement with training from scratch",
+    )  # fmt: skip
+    for row in table:
+        if row.get("statistics") == "running" or row.get("measure") == "loss":
+            continue
+        interval = " to ".join(number(row[name]) for name in ("tau_low", "tau_high"))
+        shown.add_row(
+            row["way"], row["form"], f"{number(row['tau'])} (n {row['n']})", interval,
+            *(number(row.get(name)) for name in ("band_tau", "spearman", "top_precision")),
+            number(row.get("regret"), scale=100, unit=" points"),
+        )  # fmt: skip
+    return shown
+
+
+def number(value: float | None, *, scale: float = 1.0, unit: str = "") -> str:
+    """Format a figure; a dash where there is none."""
+    return "-" if value is None else f"{scale * value:.2f}{unit}"

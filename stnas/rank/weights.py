@@ -1,0 +1,138 @@
+"""The weights of each way of scoring, read or made one after the other."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from stnas.config import Config
+from stnas.config.rank import WAYS, Way, parse_way
+from stnas.engine.chain import draw_, mean, sample_files
+from stnas.engine.files import check_origin, read_tensors, write_tensors
+from stnas.engine.journal import Chapter, Journal
+from stnas.engine.kept_weights import average_file, checkpoint_files
+from stnas.engine.materials import Materials, build_supernet
+from stnas.engine.run_folder import origin_of
+from stnas.engine.states import Saver
+
+TRAINED = "trained"
+"""Label of the weights that training ended with."""
+MEAN = "mean"
+"""Label of a mean over weights."""
+Weights = dict[str, Tensor]
+
+
+def chosen_ways(config: Config) -> tuple[list[Way], list[str]]:
+    """Return the ways to score by, and why some of the usual ones are left out.
+
+    ValueError: a way that was asked for needs files that training did not keep.
+    """
+    asked = config.rank.ways
+    ways = [parse_way(name) for name in asked or WAYS]
+    lacks = {way.name: lack for way in ways if (lack := what_lacks(way, config))}
+    if asked and lacks:
+        name, lack = next(iter(lacks.items()))
+        raise ValueError(
+            f"rank.ways {name} needs {lack}: leave it out, or train a run with that option"
+        )
+    left_out = [f"{name} (needs {lack})" for name, lack in lacks.items()]
+    return [way for way in ways if way.name not in lacks], left_out
+
+
+def what_lacks(way: Way, config: Config) -> str:
+    """Say which option of training a way needs that was not given; "": none."""
+    train = config.train
+    if way.kind == "tail" and min(train.checkpoints, train.epochs) < 2:
+        return "train.checkpoints of 2 or more"
+    if way.kind == "ema" and way.decay not in train.ema:
+        return f"{way.decay} in train.ema"
+    return ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Gives the weights of a way, from the run's files or from a chain that it draws."""
+
+    config: Config
+    materials: Materials
+    journal: Journal
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the training stage."""
+        return Path(self.config.run) / "train"
+
+    def read(self, file: Path) -> Weights:
+        """Read weights that training kept."""
+        tensors, metadata = read_tensors(file)
+        check_origin(metadata, origin_of(self.config, "train"), file)
+        return tensors
+
+    def trained(self) -> Weights:
+        """Read the weights that training ended with."""
+        return self.read(self.folder / "weights.safetensors")
+
+    def labels(self, way: Way) -> list[str]:
+        """List the labels of a way's weights; those of ``single`` end with the trained ones."""
+        if way.kind == "single":
+            earlier = checkpoint_files(self.folder, self.config)[:-1]
+            return [*(file.stem for file in earlier), TRAINED]
+        if way.kind == "chain":
+            files = sample_files(Path(), self.config.sgld.samples)
+            return [*(file.stem for file in files[1:]), MEAN]
+        return [MEAN]
+
+    def weights(self, way: Way, position: int) -> Iterator[tuple[str, Weights]]:
+        """Yield the labels of a way and their weights.
+
+        position: how many pieces of work the stage has behind it.
+        """
+        if way.kind == "chain":
+            yield from self._chain(way, position)
+        elif way.kind == "ema":
+            yield MEAN, self.read(average_file(self.folder, way.decay))
+        elif way.kind == "tail":
+            files = checkpoint_files(self.folder, self.config)
+            for file in files:
+                self.read(file)
+            yield MEAN, mean(files)
+        else:
+            for label in self.labels(way)[:-1]:
+                yield label, self.read(self.folder / f"{label}.safetensors")
+            yield TRAINED, self.trained()
+
+    def chain_folder(self, way: Way) -> Path:
+        """Name the folder of a chain, which is there as long as its scores are not."""
+        return Path(self.config.run) / "rank" / "chains" / way.name
+
+    def _chain(self, way: Way, position: int) -> Iterator[tuple[str, Weights]]:
+        """Draw a chain from the trained weights, and yield its samples and their mean."""
+        sgld = dataclasses.replace(
+            self.config.sgld,
+            mode=way.mode,
+            rho=way.rho,
+            learning_rate=way.rate or self.config.sgld.learning_rate,
+        )
+        config = dataclasses.replace(self.config, sgld=sgld)
+        folder, origin = self.chain_folder(way), origin_of(config, "rank", way.name)
+        files = sample_files(folder, sgld.samples)
+        supernet = build_supernet(config, self.materials.space)
+        with Saver(
+            folder / "state.safetensors",
+            every=config.save_every,
+            origin=origin,
+            tensors=supernet.state_dict,
+        ) as saver:
+            write_tensors(files[0], self.trained(), origin=origin)
+            log = Chapter(self.journal, way.name, position=position, units=len(files) - 1)
+            draw_(supernet, self.materials, files, config=config, journal=log, saver=saver)
+        for file in files[1:]:
+            yield file.stem, read_tensors(file)[0]
+        yield MEAN, mean(files)
+
+    def forget(self, way: Way) -> None:
+        """Remove the files of a chain whose scores are known."""
+        shutil.rmtree(self.chain_folder(way), ignore_errors=True)
