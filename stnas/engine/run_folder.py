@@ -33,6 +33,19 @@ BEFORE = {
     "retrain": ("train", "sgld", "search"),
 }
 """Stages that a stage reads from."""
+EXTENSIBLE = {
+    "rank": (
+        "retrain",
+        "rank.truth",
+        "rank.truth_epochs",
+        "rank.truth_seeds",
+        "rank.repeated",
+        "rank.ways",
+        "rank.bands",
+        "rank.resamples",
+    )
+}
+"""Keys of a stage that may change: what it has kept holds, and its result is made anew from it."""
 
 
 class StageCompleteError(Exception):
@@ -60,10 +73,23 @@ def sections(config: Config, stage: str) -> dict[str, Any]:
     return {name: plain(getattr(config, name)) for name in UPSTREAM[stage]}
 
 
+def fixed(found: dict[str, Any], stage: str) -> dict[str, Any]:
+    """Return the sections of a stage without the keys that may change."""
+    kept = {
+        name: dict(value) if isinstance(value, dict) else value for name, value in found.items()
+    }
+    for key in EXTENSIBLE.get(stage, ()):
+        section, _, name = key.partition(".")
+        owner, own = (kept.get(section), name) if name else (kept, section)
+        if isinstance(owner, dict):
+            owner.pop(own, None)
+    return kept
+
+
 def origin_of(config: Config, stage: str, *more: str) -> str:
     """Return 16 digits that mark what a stage makes: its configuration, and further words."""
     settled_config = dataclasses.replace(config, data=settled(config.data))
-    text = json.dumps([sections(settled_config, stage), *more], sort_keys=True)
+    text = json.dumps([fixed(sections(settled_config, stage), stage), *more], sort_keys=True)
     return digest(text.encode())
 
 
@@ -132,7 +158,7 @@ class RunFolder:
         """
         for earlier in BEFORE[stage]:
             self.result(earlier)
-        if (self.path / stage / "result.json").exists():
+        if (self.path / stage / "result.json").exists() and self._is_current(stage):
             self.result(stage)
             self._verify(stage)
             raise StageCompleteError(
@@ -173,6 +199,18 @@ class RunFolder:
         """Return the 16 digits that mark what a stage of this run makes."""
         return origin_of(self.config, stage)
 
+    def _is_current(self, stage: str) -> bool:
+        """Tell whether a result stands; False, and it is removed, where other keys may change it."""
+        if stage not in EXTENSIBLE:
+            return True
+        recorded, _ = self._recorded(stage, self.path / stage / "config.json")
+        if recorded == self._sections(stage) or differences(
+            fixed(recorded, stage), fixed(self._sections(stage), stage)
+        ):
+            return True
+        (self.path / stage / "result.json").unlink()
+        return False
+
     def _verify(self, stage: str) -> None:
         """Check every file of a complete stage."""
         origin = self.origin(stage)
@@ -207,7 +245,7 @@ class RunFolder:
             self._check_empty(file.parent)
             return
         recorded, whole = self._recorded(stage, file)
-        changed = differences(recorded, self._sections(stage))
+        changed = differences(fixed(recorded, stage), fixed(self._sections(stage), stage))
         if changed:
             raise ValueError(
                 f"{self.path / stage} was made by another configuration ({'; '.join(changed)}): "
