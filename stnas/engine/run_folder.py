@@ -2,7 +2,6 @@
 
 import dataclasses
 import fcntl
-import json
 import os
 import platform
 from collections.abc import Callable
@@ -11,86 +10,24 @@ from typing import Any, Self
 
 from stnas.config import Config
 from stnas.data import settled
-from stnas.engine.checksum import DamagedError, digest
+from stnas.engine.checksum import DamagedError
 from stnas.engine.files import check_origin, read_json, read_rows, read_tensors, sweep, write_json
 from stnas.engine.process_group import current, led
+from stnas.engine.provenance import (
+    BEFORE,
+    EXTENSIBLE,
+    UPSTREAM,
+    differences,
+    fixed,
+    origin_of,
+    plain,
+    sections,
+)
 from stnas.engine.settings import read_settings, write_settings
-
-BASE = ("seed", "space", "data", "train")
-UPSTREAM = {
-    "train": BASE,
-    "sgld": (*BASE, "sgld"),
-    "search": (*BASE, "sgld", "search"),
-    "rank": (*BASE, "sgld", "search", "rank", "retrain"),
-    "retrain": (*BASE, "sgld", "search", "retrain"),
-}
-"""Sections of the configuration that determine a stage's result."""
-BEFORE = {
-    "train": (),
-    "sgld": ("train",),
-    "search": ("train", "sgld"),
-    "rank": ("train",),
-    "retrain": ("train", "sgld", "search"),
-}
-"""Stages that a stage reads from."""
-EXTENSIBLE = {
-    "rank": (
-        "retrain",
-        "rank.truth",
-        "rank.truth_epochs",
-        "rank.truth_seeds",
-        "rank.repeated",
-        "rank.ways",
-        "rank.bands",
-        "rank.resamples",
-    )
-}
-"""Keys of a stage that may change: what it has kept holds, and its result is made anew from it."""
 
 
 class StageCompleteError(Exception):
     """The stage asked for is complete already."""
-
-
-def plain(value: Any) -> Any:
-    """Turn a configuration into what YAML and JSON hold: tuples become lists."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    return [plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-def differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """List the keys whose values differ, as ``key: old, now new``."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = sorted(set(old) | set(new))
-        pairs = ((old.get(n), new.get(n), f"{key}.{n}" if key else n) for n in names)
-        return [line for pair in pairs for line in differences(*pair)]
-    return [] if old == new else [f"{key}: {old!r}, now {new!r}"]
-
-
-def sections(config: Config, stage: str) -> dict[str, Any]:
-    """Return the sections of a settled configuration that determine a stage's result."""
-    return {name: plain(getattr(config, name)) for name in UPSTREAM[stage]}
-
-
-def fixed(found: dict[str, Any], stage: str) -> dict[str, Any]:
-    """Return the sections of a stage without the keys that may change."""
-    kept = {
-        name: dict(value) if isinstance(value, dict) else value for name, value in found.items()
-    }
-    for key in EXTENSIBLE.get(stage, ()):
-        section, _, name = key.partition(".")
-        owner, own = (kept.get(section), name) if name else (kept, section)
-        if isinstance(owner, dict):
-            owner.pop(own, None)
-    return kept
-
-
-def origin_of(config: Config, stage: str, *more: str) -> str:
-    """Return 16 digits that mark what a stage makes: its configuration, and further words."""
-    settled_config = dataclasses.replace(config, data=settled(config.data))
-    text = json.dumps([fixed(sections(settled_config, stage), stage), *more], sort_keys=True)
-    return digest(text.encode())
 
 
 class RunFolder:
@@ -200,7 +137,7 @@ class RunFolder:
         return origin_of(self.config, stage)
 
     def _is_current(self, stage: str) -> bool:
-        """Tell whether a result stands; False, and it is removed, where other keys may change it."""
+        """Tell whether a result stands; where a key that may change has, it is removed."""
         if stage not in EXTENSIBLE:
             return True
         recorded, _ = self._recorded(stage, self.path / stage / "config.json")

@@ -19,8 +19,8 @@ from stnas.engine.images import (
     without_labels,
 )
 from stnas.engine.materials import Materials, build_supernet
+from stnas.engine.provenance import origin_of
 from stnas.engine.randomness import derive
-from stnas.engine.run_folder import origin_of
 from stnas.supernet import Network, SuperNet, Trie
 
 Genotypes = NDArray[np.int8]

@@ -19,8 +19,8 @@ from stnas.engine.fit import Fit
 from stnas.engine.images import joined
 from stnas.engine.journal import Chapter, Journal
 from stnas.engine.materials import BLOCKS, Materials
+from stnas.engine.provenance import plain
 from stnas.engine.randomness import global_stream
-from stnas.engine.run_folder import plain
 from stnas.rank.architectures import Genotypes, repeated
 from stnas.supernet import Network
 

@@ -15,7 +15,7 @@ from stnas.engine.files import check_origin, read_tensors, write_tensors
 from stnas.engine.journal import Chapter, Journal
 from stnas.engine.kept_weights import average_file, checkpoint_files
 from stnas.engine.materials import Materials, build_supernet
-from stnas.engine.run_folder import origin_of
+from stnas.engine.provenance import origin_of
 from stnas.engine.states import Saver
 
 TRAINED = "trained"

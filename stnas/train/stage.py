@@ -13,7 +13,8 @@ from stnas.engine.journal import Journal
 from stnas.engine.kept_weights import average_file, checkpoint_file
 from stnas.engine.materials import Materials, build_supernet, prepare
 from stnas.engine.moving_average import MovingAverage
-from stnas.engine.run_folder import RunFolder, origin_of
+from stnas.engine.provenance import origin_of
+from stnas.engine.run_folder import RunFolder
 from stnas.engine.shared_weights import Step, cosine, steps_per_epoch, train_epoch_
 from stnas.engine.states import Saver
 from stnas.supernet import SuperNet

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from stnas.engine.files import write_json
-from stnas.engine.run_folder import RunFolder, StageCompleteError, differences, plain
+from stnas.engine.provenance import differences, plain
+from stnas.engine.run_folder import RunFolder, StageCompleteError
 
 
 def test_a_stage_needs_the_ones_before_it(tiny_config):
