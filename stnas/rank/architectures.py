@@ -72,4 +72,5 @@ def stratified(space: SearchSpace, count: int, *, p_drop: float) -> Genotypes:
 
 def repeated(count: int, total: int) -> list[int]:
     """Pick ``count`` of ``total`` positions, evenly spread."""
-    return sorted({int((i + 0.5) * total / count) for i in range(min(count, total))})
+    count = min(count, total)
+    return [int((i + 0.5) * total / count) for i in range(count)]
