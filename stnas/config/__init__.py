@@ -46,6 +46,8 @@ class Config:
         if self.threads is not None:
             rules.at_least("threads", self.threads, 1)
         rules.positive("timeout", self.timeout)
+        if self.search.bound > 0:
+            rules.at_least("sgld.samples with search.bound", self.sgld.samples, 2)
         rules.not_negative("save_every", self.save_every)
         for name, wanted in (
             ("train", self.train.sync_batch_norm),

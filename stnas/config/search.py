@@ -15,6 +15,9 @@ class SearchConfig:
     score: Scoring = "param_avg"
     """Accuracy of a candidate: with the mean of the sampled weights (`param_avg`, eq. 11), as the
     mean over the samples (`score_avg`, eq. 10) or with the trained weights (`single`, eq. 6)."""
+    bound: float = 0.0
+    """Standard deviations over the samples that `score_avg` takes off the mean: candidates are
+    ranked by a lower confidence bound, not by the mean."""
     population: int = 45
     """Architectures that survive a generation, and children of one."""
     generations: int = 22
@@ -45,6 +48,14 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Check the section."""
+        rules.not_negative("search.bound", self.bound)
+        if self.bound > 0:
+            rules.require(
+                self.score == "score_avg",
+                "search.score",
+                "score_avg with search.bound, the only one that has a spread",
+                self.score,
+            )
         rules.at_least("search.population", self.population, 2)
         rules.at_least("search.generations", self.generations, 1)
         rules.probability("search.crossover", self.crossover)

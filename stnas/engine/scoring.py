@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def calibrated_trie(
 class Scorer:
     """Scores architectures under one or more hyper-networks; a mean over them.
 
-    A score is bit for bit that of the architecture alone: each is recalibrated on ``images`` and
+    bound: standard deviations over the hyper-networks that are taken off the mean. A score is bit for bit that of the architecture alone: each is recalibrated on ``images`` and
     evaluated on ``data``, but what several have in common is computed once.
     """
 
@@ -92,12 +93,14 @@ class Scorer:
         supernets: list[SuperNet],
         images: Batches[Tensor],
         data: Batches[Batch],
+        *,
+        bound: float = 0.0,
     ) -> None:
-        self.supernets, self.images, self.data = supernets, images, data
+        self.supernets, self.images, self.data, self.bound = supernets, images, data, bound
 
     def on(self, data: Batches[Batch]) -> "Scorer":
         """Return the same scorer on other data; the weights are not loaded again."""
-        return Scorer(self.supernets, self.images, data)
+        return Scorer(self.supernets, self.images, data, bound=self.bound)
 
     def __call__(
         self, genotypes: Genotypes, *, progress: Progress | None = None
@@ -112,7 +115,7 @@ class Scorer:
                 progress(done / total)
 
         results = [self._under(supernet, genotypes, tick) for supernet in self.supernets]
-        return [mean(scores) for scores in zip(*results, strict=True)]
+        return [bounded(scores, self.bound) for scores in zip(*results, strict=True)]
 
     def _under(
         self, supernet: SuperNet, genotypes: Genotypes, tick: Callable[[], None]
@@ -126,12 +129,17 @@ class Scorer:
         return [tallies[leaf].result() for leaf in trie.leaves]
 
 
-def mean(results: Sequence[Evaluation]) -> Evaluation:
-    """Average the scores of one architecture under several hyper-networks."""
-    return Evaluation(
-        accuracy=sum(result.accuracy for result in results) / len(results),
-        loss=sum(result.loss for result in results) / len(results),
-    )
+def bounded(results: Sequence[Evaluation], bound: float) -> Evaluation:
+    """Average the scores of one architecture under several hyper-networks.
+
+    bound: standard deviations ``sqrt(sum (x - mean)^2 / (K - 1))`` that accuracy is lowered and
+    loss is raised by.
+    """
+    accuracies, losses = [r.accuracy for r in results], [r.loss for r in results]
+    mean = Evaluation(fmean(accuracies), fmean(losses))
+    if not bound:
+        return mean
+    return Evaluation(mean.accuracy - bound * stdev(accuracies), mean.loss + bound * stdev(losses))
 
 
 def scorer(config: Config, materials: Materials, run: Path, *, split: Split | FileSplit) -> Scorer:
@@ -144,4 +152,5 @@ def scorer(config: Config, materials: Materials, run: Path, *, split: Split | Fi
         shared_weights(config, materials, run),
         recalibration_images(config, materials),
         evaluation_batches(materials.dataset, split, size=config.search.evaluation_batch),
+        bound=config.search.bound,
     )

@@ -1,6 +1,7 @@
 """Train the chosen networks, and random ones of the same multiply-adds, the same way."""
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def run(config: Config) -> None:
         materials = prepare(config, folder)
         stage = folder.begin("retrain")
         dataset = materials.dataset
-        validation = scorer(config, materials, folder.path, split=dataset.validation)
+        means = replace(config, search=replace(config.search, bound=0.0))
+        validation = scorer(means, materials, folder.path, split=dataset.validation)
         size = config.search.evaluation_batch
         test = validation.on(evaluation_batches(dataset, dataset.test, size=size))
         plans = plan(config, materials.space, folder.result("search")["choices"])

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stnas import search, sgld, train
@@ -53,8 +54,31 @@ def test_the_score_average_is_the_mean_over_the_samples(sampled):
         load_weights_(supernet, Path(config.run) / f"sgld/sample-{k:03d}.safetensors")
         alone.append(evaluate(calibrated(supernet, genotype, images), held_out))
     (result,) = score(genotype[None])
-    assert result.accuracy == sum(one.accuracy for one in alone) / 3
-    assert result.loss == sum(one.loss for one in alone) / 3
+    assert result.accuracy == pytest.approx(sum(one.accuracy for one in alone) / 3, rel=1e-15)
+    assert result.loss == pytest.approx(sum(one.loss for one in alone) / 3, rel=1e-15)
+    bounded = replace(config, search=replace(config.search, bound=2.0))
+    (low,) = score_of(bounded)[1](genotype[None])
+    for name, sign in (("accuracy", -1), ("loss", 1)):
+        values = [getattr(one, name) for one in alone]
+        expected = np.mean(values) + sign * 2 * np.std(values, ddof=1)
+        assert getattr(low, name) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "samples", "message"),
+    [
+        ({"bound": 1.0}, 3, r"search\.score must be score_avg with search\.bound"),
+        ({"bound": -1.0, "score": "score_avg"}, 3, r"search\.bound must be a finite number of 0"),
+        ({"bound": 1.0, "score": "score_avg"}, 1, r"sgld\.samples with search\.bound must be 2"),
+    ],
+)
+def test_a_bound_needs_samples(tiny_config, options, samples, message):
+    with pytest.raises(ValueError, match=message):
+        replace(
+            tiny_config,
+            search=replace(tiny_config.search, **options),
+            sgld=replace(tiny_config.sgld, samples=samples),
+        )
 
 
 def files(run):
