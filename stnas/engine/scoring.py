@@ -84,7 +84,8 @@ def calibrated_trie(
 class Scorer:
     """Scores architectures under one or more hyper-networks; a mean over them.
 
-    bound: standard deviations over the hyper-networks that are taken off the mean. A score is bit for bit that of the architecture alone: each is recalibrated on ``images`` and
+    bound: standard deviations over the hyper-networks that are taken off the mean. A score is bit
+    for bit that of the architecture alone: each is recalibrated on ``images`` and
     evaluated on ``data``, but what several have in common is computed once.
     """
 
