@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
 from record import RESULTS
 
 Points = tuple[Sequence[float], Sequence[float]]
@@ -97,4 +99,56 @@ def save_bars(
     axes.spines[["top", "right"]].set_visible(False)
     if len(bars) > 1:
         figure.legend(frameon=False, loc="outside lower center", ncols=len(bars))
+    figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
+
+
+def save_intervals(
+    name: str,
+    *,
+    labels: Sequence[str],
+    middles: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    dots: Sequence[Sequence[float]],
+    x: str,
+    title: str,
+    level: float | None = None,
+) -> None:
+    """Draw one interval a row, with its middle and further dots, and save as SVG.
+
+    x: what the places show. level: a vertical line.
+    """
+    figure = Figure(figsize=(7.2, 1.2 + 0.23 * len(labels)), layout="constrained")
+    axes = figure.subplots()
+    for row, ((low, high), middle, points) in enumerate(zip(ends, middles, dots, strict=True)):
+        axes.plot([low, high], [row, row], color="#9db8d6", linewidth=5, solid_capstyle="butt")
+        axes.scatter(points, [row] * len(points), s=10, color="#555555", linewidths=0, zorder=3)
+        axes.scatter([middle], [row], s=34, marker="|", color=COLOURS[1], linewidths=2, zorder=4)
+    if level is not None:
+        axes.axvline(level, color=COLOURS[2], linewidth=1, linestyle="--")
+    axes.set(xlabel=x, title=title)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
+
+
+def save_bumps(
+    name: str, *, ranks: NDArray[np.float64], labels: Sequence[str], title: str, x: str = ""
+) -> None:
+    """Draw how the ranks ``[columns, n]`` of n things change from column to column; save as SVG.
+
+    The highest rank is above. Colours follow the ranks of the middle column.
+    """
+    columns, count = ranks.shape
+    figure = Figure(figsize=(7.2, max(3.2, 1.2 + 0.14 * count)), layout="constrained")
+    axes = figure.subplots()
+    order = np.argsort(np.argsort(ranks[columns // 2], kind="stable"))
+    for row in range(count):
+        colour = mpl.colormaps["viridis"](order[row] / max(1, count - 1))
+        axes.plot(range(columns), ranks[:, row], marker="o", markersize=4, color=colour)
+    axes.set(xlabel=x, ylabel="rank (the highest is best)", title=title)
+    axes.set_xticks(range(columns), labels)
+    axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
