@@ -97,7 +97,8 @@ class RankConfig:
     """Learning rate of fine-tuning an architecture cut out of the hyper-network."""
     shared_statistics_steps: int = 400
     """Random architectures, a recalibration batch each, whose BN statistics are averaged to score
-    without recalibration; 0 leaves these rankings out."""
+    without recalibration, rounded up to whole passes over the batches; 0 leaves these rankings
+    out."""
     bands: int = 3
     """Ranges of MAdds, of equally many architectures each, inside which tau is measured too."""
     resamples: int = 2000

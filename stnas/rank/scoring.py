@@ -129,7 +129,8 @@ def observe_(
     """Give the hyper-network the BN statistics that running averages over its paths would have.
 
     Each batch goes through the architecture of a step of training, the last ones; every layer takes
-    the cumulative average over its batches. One that none reaches keeps mean 0 and variance 1.
+    the cumulative average over its batches, and one that none reaches keeps mean 0 and variance 1.
+    The images are gone through as a whole, again and again.
     """
     track_statistics_(supernet)
     supernet.eval()

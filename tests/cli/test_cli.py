@@ -68,6 +68,19 @@ def test_stages_one_by_one_take_the_configuration_from_the_run_folder(options, t
     assert capsys.readouterr().out.count("is complete; delete that folder") == 4
 
 
+def test_a_ranking_is_a_command_beside_the_pipeline(options, tmp_path, capsys):
+    main(["train", *options])
+    run = ["--run", str(tmp_path / "run")]
+    small = ["--rank.architectures", "4", "--rank.repeated", "0", "--rank.ways", "[single, tail]"]
+    main(["rank", *run, *small])
+    assert "Agreement with training from scratch" in capsys.readouterr().out
+    assert (tmp_path / "run/rank/result.json").exists()
+    main(["rank", *run])
+    assert "is complete; delete that folder" in capsys.readouterr().out
+    text = refused(["rank", *run, "--rank.ways", "[swa]"], 1, capsys)
+    assert "rank.ways must be words of single, tail" in text
+
+
 def test_a_later_stage_can_be_configured_later(options, tmp_path):
     main(["train", *options])
     main(["sgld", "--run", str(tmp_path / "run"), "--sgld.mode", "none"])

@@ -10,6 +10,7 @@ from stnas import rank, train
 from stnas.config import RankConfig
 from stnas.engine.files import read_json, read_rows
 from stnas.engine.materials import prepare
+from stnas.engine.process_group import ProcessGroup
 from stnas.engine.run_folder import StageCompleteError
 from stnas.rank import scoring, truth
 from stnas.rank.architectures import architectures
@@ -168,3 +169,9 @@ def test_a_way_without_its_files_is_refused(tiny_config, ways, message):
     config = replace(tiny_config, train=options, rank=RankConfig(ways=ways))
     with pytest.raises(ValueError, match=message):
         rank.run(config)
+
+
+def test_several_processes_are_refused(trained, monkeypatch):
+    monkeypatch.setattr(rank.stage, "current", lambda: ProcessGroup(0, 2))
+    with pytest.raises(ValueError, match=r"works in one process, got 2: start it without torchrun"):
+        rank.run(trained)
