@@ -4,9 +4,9 @@
 
 The paper's table 1 in this space: each chain has random kernels and the largest expansion on every
 stem edge. A network with skip blocks has four random branch edges with random bottlenecks besides,
-and smaller expansions on the stem edges, so that the multiply-adds agree within 1 %. All are trained
-from scratch with two seeds by the recipe ``ranking``, on the images in FOLDER (``--path``), by
-``stnas rank``; writes ``results/skip_blocks.csv``.
+and smaller expansions on the stem edges, so that the multiply-adds agree within 1 %. All are
+trained from scratch with two seeds by the recipe ``ranking``, on the images in FOLDER
+(``--path``), by ``stnas rank``; writes ``results/skip_blocks.csv``.
 """
 
 import argparse
@@ -47,11 +47,10 @@ def with_skips(
     while True:
         rows = np.repeat(genes[None], len(choices), axis=0)
         rows[:, stems] += (choices - (expands - 1)).astype(np.int8)
-        for edge in rng.choice(len(branches), SKIPS, replace=False):
-            bottlenecks = [
-                i for i, op in enumerate(branches[edge].choices) if op.kind == "bottleneck"
-            ]
-            rows[:, branches[edge].index] = rng.choice(bottlenecks)
+        for place in rng.choice(len(branches), SKIPS, replace=False):
+            edge = branches[place]
+            blocks = [i for i, choice in enumerate(edge.choices) if choice.kind == "bottleneck"]
+            rows[:, edge.index] = rng.choice(blocks)
         near = np.flatnonzero(np.abs(space.madds(rows) / target - 1) < CLOSE)
         if len(near):
             return rows[rng.choice(near)]
