@@ -47,21 +47,32 @@ def run(config: Config) -> None:
                 say=journal.say,
             )
             bench = Bench.make(config, materials, genotypes, ledger=ledger, journal=journal)
-            score_(bench, ways, position=len(truth))
+            failed = score_(bench, ways, position=len(truth))
             accuracies = truth.complete_(journal)
         found = result(config, materials.space, genotypes, ways, ledger, accuracies)
-        folder.finish("rank", {"seconds": time.perf_counter() - begin, **found})
+        seconds = time.perf_counter() - begin
+        folder.finish("rank", {"seconds": seconds, "failed": failed, **found})
     CONSOLE.print(summary(found["table"]))
 
 
-def score_(bench: Bench, ways: list[Way], *, position: int) -> None:
-    """Score by every way; all fine-tuning goes through the architectures once."""
+def score_(bench: Bench, ways: list[Way], *, position: int) -> dict[str, str]:
+    """Score by every way; return why some have no scores: their weights stopped being finite.
+
+    All fine-tuning goes through the architectures once.
+    """
+    failed = {}
     tuning = [way for way in ways if way.kind == "finetune"]
     others = [way for way in ways if way.kind != "finetune"]
     for number, way in enumerate(others, start=position):
-        bench.score_(way, number)
+        try:
+            bench.score_(way, number)
+        except FloatingPointError as error:
+            failed[way.name] = str(error)
+            bench.journal.say(f"rank: no scores by {way.name}: {error}")
+            bench.source.forget(way)
     if tuning:
         bench.finetune_(tuning, position + len(others))
+    return failed
 
 
 def result(

@@ -175,3 +175,14 @@ def test_several_processes_are_refused(trained, monkeypatch):
     monkeypatch.setattr(rank.stage, "current", lambda: ProcessGroup(0, 2))
     with pytest.raises(ValueError, match=r"works in one process, got 2: start it without torchrun"):
         rank.run(trained)
+
+
+def test_a_chain_that_diverges_leaves_the_other_ways(trained, capsys):
+    ways = ("single", "none@1e30", "tail")
+    rank.run(replace(trained, rank=replace(trained.rank, ways=ways)))
+    found = result(trained)
+    assert list(found["failed"]) == ["none@1e30"]
+    assert "st1-" in found["failed"]["none@1e30"]
+    assert {"single", "tail"} <= {row["way"] for row in found["table"]}
+    assert "no scores by none@1e30" in capsys.readouterr().out.replace("\n", " ")
+    assert not list((Path(trained.run) / "rank/chains").iterdir())
