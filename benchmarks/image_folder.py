@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -56,10 +57,8 @@ def splits(folder: Path) -> dict[tuple[str, str, int], FileSplit]:
             split = load(config, seed=0).train
             assert isinstance(split, FileSplit)
             for workers in WORKERS:
-                own = DataConfig(**{**vars(split.config), "workers": workers})
-                found[backend, work, workers] = FileSplit(
-                    split.files, split.sizes, split.labels, own
-                )
+                own = replace(split.config, workers=workers)
+                found[backend, work, workers] = replace(split, config=own)
     return found
 
 

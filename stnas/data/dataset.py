@@ -64,6 +64,8 @@ class FileSplit:
     files: tuple[Path, ...]
     sizes: Indices
     """Height and width ``[N, 2]``."""
+    stamps: Indices
+    """Bytes and time of the last change in nanoseconds ``[N, 2]``."""
     labels: Tensor
     config: DataConfig
     """How the files are read; its backend is no longer ``auto``."""
@@ -86,13 +88,20 @@ class FileSplit:
     def take(self, rows: Tensor) -> "FileSplit":
         """Return the images of some rows."""
         files = tuple(self.files[row] for row in rows.tolist())
-        return FileSplit(files, self.sizes[rows.numpy()], self.labels[rows], self.config)
+        return FileSplit(
+            files,
+            self.sizes[rows.numpy()],
+            self.stamps[rows.numpy()],
+            self.labels[rows],
+            self.config,
+        )
 
     def joined(self, other: "FileSplit") -> "FileSplit":
         """Return the images of both splits."""
         return FileSplit(
             self.files + other.files,
             np.concatenate((self.sizes, other.sizes)),
+            np.concatenate((self.stamps, other.stamps)),
             torch.cat((self.labels, other.labels)),
             self.config,
         )

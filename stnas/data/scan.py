@@ -41,7 +41,7 @@ def scan_files(
     told of a scan that takes long.
     """
     names = [file.relative_to(root).as_posix() for file in files]
-    stamps = [_stamp(file) for file in files]
+    stamps = [stamp(file) for file in files]
     facts = _remembered(names, stamps, known)
     fresh = [row for row, fact in enumerate(facts) if fact is None]
     broken: dict[int, str] = {}
@@ -75,7 +75,7 @@ def inspect(file: Path) -> Facts:
     return height, width, int.from_bytes(digest, "little", signed=True)
 
 
-def _stamp(file: Path) -> Stamp:
+def stamp(file: Path) -> Stamp:
     """Return the bytes and the time of a file; (-1, -1) of one that cannot be asked."""
     try:
         found = os.stat(file)

@@ -16,14 +16,15 @@ from torch import Tensor
 
 from stnas.config.data import DataConfig
 from stnas.data.balance import held_out, limited
+from stnas.data.changes import refuse_changed, refuse_rewritten
 from stnas.data.dataset import Dataset, FileSplit, statistics
-from stnas.data.decode import each, listed, refuse
+from stnas.data.decode import each, refuse
 from stnas.data.folder import list_folder
 from stnas.data.idx import is_idx_folder
 from stnas.data.order import Indices, Stream
 from stnas.data.pillow_reader import cut
 from stnas.data.requests import Request, evaluation_requests
-from stnas.data.scan import Say, Scan, inspect, scan_files
+from stnas.data.scan import Say, Scan, scan_files
 
 _SAMPLE = 1024
 _LOG = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the images, float32 ``[B, 3, S, S]`` channels last, and the labels of each request.
 
-    ValueError: a file cannot be read any more; it is named.
+    ValueError: a file cannot be read any more, or has changed; it is named.
     """
     asked: list[Request] = []
 
@@ -87,36 +88,13 @@ def batches(
             try:
                 batch = next(source, None)
             except (OSError, ValueError, RuntimeError) as error:
-                _explain(asked, error)
+                refuse_changed(asked, because=error)
                 raise
             if batch is None:
                 return
+            refuse_rewritten(asked[0])
             yield batch
             del asked[0]
-
-
-def _explain(asked: list[Request], error: Exception) -> None:
-    """Raise a ValueError that names the files of the open requests that have changed, if any."""
-    sizes = {
-        file: (int(height), int(width))
-        for request in asked
-        for file, (height, width) in zip(request.files, request.sizes, strict=True)
-    }
-
-    def check(file: Path) -> bool:
-        height, width, _ = inspect(file)
-        if (height, width) != sizes[file]:
-            old = f"{sizes[file][1]}x{sizes[file][0]}"
-            raise ValueError(f"{width}x{height} pixels, {old} at the start")
-        return True
-
-    _, broken = each(check, list(sizes))
-    if broken:
-        lines = listed(broken, root=Path("/"))
-        raise ValueError(
-            f"images must stay as they were at the start, got {len(broken)} changed:\n{lines}\n"
-            "restore these files and run the same command again"
-        ) from error
 
 
 def open_streamed(
@@ -143,6 +121,7 @@ def open_streamed(
     everything = FileSplit(
         tuple(file for file in files if file not in lost),
         scan.facts[:, :2],
+        scan.stamps,
         torch.from_numpy(labels[whole]),
         config,
     )
@@ -230,4 +209,5 @@ def _sample(split: FileSplit) -> Tensor:
         workers=split.config.workers,
     )
     refuse(broken, root=Path("/"))
+    refuse_rewritten(request)
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)

@@ -12,6 +12,8 @@ from stnas.engine.files import read_tensors, write_tensors
 from stnas.engine.journal import CONSOLE
 from stnas.engine.process_group import current
 
+SHOWN = 20
+
 
 def open_images(config: Config) -> Dataset:
     """Load the images into memory, or scan the folder that they are streamed from.
@@ -33,6 +35,8 @@ def scan_images(config: Config, opened: list[Dataset]) -> Scan:
     file = Path(config.run) / "data" / "scan.safetensors"
     known = read_scan(file)
     dataset, scan = open_streamed(config.data, seed=split_seed(config), known=known, say=say)
+    if known is not None:
+        say_changed(known, scan)
     if known is None or not same(known, scan):
         write_scan(file, scan)
     opened.append(dataset)
@@ -51,6 +55,16 @@ def quiet(_: str) -> None:
 def say(text: str) -> None:
     """Print a line."""
     CONSOLE.print(text, markup=False, soft_wrap=True)
+
+
+def say_changed(known: Scan, scan: Scan) -> None:
+    """Name the first files whose content is not that of the last scan."""
+    before = dict(zip(known.names, known.facts.tolist(), strict=True))
+    found = zip(scan.names, scan.facts.tolist(), strict=True)
+    names = [name for name, facts in found if before.get(name, facts) != facts]
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        say(f"changed since the last start: {', '.join(names[:SHOWN])}{more}")
 
 
 def same(first: Scan, second: Scan) -> bool:

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from stnas.config import DataConfig
 from stnas.data import (
@@ -242,7 +242,7 @@ def test_what_the_scan_lets_pass_both_backends_read_alike(folder):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("fault", ["truncated", "gone", "another size"])
+@pytest.mark.parametrize("fault", ["truncated", "gone", "another size", "another picture"])
 def test_a_file_that_breaks_in_mid_epoch_is_named(folder, backend, fault):
     split = load(configure(folder, backend), seed=0).train
     file = split.files[11]
@@ -250,8 +250,11 @@ def test_a_file_that_breaks_in_mid_epoch_is_named(folder, backend, fault):
         file.write_bytes(file.read_bytes()[:300])
     elif fault == "gone":
         file.unlink()
-    else:
+    elif fault == "another size":
         Image.new("RGB", (5, 5)).save(file)
+    else:
+        with Image.open(file) as image:
+            ImageOps.mirror(image).save(file)
     with pytest.raises(ValueError, match="got 1 changed:") as caught:
         training(split)
     assert str(file)[1:] in str(caught.value)

@@ -91,6 +91,22 @@ def test_the_scan_is_kept_and_a_damaged_one_is_done_again(config, monkeypatch, c
     assert "every image is looked at again" in capsys.readouterr().out
 
 
+def test_an_image_that_was_changed_between_two_stages_is_named(config, capsys):
+    train.run(config)
+    changed, same = sorted(Path(config.data.path).rglob("train/*/*.jpg"))[:2]
+    content = changed.read_bytes()
+    try:
+        changed.write_bytes(same.read_bytes())
+        same.touch()
+        with pytest.raises(ValueError, match=r"data\.path gives other images"):
+            sgld.run(config)
+    finally:
+        changed.write_bytes(content)
+    told = [line for line in capsys.readouterr().out.splitlines() if "changed since" in line]
+    assert told == [f"changed since the last start: {changed.relative_to(config.data.path)}"]
+    sgld.run(config)
+
+
 def test_recalibration_leaves_out_a_batch_of_one(config):
     images = recalibration_images(config, prepare(config))
     assert [len(batch) for batch in images] == [8, 8]
