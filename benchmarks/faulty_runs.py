@@ -1,10 +1,14 @@
-"""Small whole runs in processes of their own, to be broken and compared."""
+"""Small whole runs in processes of their own, to be broken and compared.
+
+Started as a program it is ``stnas``, whose steps are counted.
+"""
 
 import mmap
 import os
 import re
 import shutil
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
+from faulty_images import write_images
 
 from stnas.cli import commands, parser
 from stnas.engine.files import read_json, read_rows, read_tensors
@@ -25,10 +29,16 @@ TINY = {
     "save_every": 0.0,
     "space": {"profile": "nano", "stages": [3, 2], "widths": [8, 12], "tail_width": 16},
     "data": {"flip": False, "crop_padding": 1},
-    "train": {"epochs": 2, "batch_size": 16, "learning_rate": 1.0},
+    "train": {"epochs": 2, "batch_size": 16, "learning_rate": 1.0, "micro_batches": 2},
     "sgld": {"samples": 2},
     "search": {"population": 4, "generations": 2, "recalibration_images": 32, "limits": [1e6]},
-    "retrain": {"epochs": 1, "batch_size": 16, "warmup_epochs": 0.5, "random_twins": 1},
+    "retrain": {
+        "epochs": 1,
+        "batch_size": 16,
+        "warmup_epochs": 0.5,
+        "random_twins": 1,
+        "micro_batches": 2,
+    },
 }
 TIMES = ("seconds", "time", "images_per_second")
 BROKEN = re.compile(
@@ -36,8 +46,21 @@ BROKEN = re.compile(
 )
 OTHER = re.compile(r"or delete \S+/(\w+) and the stages after it")
 STAGES = ("train", "sgld", "search", "retrain")
-_steps = mmap.mmap(-1, 8)
+COUNTER = "STNAS_STEP_COUNTER"
 _add = Standing.add_
+
+
+def counter() -> mmap.mmap:
+    """Map the number that forked and started processes share; the first process makes it."""
+    if COUNTER not in os.environ:
+        made = os.memfd_create("steps")
+        os.ftruncate(made, 8)
+        os.environ[COUNTER] = f"/proc/{os.getpid()}/fd/{made}"
+    with open(os.environ[COUNTER], "r+b") as file:
+        return mmap.mmap(file.fileno(), 8)
+
+
+_steps = counter()
 
 
 def warm() -> None:
@@ -56,26 +79,13 @@ def forget_steps() -> None:
 
 
 def counting_add(self: Standing, *numbers: float) -> None:
-    """Count a step where every process sees it."""
+    """Count a step where every process sees it; of a group the first one counts."""
     _add(self, *numbers)
-    _steps[:8] = struct.pack("q", steps() + 1)
+    if os.environ.get("RANK", "0") == "0":
+        _steps[:8] = struct.pack("q", steps() + 1)
 
 
 Standing.add_ = counting_add  # type: ignore[method-assign]
-
-
-def write_images(path: Path) -> None:
-    """Write 12x12 grey images of four classes: noise with one bright quarter."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for part, count in (("train", 100), ("test", 40)):
-        labels = np.arange(count) % 4
-        images = rng.integers(0, 100, (count, 12, 12))
-        for image, label in zip(images, labels, strict=True):
-            top, left = 6 * (label // 2), 6 * (label % 2)
-            image[top : top + 6, left : left + 6] += 90
-        arrays |= {f"{part}_images": images.astype(np.uint8), f"{part}_labels": labels}
-    np.savez(path, **arrays)
 
 
 class Runs:
@@ -127,6 +137,19 @@ class Runs:
         finally:
             sys.stdout.flush()
             os._exit(code)
+
+    def start_group(self, run: Path, *, size: int, restarts: int = 0) -> subprocess.Popen[bytes]:
+        """Start the whole run in processes of their own under torchrun."""
+        counts = [f"--nproc-per-node={size}", f"--max-restarts={restarts}"]
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", *counts]
+        words = ["run", "--config", str(self.config), "--run", str(run)]
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [*launcher, "--", __file__, *words],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
+            )
 
     def text(self) -> str:
         """Return what the last run has printed."""
@@ -200,9 +223,14 @@ def results(run: Path) -> dict[str, Any]:
         name = file.relative_to(run).as_posix()
         if file.suffix == ".safetensors" and not file.name.startswith("state."):
             tensors, metadata = read_tensors(file)
+            tensors.pop("stamps", None)  # of a scan: when its files were written
             found[name] = ({key: t.numpy().tobytes() for key, t in tensors.items()}, metadata)
         elif file.suffix == ".json":
             found[name] = timeless(read_json(file))
         elif file.name == "archive.jsonl":
             found[name] = read_rows(file, origin=None)
     return found
+
+
+if __name__ == "__main__":
+    commands.main()
