@@ -4,7 +4,7 @@
 
 Reads ``results/ranking_truth.csv`` and ``ranking_scores.csv``; writes ``ranking.csv`` (figures of
 every estimator, over the seeds), ``ranking_calibration.csv`` (stated probabilities against what is
-true) and the pictures ``ranking_*.svg``.
+true), the pictures ``ranking_*.svg``, and the tables in docs/ranking.md.
 """
 
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from plot import save_bumps, save_intervals, save_plot
 from ranking_study import Study, rounded, studies
-from record import RESULTS, machine, save
+from ranking_text import PAGE, calibration_table, filled, skip_table, tau_table, variant_table
+from record import RESULTS, load, machine, save
 
 from stnas.rank.analysis import calibration, ceiling, judge
 from stnas.rank.estimators import Estimator, sample_scores
@@ -102,7 +103,7 @@ def draw_epochs(study: Study) -> None:
         labels=[str(i - len(kept) + 1) for i in range(len(kept))],
         title=f"{NAMES[study.name]}: ranks of {FOLLOWED} architectures by single checkpoints, "
         f"seed {seed}",
-        x="epochs before the end of training",
+        x="epoch, counted from the last",
     )
 
 
@@ -129,6 +130,12 @@ def main() -> None:
     found = studies()
     tables = {study.name: study.table() for study in found}
     calibrated = {study.name: calibrations(study) for study in found}
+    texts = {"skips": skip_table(load("skip_blocks"))}
+    for study in found:
+        texts[f"tau {study.name}"] = tau_table(tables[study.name])
+        texts[f"variants {study.name}"] = variant_table(tables[study.name])
+        texts[f"calibration {study.name}"] = calibration_table(calibrated[study.name])
+    PAGE.write_text(filled(PAGE.read_text(), texts))
     save("ranking", [row for rows in tables.values() for row in rows], machine())
     save("ranking_calibration", [r for rows in calibrated.values() for r in rows], machine())
     for study in found:
