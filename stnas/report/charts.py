@@ -9,8 +9,8 @@ from plotly.subplots import make_subplots
 from stnas.report.load import Record, Row
 
 BINS = 80
-_COLOURS = ("#3f7ee8", "#e2722e", "#2fa36b", "#b755c9", "#d9a514", "#d64545", "#24a5b8", "#8a7a66")
-_GENERATIONS = [[0.0, "#4f8bf0"], [0.5, "#b06fd0"], [1.0, "#f0883e"]]
+COLOURS = ("#3f7ee8", "#e2722e", "#2fa36b", "#b755c9", "#d9a514", "#d64545", "#24a5b8", "#8a7a66")
+SCALE = [[0.0, "#4f8bf0"], [0.5, "#b06fd0"], [1.0, "#f0883e"]]
 _HOVER = "%{x:,} MAdds, %{y:.2f} %<br>%{text}<extra></extra>"
 
 
@@ -38,7 +38,7 @@ def _scatter(record: Record) -> go.Figure:
                 "size": 6,
                 "opacity": 0.75,
                 "color": [row["generation"] + 1 for row in rows],
-                "colorscale": _GENERATIONS,
+                "colorscale": SCALE,
                 "colorbar": {"title": {"text": "generation"}},
             },
         )
@@ -67,7 +67,7 @@ def _scatter(record: Record) -> go.Figure:
                 name=f"{role}, test after retraining",
                 marker={"symbol": "diamond", "size": 11, "color": colour},
             )
-    return _layout(figure, "multiply-adds", "accuracy (%)", legend_above=True)
+    return layout(figure, "multiply-adds", "accuracy (%)", legend_above=True)
 
 
 def _points(rows: Sequence[Row], accuracy: str) -> Row:
@@ -78,12 +78,12 @@ def _points(rows: Sequence[Row], accuracy: str) -> Row:
     return {
         "x": [row["madds"] for row in rows],
         "y": [100 * row[accuracy] for row in rows],
-        "text": [_plain(label) for label in labels],
+        "text": [plain(label) for label in labels],
         "hovertemplate": _HOVER,
     }
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep Plotly from reading mark-up out of a text."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -98,11 +98,11 @@ def _hypervolume(record: Record) -> go.Figure | None:
             x=[row["generation"] + 1 for row in rows],
             y=[row["hypervolume"] for row in rows],
             mode="lines+markers",
-            line={"color": _COLOURS[0]},
+            line={"color": COLOURS[0]},
             name="hypervolume",
         )
     )
-    return _layout(figure, "generation", "hypervolume (share)")
+    return layout(figure, "generation", "hypervolume (share)")
 
 
 def _distribution(record: Record) -> go.Figure:
@@ -115,7 +115,7 @@ def _distribution(record: Record) -> go.Figure:
         go.Bar(
             x=centres.tolist(),
             y=(100 * share).tolist(),
-            marker={"color": _COLOURS[0]},
+            marker={"color": COLOURS[0]},
             name="sampled",
             hovertemplate="about %{x:,.0f} MAdds: %{y:.2f} %<extra></extra>",
         )
@@ -131,20 +131,20 @@ def _distribution(record: Record) -> go.Figure:
             y=1.0 - 0.08 * (number % 4),
             yref="paper",
             showarrow=False,
-            text=_plain(name),
+            text=plain(name),
             xanchor="left",
             xshift=4,
             font={"color": colour},
         )
     figure.update_layout(bargap=0.05, showlegend=False)
-    return _layout(figure, "multiply-adds", "probability (%)")
+    return layout(figure, "multiply-adds", "probability (%)")
 
 
 def _training(record: Record) -> go.Figure | None:
     """Show loss and accuracy of the hyper-network by epoch; SGLD goes on behind training."""
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
     behind = 0
-    for stage, name, colour in (("train", "training", _COLOURS[0]), ("sgld", "SGLD", _COLOURS[1])):
+    for stage, name, colour in (("train", "training", COLOURS[0]), ("sgld", "SGLD", COLOURS[1])):
         rows = [row for row in record.metrics if row.get("stage") == stage and "epoch" in row]
         _pair(figure, rows, name, colour, behind=behind)
         behind = max([behind, *(row["epoch"] + 1 for row in rows)])
@@ -160,7 +160,7 @@ def _retraining(record: Record) -> go.Figure | None:
             if row.get("stage") == "retrain" and "epoch" in row:
                 histories.setdefault(str(row.get("network")), []).append(row)
     for number, (name, rows) in enumerate(histories.items()):
-        _pair(figure, rows, _plain(name), _COLOURS[number % len(_COLOURS)])
+        _pair(figure, rows, plain(name), COLOURS[number % len(COLOURS)])
     return _curves(figure, "training loss", "test accuracy (%)")
 
 
@@ -190,10 +190,10 @@ def _curves(figure: go.Figure, left: str, right: str) -> go.Figure | None:
         return None
     figure.update_yaxes(title_text=right, col=2)
     figure.update_xaxes(title_text="epoch", col=2)
-    return _layout(figure, "epoch", left, legend_above=True)
+    return layout(figure, "epoch", left, legend_above=True)
 
 
-def _layout(figure: go.Figure, x: str, y: str, *, legend_above: bool = False) -> go.Figure:
+def layout(figure: go.Figure, x: str, y: str, *, legend_above: bool = False) -> go.Figure:
     """Give a figure the layout that all share; colours come from the page's theme."""
     figure.update_layout(
         template="none",

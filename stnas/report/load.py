@@ -16,6 +16,8 @@ from stnas.space.spec import SpaceSpec
 
 Row = dict[str, Any]
 STAGES = ("train", "sgld", "search", "retrain")
+OPTIONAL = ("rank",)
+"""Stages that the page shows where they are complete, and does not miss where they are not."""
 _CANDIDATE = ("genotype", "madds", "params", "accuracy", "generation")
 _CHOICE = ("name", "limit", "genotype", "madds", "params", "accuracy")
 _NETWORK = (
@@ -29,6 +31,48 @@ _NETWORK = (
     "test_accuracy",
     "history",
 )
+_RANKING = ("architectures", "table", "posterior")
+_COMPARED = ("genotype", "madds", "params", "truth")
+_ESTIMATE = ("way", "form", "n", "tau", "tau_low", "tau_high")
+_SCORES = ("way", "weights", "statistics", "rows", "accuracy")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What the stage ``rank`` found.
+
+    architectures: those that were trained from scratch, by rising MAdds. table: figures of every
+    estimator. posterior: calibration and pairwise probabilities by way. failed: why a way has no
+    scores. scores: rows of ``scores.jsonl``.
+    """
+
+    architectures: list[Row]
+    table: list[Row]
+    posterior: dict[str, Row]
+    failed: dict[str, str]
+    scores: list[Row]
+
+    @property
+    def ways(self) -> list[str]:
+        """List the ways of scoring, in the order of the table."""
+        rows = [row for row in self.table if row["form"] not in ("baseline", "ceiling")]
+        return list(dict.fromkeys(row["way"] for row in rows))
+
+    @property
+    def truth(self) -> list[float]:
+        """Return the mean test accuracy of each architecture over its trainings from scratch."""
+        return [sum(row["truth"]) / len(row["truth"]) for row in self.architectures]
+
+    def scored(self) -> dict[tuple[str, str], list[float]]:
+        """Return the recalibrated accuracies of all architectures by way and weights."""
+        found: dict[tuple[str, str], dict[int, float]] = {}
+        for row in self.scores:
+            if row["statistics"] == "own":
+                known = found.setdefault((row["way"], row["weights"]), {})
+                known.update(zip(row["rows"], row["accuracy"], strict=True))
+        count = range(len(self.architectures))
+        whole = {key: known for key, known in found.items() if known.keys() == set(count)}
+        return {key: [known[i] for i in count] for key, known in whole.items()}
 
 
 @dataclass(frozen=True)
@@ -36,8 +80,8 @@ class Record:
     """Everything that the page shows, as plain values.
 
     results: ``result.json`` of the stages that are complete. archive, front: evaluated
-    architectures. choices, networks: empty until their stage is complete. metrics: rows of
-    ``metrics.jsonl``.
+    architectures. choices, networks: empty until their stage is complete. ranking: None until
+    then. metrics: rows of ``metrics.jsonl``.
     """
 
     name: str
@@ -49,6 +93,7 @@ class Record:
     front: list[Row]
     choices: list[Row]
     networks: list[Row]
+    ranking: Ranking | None
 
     @property
     def train(self) -> Row:
@@ -73,7 +118,8 @@ def load_record(folder: Path) -> Record:
 
     FileNotFoundError: training is not complete. ValueError: a file lacks what it must hold.
     """
-    results = {stage: _result(folder, stage) for stage in STAGES if _done(folder, stage)}
+    shown = [stage for stage in (*STAGES, *OPTIONAL) if _done(folder, stage)]
+    results = {stage: _result(folder, stage) for stage in shown}
     if "train" not in results:
         raise FileNotFoundError(
             f"{folder / 'train' / 'result.json'} is missing, so there is nothing to report: run "
@@ -96,6 +142,7 @@ def load_record(folder: Path) -> Record:
         front=_front(front),
         choices=_of(results, folder, "search", "choices", _CHOICE),
         networks=_of(results, folder, "retrain", "networks", _NETWORK),
+        ranking=_ranking(results["rank"], folder / "rank") if "rank" in results else None,
     )
 
 
@@ -124,6 +171,27 @@ def _archive(path: Path, evaluated: int | None) -> list[Row]:
     if evaluated is not None and len(rows) != evaluated:
         raise damaged(path, f"it has {len(rows)} rows and not {evaluated}")
     return rows
+
+
+def _ranking(result: Row, folder: Path) -> Ranking:
+    """Take a complete ranking; ways that average no scores must have one of every architecture."""
+    path, file = folder / "result.json", folder / "scores.jsonl"
+    _need(result, _RANKING, path)
+    ranking = Ranking(
+        architectures=_rows(result["architectures"], _COMPARED, path),
+        table=_rows(result["table"], _ESTIMATE, path),
+        posterior=result["posterior"],
+        failed=result.get("failed", {}),
+        scores=_rows(read_rows(file, origin=None), _SCORES, file),
+    )
+    for found in ranking.posterior.values():
+        _need(found, ("bins", "brier", "better"), path)
+    known = {way for way, _ in ranking.scored()}
+    scoring = ("checkpoint", "parameters", "network")
+    needed = dict.fromkeys(row["way"] for row in ranking.table if row["form"] in scoring)
+    if lacking := [way for way in needed if way not in known]:
+        raise damaged(file, f"it lacks scores of {', '.join(lacking)}")
+    return ranking
 
 
 def _of(

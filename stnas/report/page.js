@@ -38,6 +38,7 @@ function paint() {
 for (const place of charts) {
   const text = document.getElementById(`figure-${place.dataset.figure}`).textContent;
   const figure = JSON.parse(text);
+  place.style.height = `${figure.layout.height}px`;
   Plotly.newPlot(place, figure.data, figure.layout, { responsive: true, displaylogo: false });
 }
 paint();

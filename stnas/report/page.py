@@ -8,12 +8,17 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from stnas.report.charts import charts
+from stnas.report.confidence import confidence_charts, shown_chain
 from stnas.report.drawing import draw, line_width
-from stnas.report.load import STAGES, Record, Row
+from stnas.report.load import STAGES, Ranking, Record, Row
+from stnas.report.ranking import FORMS, main_rows, ranking_charts
 from stnas.space import SearchSpace
 
 _HERE = Path(__file__).parent
 _SHARES = (0.01, 0.05, 0.2)
+_SIZES = {"madds": "MAdds alone", "params": "parameters alone"}
+_NAME = ("way", "form", "statistics", "measure")
+_PLAIN_AVERAGING = ("none", "parameters", "own", "accuracy")
 
 
 def render(record: Record) -> str:
@@ -25,11 +30,19 @@ def render(record: Record) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "count": _count, "gain": _gain}
+    environment.filters |= {
+        "percent": _percent,
+        "count": _count,
+        "gain": _gain,
+        "points": _points,
+        "figure": _figure,
+        "range": _range,
+    }
     return environment.get_template("page.html").render(
         record=record,
         networks=table(record),
         missing=[stage for stage in STAGES if stage not in record.results],
+        ranking=None if record.ranking is None else ranking_parts(record.ranking),
         drawings=drawings(record),
         kernels=record.space.spec.kernels,
         widths=[(share, line_width(share)) for share in _SHARES],
@@ -75,6 +88,36 @@ def _gain_over_twins(network: Row, networks: list[Row]) -> float | None:
     return float(network["test_accuracy"] - sum(twins) / len(twins))
 
 
+def ranking_parts(ranking: Ranking) -> Row:
+    """Return what the page says of a ranking: the rows of its tables, and how much was trained."""
+    main = main_rows(ranking.table)
+    references = [row for row in ranking.table if row["form"] in ("baseline", "ceiling")]
+    others = [row for row in ranking.table if row not in main and row not in references]
+    return {
+        "main": [_estimate(row) for row in main],
+        "references": [_estimate(row) for row in references],
+        "others": [_estimate(row) for row in others],
+        "failed": ranking.failed,
+        "architectures": ranking.architectures,
+        "trainings": sum(len(row["truth"]) for row in ranking.architectures),
+        "chain": shown_chain(ranking),
+    }
+
+
+def _estimate(row: Row) -> Row:
+    """Complete a row of the table with the words for it; None where a figure is not defined."""
+    absent = ("spearman", "top_precision", "band_tau", "regret", "gain_low", "gain_high")
+    known = dict.fromkeys((*absent, *_NAME), None) | row
+    recalibrated = known["statistics"] == "own"
+    return {
+        **known,
+        "name": _SIZES.get(row["way"]) if row["form"] == "baseline" else row["way"],
+        "averaged": FORMS.get(row["form"], ""),
+        "score": f"{known['measure']}{'' if recalibrated else ', not recalibrated'}",
+        "compared": tuple(known[key] for key in _NAME) == _PLAIN_AVERAGING,
+    }
+
+
 def drawings(record: Record) -> list[Row]:
     """Draw every choice, with its name, genotype and cost."""
     return [
@@ -100,20 +143,40 @@ def _edges(space: SearchSpace, text: str) -> list[str]:
 
 def figures(record: Record) -> dict[str, Markup]:
     """Return the charts as JSON that may stand inside a script element."""
+    made = charts(record)
+    if record.ranking is not None:
+        made |= ranking_charts(record.ranking) | confidence_charts(record.ranking)
     return {
-        name: Markup(str(figure.to_json()).replace("<", "\\u003c"))
-        for name, figure in charts(record).items()
+        name: Markup(str(figure.to_json()).replace("<", "\\u003c")) for name, figure in made.items()
     }
 
 
-def _percent(value: float | None) -> str:
+def _percent(value: float | None, digits: int = 2) -> str:
     """Format a share; a dash where there is none."""
-    return "\u2014" if value is None else f"{100 * value:.2f} %"
+    return "\u2014" if value is None else f"{100 * value:.{digits}f} %"
 
 
 def _gain(value: float | None) -> str:
     """Format a difference of shares in percentage points."""
     return "" if value is None else f"{100 * value:+.2f}"
+
+
+def _points(value: float | None) -> str:
+    """Format a loss of accuracy in percentage points; a dash where there is none."""
+    return "\u2014" if value is None else f"{100 * value:.2f}"
+
+
+def _figure(value: float | None) -> str:
+    """Format a correlation; a dash where there is none."""
+    return "\u2014" if value is None else f"{value:.2f}"
+
+
+def _range(ends: tuple[float | None, float | None], style: str = "{:.2f}") -> str:
+    """Format an interval; a dash where there is none."""
+    low, high = ends
+    if low is None or high is None:
+        return "\u2014"
+    return f"{style.format(low)} to {style.format(high)}"
 
 
 def _count(value: Any) -> str:

@@ -93,6 +93,90 @@ def metrics(stages):
     return rows
 
 
+def estimate(way, form, tau, *, statistics="own", measure="accuracy"):
+    return {
+        "way": way,
+        "form": form,
+        "statistics": statistics,
+        "measure": measure,
+        "n": 12,
+        "tau": tau,
+        "tau_low": tau - 0.3,
+        "tau_high": tau + 0.25,
+        "spearman": tau + 0.1,
+        "top_precision": 1.0,
+        "band_tau": None,
+        "regret": 0.0125,
+        "gain_low": tau - 0.5,
+        "gain_high": tau - 0.45,
+    }
+
+
+def estimates():
+    reference = {**estimate("none", "parameters", 0.5), "gain_low": 0.0, "gain_high": 0.0}
+    constant = {"tau": None, "tau_low": None, "tau_high": None, "spearman": None}
+    ceiling = {"way": "truth, seed to seed", "form": "ceiling", "n": 4}
+    return [
+        estimate("madds", "baseline", 0.25, statistics="", measure=""),
+        estimate("params", "baseline", 0.125, statistics="", measure=""),
+        estimate("single", "checkpoint", 0.375),
+        estimate("single", "checkpoint", 0.0625, statistics="running"),
+        reference,
+        estimate("none", "scores", 0.4375),
+        estimate("posterior", "parameters", 0.64),
+        {**estimate("posterior", "bound", 0.5), **constant},
+        estimate("finetune-3", "network", 0.3125),
+        estimate("single", "checkpoint", 0.34375, measure="loss"),
+        {**ceiling, "tau": 0.75, "tau_low": 0.5, "tau_high": 1.0},
+    ]
+
+
+def score_rows(n=12, epochs=3):
+    def row(way, weights, shift, *, statistics="own", rows=range(n)):
+        values = [0.5 + 0.01 * ((7 * i + shift) % n) for i in rows]
+        return {
+            "way": way,
+            "weights": weights,
+            "statistics": statistics,
+            "rows": list(rows),
+            "accuracy": values,
+            "loss": [2 - value for value in values],
+        }
+
+    labels = [*(f"epoch-{9 + e:04d}" for e in range(epochs - 1)), "trained"]
+    return [
+        *(row("single", label, 5 * e) for e, label in enumerate(labels)),
+        row("single", "trained", 1, statistics="running"),
+        *(row("posterior", f"sample-{i:03d}", i) for i in range(1, 3)),
+        row("none", "mean", 2),
+        row("posterior", "mean", 3),
+        *(row("finetune-3", "mean", 4, rows=[i]) for i in range(n)),
+    ]
+
+
+def write_ranking(folder, rows):
+    """Write what a ranking of some candidates leaves; every third has a second training."""
+    compared = sorted(rows[:12], key=lambda row: row["madds"])
+    truth = [[0.8 + 0.01 * ((5 * i) % 12)] for i in range(12)]
+    for values in truth[::3]:
+        values.append(values[0] + 0.005)
+    chances = [[0.5 + (i - j) / 24 for j in range(12)] for i in range(12)]
+    bins = [
+        {"from": 0.5, "to": 0.75, "pairs": 40, "stated": 0.625, "right": 0.5},
+        {"from": 0.75, "to": 0.9, "pairs": 0, "stated": None, "right": None},
+        {"from": 0.9, "to": 1.0, "pairs": 10, "stated": 0.95, "right": 0.75},
+    ]
+    calibration = {"bins": bins, "brier": 0.25, "better": chances}
+    architectures = [
+        {**{key: row[key] for key in ("genotype", "madds", "params")}, "truth": values}
+        for row, values in zip(compared, truth, strict=True)
+    ]
+    write_rows(folder / "scores.jsonl", score_rows())
+    result = {"seconds": 60.0, "architectures": architectures, "table": estimates()}
+    posterior = {"none": {**calibration, "brier": None}, "posterior": calibration}
+    write_json(folder / "result.json", {**result, "posterior": posterior})
+
+
 def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), data="fashion"):
     space = SearchSpace.profile(profile, num_classes=len(classes))
     settings = {"run": folder.name, "seed": 3, "train": {"madds": 2000000}}
@@ -141,6 +225,8 @@ def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), dat
                 network(twin, f"{row['name']}-random-1", "random", -0.01),
             ]
         write_json(folder / "retrain/result.json", {"seconds": 12.0, "networks": networks})
+    if "rank" in stages:
+        write_ranking(folder / "rank", rows)
     return folder
 
 

@@ -41,8 +41,12 @@ class Reader(HTMLParser):
         (self.scripts if self.open and self.open[-1] == "script" else self.texts).append(data)
 
 
+def page(folder):
+    return write_report(folder).read_text(encoding="utf-8")
+
+
 def read(folder):
-    reader = Reader(write_report(folder).read_text(encoding="utf-8"))
+    reader = Reader(page(folder))
     assert reader.open == []
     return reader
 
@@ -123,6 +127,65 @@ def test_missing_stages_are_said(make_run, stages, missing, count):
     assert len(figures(reader)) == count
 
 
+def test_a_ranking_is_shown_where_it_is_complete(make_run):
+    folder = make_run(stages=("train", "sgld", "search", "retrain", "rank"))
+    reader = read(folder)
+    text = "".join(reader.texts)
+    assert "12 architectures were trained from scratch, 16 trainings in all" in text
+    for row in read_json(folder / "rank/result.json")["architectures"]:
+        assert row["genotype"] in text
+    tables = [part.split("</table>")[0] for part in page(folder).split("<table")]
+    main, variants = (next(t for t in tables if f">{word}<" in t) for word in ("weights", "loss"))
+    assert ">0.64 (n 12)</td><td>0.34 to 0.89</td><td>+0.14 to +0.19</td>" in main
+    assert ">\u2014</td><td>0.74</td><td>100 %</td><td>1.25</td>" in main
+    for part in ("(this one)", "MAdds alone", "parameters alone", "truth, seed to seed"):
+        assert part in main
+        assert part not in variants
+    assert "accuracy, not recalibrated" in variants
+    assert "Not complete" not in text
+    assert "rank 60.0 s" in text
+    assert len(figures(reader)) == 10
+
+
+def test_a_way_without_scores_is_said(make_run):
+    folder = make_run(stages=("train", "rank"))
+    assert "No scores by" not in "".join(read(folder).texts)
+    result = read_json(folder / "rank/result.json")
+    write_json(folder / "rank/result.json", {**result, "failed": {"literal": "a loss is NaN"}})
+    assert "No scores by literal: a loss is NaN" in "".join(read(folder).texts)
+
+
+def test_a_ranking_is_not_missed(make_run):
+    folder = make_run()
+    write_rows(folder / "rank/scores.jsonl", [])
+    text = "".join(read(folder).texts)
+    assert "Ranking" not in text
+    assert "Not complete" not in text
+
+
+def test_texts_of_a_ranking_are_escaped(make_run):
+    def spoilt(name, **words):
+        folder = make_run(name, stages=("train", "rank"))
+        ranked, scored = folder / "rank/result.json", folder / "rank/scores.jsonl"
+        result, rows = read_json(ranked), read_rows(scored)
+        for row in (*result["table"], *rows):
+            row["way"] = words.get(row["way"], row["way"])
+        chains = result["posterior"].items()
+        result["posterior"] = {words.get(way, way): found for way, found in chains}
+        result["architectures"][0]["genotype"] = words.get("genotype", "st1")
+        result["failed"] = {words.get("none", "literal"): words.get("posterior", "not finite")}
+        write_json(ranked, result)
+        write_rows(scored, rows)
+        return read(folder)
+
+    reader = spoilt("hostile", none=HOSTILE[0], posterior=HOSTILE[1], genotype=HOSTILE[1])
+    assert [tag for tag, _ in reader.tags] == [tag for tag, _ in spoilt("plain").tags]
+    assert all(part in "".join(reader.texts) for part in HOSTILE[:2])
+    drawn = [script for script in reader.scripts if script.startswith('{"data"')]
+    assert not any("<" in script for script in drawn)
+    assert not any("<img" in json.dumps(figure) for figure in figures(reader))
+
+
 def test_a_search_that_goes_on_is_shown(make_run):
     folder = make_run(stages=("train", "sgld", "search"))
     (folder / "search/result.json").unlink()
@@ -188,11 +251,15 @@ def test_no_training_is_an_error_that_names_the_command(make_run, tmp_path):
         ("search/archive.jsonl", [{}], "must hold genotype, .*got none of genotype"),
         ("search/archive.jsonl", [], "damaged .it has 0 rows and not 60"),
         ("retrain/result.json", {"networks": [3]}, "must hold name, role"),
+        ("rank/result.json", {}, "must hold architectures, table, posterior"),
+        ("rank/scores.jsonl", [{}], "must hold way, weights, .*got none of way"),
+        ("rank/scores.jsonl", [], "damaged .it lacks scores of single, none, posterior, finetune"),
         ("config.yaml", b"# stnas version: 1, checksum: 0", "is not as it was written"),
     ],
 )
 def test_damaged_files_are_named(make_run, file, content, message):
-    path = (folder := make_run()) / file
+    folder = make_run(stages=("train", "sgld", "search", "retrain", "rank"))
+    path = folder / file
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
