@@ -70,9 +70,8 @@ def mutants(file: str) -> Iterator[Mutant]:
             continue
         for pattern, replacement in OPERATORS:
             for found in re.finditer(pattern, code):
-                part = re.sub(pattern, replacement, found[0]) if found[0].isdigit() else None
-                now = replacement if isinstance(replacement, str) else part
-                changed = code[: found.start()] + str(now) + code[found.end() :]
+                now = replacement if isinstance(replacement, str) else replacement(found)
+                changed = code[: found.start()] + now + code[found.end() :]
                 yield Mutant(file, number, line, changed)
 
 
