@@ -1,40 +1,73 @@
-// The operators on the CPU that need no gradient: check, allocate, call the kernels.
+// The operators on the CPU.
 #include "binding.h"
 
+#include "gradient_operators.h"
 #include "instruction_set.h"
+#include "norm_act_operators.h"
+#include "operators.h"
+#include "running.h"
+#include "scratch.h"
 
 namespace stnas::cpu {
 namespace {
 
-Tensor linear_bottleneck_inference(const Tensor& x, const Tensor& expand, const Tensor& depthwise,
-                                   const Tensor& squeeze_weight, const Tensor& squeeze_bias,
-                                   const Tensor& excite_weight, const Tensor& excite_bias,
-                                   const Tensor& project, const Affine& affine,
-                                   const std::vector<Tensor>& running, index stride,
-                                   const std::string& activation, bool residual) {
-  const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
-                        excite_bias, project}, affine, stride, activation, residual};
-  return with_type(x, [&](auto zero) {
-    using S = decltype(zero);
-    auto p = block.problem<S>();
-    set_running(p, running, x);
-    Tensor out = image_like(x, block.out_sizes());
-    kernels<S>().inference(p, data<S>(out));
-    return out;
-  });
-}
+class Host {
+ public:
+  explicit Host(const Tensor&) {}
 
-Tensor node_moments(const Tensor& x) {
-  check_values(x);
-  check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
-  return with_type(x, [&](auto zero) {
-    using S = decltype(zero);
-    Tensor moments = like_sums(x, {1 + x.size(1), x.size(1)});
-    kernels<S>().moments({data<S>(x), x.size(0), x.size(2), x.size(3), x.size(1), kExecutor},
-                         data<Wide<S>>(moments));
-    return moments;
-  });
-}
+  template <class T, class S>
+  void train(const Problem<T, S>& p, const Saved<T, S>& saved, const Target<T, S>& to) const {
+    kernels<S>().forward(p, saved, to);
+  }
+  template <class S>
+  Saved<Wide<S>, S> borrow(const Shape& s) const {
+    using T = Wide<S>;
+    const SavedSizes sizes(s);
+    const auto take = [&](auto zero, const std::vector<index>& size) {
+      index count = 1;
+      for (index length : size) count *= length;
+      return scratch_.take<decltype(zero)>(count);
+    };
+    const bool stored = s.stores_expanded();
+    return {take(T{}, sizes.statistics),
+            take(S{}, sizes.hidden),
+            take(S{}, sizes.projected),
+            take(T{}, sizes.excitation),
+            stored ? take(S{}, sizes.expanded) : nullptr,
+            stored ? nullptr : take(T{}, sizes.expanded)};
+  }
+  template <class T, class S>
+  void move_running(const Problem<T, S>& p, const T* statistics, const Tensors& running,
+                    double momentum) const {
+    const auto at = [&](int i) { return data<T>(running[i]); };
+    cpu::move_running(p.shape, statistics, {at(0), at(2), at(4)}, {at(1), at(3), at(5)}, momentum);
+  }
+  template <class T, class S>
+  void infer(const Problem<T, S>& p, S* out) const {
+    kernels<S>().inference(p, out);
+  }
+  template <class T, class S>
+  void moments(const Node<T, S>& node, T* to) const {
+    kernels<S>().moments(node, to);
+  }
+  template <class T, class S>
+  void differentiate(const Problem<T, S>& p, const Saved<T, S>& saved, const S* grad,
+                     const Gradients<T, S>& to) const {
+    kernels<S>().backward(p, saved, grad, to);
+  }
+  template <class T>
+  void norm_act(const NormAct<T>& p, T* statistics, T* out) const {
+    kernels<T>().norm_act(p, statistics, out);
+  }
+  template <class T>
+  void norm_act_gradient(const NormAct<T>& p, const T* statistics, const T* grad, T* grad_x,
+                         T* affine) const {
+    kernels<T>().norm_act_gradient(p, statistics, grad, grad_x, affine);
+  }
+
+ private:
+  mutable Scratch scratch_;
+};
 
 std::string isa() { return instruction_set(); }
 
@@ -42,8 +75,19 @@ std::string isa() { return instruction_set(); }
 }  // namespace stnas::cpu
 
 STABLE_TORCH_LIBRARY_IMPL(stnas, CPU, ops) {
-  ops.impl("linear_bottleneck_inference", TORCH_BOX(&stnas::cpu::linear_bottleneck_inference));
-  ops.impl("node_moments", TORCH_BOX(&stnas::cpu::node_moments));
+  using stnas::cpu::Host;
+  ops.impl("linear_bottleneck_forward",
+           TORCH_BOX(&stnas::cpu::linear_bottleneck_forward<Host>));
+  ops.impl("linear_bottleneck_add_", TORCH_BOX(&stnas::cpu::linear_bottleneck_add<Host>));
+  ops.impl("linear_bottleneck_backward",
+           TORCH_BOX(&stnas::cpu::linear_bottleneck_backward<Host>));
+  ops.impl("linear_bottleneck_backward_add_",
+           TORCH_BOX(&stnas::cpu::linear_bottleneck_backward_add<Host>));
+  ops.impl("linear_bottleneck_inference",
+           TORCH_BOX(&stnas::cpu::linear_bottleneck_inference<Host>));
+  ops.impl("node_moments", TORCH_BOX(&stnas::cpu::node_moments<Host>));
+  ops.impl("norm_act_forward", TORCH_BOX(&stnas::cpu::norm_act_forward<Host>));
+  ops.impl("norm_act_backward", TORCH_BOX(&stnas::cpu::norm_act_backward<Host>));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(stnas, CompositeExplicitAutograd, ops) {

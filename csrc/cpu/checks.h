@@ -35,18 +35,26 @@ inline void check_size(const Tensor& tensor, const char* name, std::vector<index
                         " must be contiguous: call .contiguous() on it");
 }
 
+// Where x is, and all tensors beside it must be.
+inline const char* place(const Tensor& x) { return x.is_cpu() ? "the CPU" : "the CUDA device of x"; }
+
+inline bool shares_place(const Tensor& tensor, const Tensor& x) {
+  return tensor.is_cpu() == x.is_cpu() && tensor.is_cuda() == x.is_cuda() &&
+         (x.is_cpu() || tensor.get_device_index() == x.get_device_index());
+}
+
 // Weights, norms and sums beside a bfloat16 image are float32.
 inline void check_type(const Tensor& tensor, const char* name, const Tensor& x) {
   const bool narrow = x.scalar_type() == ScalarType::BFloat16;
-  check(tensor.is_cpu() &&
+  check(shares_place(tensor, x) &&
             tensor.scalar_type() == (narrow ? ScalarType::Float : x.scalar_type()),
-        name, " must be on the CPU and have ",
+        name, " must be on ", place(x), " and have ",
         narrow ? "float32 beside a bfloat16 x" : "the dtype of x");
 }
 
 inline void check_same_type(const Tensor& tensor, const char* name, const Tensor& x) {
-  check(tensor.is_cpu() && tensor.scalar_type() == x.scalar_type(), name,
-        " must be on the CPU and have the dtype of x");
+  check(shares_place(tensor, x) && tensor.scalar_type() == x.scalar_type(), name, " must be on ",
+        place(x), " and have the dtype of x");
 }
 
 // NCHW sizes in channels_last order: strides (H W C, 1, W C, C) wherever a size is not 1.
@@ -70,9 +78,9 @@ inline void check_target(const Tensor& tensor, const char* name, const Tensor& x
 
 inline void check_values(const Tensor& x) {
   const auto type = x.scalar_type();
-  check(x.is_cpu() && (type == ScalarType::Float || type == ScalarType::Double ||
-                       type == ScalarType::BFloat16),
-        "x must be a float32, float64 or bfloat16 tensor on the CPU");
+  check((x.is_cpu() || x.is_cuda()) && (type == ScalarType::Float || type == ScalarType::Double ||
+                                        type == ScalarType::BFloat16),
+        "x must be a float32, float64 or bfloat16 tensor on the CPU or a CUDA device");
   check(x.dim() == 4, "x must have 4 dimensions (N, C, H, W), got ", x.dim());
   check(x.numel() > 0, "x must not be empty, got ", x.numel(), " elements");
 }

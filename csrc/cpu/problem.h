@@ -13,7 +13,9 @@ constexpr index kBlock = 16;       // channels in a block: hidden tensors are st
 
 // Inlined wherever it is used: the same function compiled for two instruction sets must not be
 // shared.
+#ifndef STNAS_INLINE
 #define STNAS_INLINE inline __attribute__((always_inline))
+#endif
 
 STNAS_INLINE constexpr index round_up(index value, index unit) {
   return (value + unit - 1) / unit * unit;

@@ -20,6 +20,40 @@ namespace stnas::cuda {
 
 using Stream = cudaStream_t;
 
+// d += a b for a [16, 16] and b [16, 8] of bfloat16, spread over the lanes of a warp as PTX says.
+__device__ __forceinline__ void multiply_matrices(float (&d)[4], const uint32_t (&a)[4],
+                                                  const uint32_t* b) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// Four 8x8 matrices of 16-bit values from shared memory: lane i names row i % 8 of matrix i / 8.
+template <bool transposed>
+__device__ __forceinline__ void load_matrices(uint32_t (&to)[4], const void* row) {
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+  if constexpr (transposed) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(at)
+                 : "memory");
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(at)
+                 : "memory");
+  }
+}
+
+// The nearest bfloat16, ties to even.
+__device__ __forceinline__ uint16_t round_to_bfloat16(float value) {
+  uint16_t bits;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
+
 template <class T>
 __device__ __forceinline__ T* dynamic_shared() {
   extern __shared__ __align__(16) unsigned char stnas_dynamic_shared[];
@@ -48,6 +82,7 @@ void start(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 bloc
 #else
 
 #include "../cusim/device.h"
+#include "../cusim/matrix.h"
 
 #define SHARED(type, name, dimensions)   \
   using name##_type = type dimensions;   \
@@ -58,6 +93,9 @@ void start(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 bloc
 namespace stnas::cuda {
 
 using Stream = void*;
+using cusim::load_matrices;
+using cusim::multiply_matrices;
+using cusim::round_to_bfloat16;
 
 template <class T>
 T* dynamic_shared() {

@@ -1,10 +1,12 @@
-// BN with batch statistics and its activation on the CPU: check, allocate, call the kernels.
+// BN with batch statistics and its activation on every device: check, allocate, let the device do
+// the work.
+#pragma once
+
 #include <tuple>
 
 #include "binding.h"
 
 namespace stnas::cpu {
-namespace {
 
 // x, weight and bias after their checks.
 template <class T>
@@ -23,13 +25,14 @@ NormAct<T> make_norm_act(const Tensor& x, const Maybe& weight, const Maybe& bias
   return p;
 }
 
-void check_rows(const Tensor& x) {
+inline void check_rows(const Tensor& x) {
   check_values(x);
   check(x.scalar_type() != ScalarType::BFloat16,
         "x must be float32 or float64, got bfloat16: call x.float()");
   check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
 }
 
+template <class Device>
 std::tuple<Tensor, Tensor> norm_act_forward(const Tensor& x, const Maybe& weight,
                                             const Maybe& bias, const std::string& activation) {
   check_rows(x);
@@ -38,11 +41,12 @@ std::tuple<Tensor, Tensor> norm_act_forward(const Tensor& x, const Maybe& weight
     const auto p = make_norm_act<T>(x, weight, bias, activation);
     const Tensor out = image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});
     const Tensor statistics = like(x, {2 * p.channels});
-    kernels<T>().norm_act(p, data<T>(statistics), data<T>(out));
+    Device(x).norm_act(p, data<T>(statistics), data<T>(out));
     return std::tuple{out, statistics};
   });
 }
 
+template <class Device>
 std::tuple<Tensor, Tensor> norm_act_backward(const Tensor& grad, const Tensor& x,
                                              const Maybe& weight, const Maybe& bias,
                                              const Tensor& statistics,
@@ -56,16 +60,10 @@ std::tuple<Tensor, Tensor> norm_act_backward(const Tensor& grad, const Tensor& x
     const auto p = make_norm_act<T>(x, weight, bias, activation);
     const Tensor grad_x = image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});
     const Tensor affine = like(x, {2 * p.channels});
-    kernels<T>().norm_act_gradient(p, data<T>(statistics), data<T>(grad), data<T>(grad_x),
-                                   data<T>(affine));
+    Device(x).norm_act_gradient(p, data<T>(statistics), data<T>(grad), data<T>(grad_x),
+                                data<T>(affine));
     return std::tuple{grad_x, affine};
   });
 }
 
-}  // namespace
 }  // namespace stnas::cpu
-
-STABLE_TORCH_LIBRARY_IMPL(stnas, CPU, ops) {
-  ops.impl("norm_act_forward", TORCH_BOX(&stnas::cpu::norm_act_forward));
-  ops.impl("norm_act_backward", TORCH_BOX(&stnas::cpu::norm_act_backward));
-}

@@ -1,0 +1,166 @@
+// The depthwise convolution and its gradients, tile by tile in shared memory, 32 channels a block.
+#pragma once
+
+#include "sources.cuh"
+
+namespace stnas::cuda {
+
+constexpr int kSlice = 32;  // channels of a block
+constexpr int kRun = 4;     // neighbours in a row that one thread makes
+
+// The tiles of an image: rows and columns of a tile, tiles of a row and of an image.
+struct Tiling {
+  int rows, columns, across, count;
+};
+inline Tiling tile(int64_t height, int64_t width, int64_t stride) {
+  const int rows = stride == 1 ? 8 : 4, columns = stride == 4 ? 4 : 8;
+  const auto across = static_cast<int>((width + columns - 1) / columns);
+  return {rows, columns, across, across * static_cast<int>((height + rows - 1) / rows)};
+}
+
+// A part of a plane that lies in shared memory as [row][column][32].
+struct Window {
+  int top, left, rows, columns;
+};
+
+// The input of a tile of outputs.
+__device__ inline Window input_window(const Tiling& tiling, int index, int kernel, int stride) {
+  const int top = index / tiling.across * tiling.rows;
+  const int left = index % tiling.across * tiling.columns;
+  return {top * stride - kernel / 2, left * stride - kernel / 2,
+          (tiling.rows - 1) * stride + kernel, (tiling.columns - 1) * stride + kernel};
+}
+
+// A source of planes has `height`, `width` and at<N>(image, y, x, column). Zero outside.
+template <int N, class T, class Source>
+__device__ void stage(const Source& source, int64_t image, const Window& of, int column, T* to) {
+  constexpr int kVectors = kSlice / N;
+  for (int i = threadIdx.x; i < of.rows * of.columns * kVectors; i += kBlock) {
+    const int pixel = i / kVectors, c = i % kVectors * N;
+    const int y = of.top + pixel / of.columns, x = of.left + pixel % of.columns;
+    Pack<T, N> value{};
+    if (y >= 0 && y < source.height && x >= 0 && x < source.width) {
+      value = source.template at<N>(image, y, x, column + c);
+    }
+    *reinterpret_cast<Pack<T, N>*>(to + pixel * kSlice + c) = value;
+  }
+}
+
+// Taps [K K][32] of weights [M][K K], in reverse where `flipped`.
+template <int K, bool flipped, class T>
+__device__ void stage_taps(const T* weights, int channels, int column, T* to) {
+  for (int i = threadIdx.x; i < K * K * kSlice; i += kBlock) {
+    const int tap = i / kSlice, c = column + i % kSlice;
+    const int64_t at = int64_t{K * K} * c + (flipped ? K * K - 1 - tap : tap);
+    to[i] = c < channels ? weights[at] : T(0);
+  }
+}
+
+// a(BN e), the input of the convolution.
+template <class S>
+struct Activated {
+  Rows<S> expanded;
+  Fold<Wide<S>> fold;
+  int height, width;
+  Activation activation;
+
+  template <int N>
+  __device__ Pack<Wide<S>, N> at(int64_t image, int y, int x, int column) const {
+    Pack<Wide<S>, N> value{};
+    if (column >= expanded.columns) return value;
+    value = expanded.template read<N>((image * height + y) * width + x, column);
+    const FoldOf<Wide<S>, N> by(fold, column);
+#pragma unroll
+    for (int i = 0; i < N; ++i) value.at[i] = activate(activation, by.normal(value.at[i], i));
+    return value;
+  }
+};
+
+// Planes of outputs: written as they are, or as the gradient before an activation and its BN.
+template <class S>
+struct Planes {
+  S* to;
+  int height, width, columns;
+
+  template <int N>
+  __device__ void write(int64_t image, int y, int x, int column,
+                        const Pack<Wide<S>, N>& value) const {
+    if (y >= height || x >= width || column >= columns) return;
+    cuda::write<N>(to + ((image * height + y) * width + x) * columns + column, value, N, true);
+  }
+};
+template <class S>
+struct SlopedPlanes {
+  Planes<S> planes;
+  Activated<S> input;
+
+  template <int N>
+  __device__ void write(int64_t image, int y, int x, int column, Pack<Wide<S>, N> value) const {
+    if (y >= planes.height || x >= planes.width || column >= planes.columns) return;
+    const int64_t pixel = (image * planes.height + y) * planes.width + x;
+    const auto e = input.expanded.template read<N>(pixel, column);
+    const FoldOf<Wide<S>, N> by(input.fold, column);
+#pragma unroll
+    for (int i = 0; i < N; ++i) value.at[i] *= slope(input.activation, by.normal(e.at[i], i));
+    planes.write(image, y, x, column, value);
+  }
+};
+
+// sum[o] += w[i, j] in[y S + i, (x + o) S + j] over the taps, kRun neighbours at once. With stride 1
+// every input is read once a row; `stride` 0 stands for any.
+template <int K, int stride, int N, class T>
+__device__ void convolve(const T* in, int pitch, const T* taps, int step, T (&sum)[kRun][N]) {
+#pragma unroll
+  for (int i = 0; i < K; ++i, in += pitch) {
+    Pack<T, N> w[K];
+#pragma unroll
+    for (int j = 0; j < K; ++j) w[j] = whole<N>(taps + (i * K + j) * kSlice);
+    constexpr int kReads = stride == 1 ? kRun + K - 1 : kRun * K;
+#pragma unroll
+    for (int c = 0; c < kReads; ++c) {
+      const auto value = whole<N>(in + (stride == 1 ? c : c / K * step + c % K) * kSlice);
+#pragma unroll
+      for (int o = 0; o < kRun; ++o) {
+        const int j = stride == 1 ? c - o : c - o * K;
+        if (j < 0 || j >= K) continue;
+#pragma unroll
+        for (int n = 0; n < N; ++n) sum[o][n] += w[j].at[n] * value.at[n];
+      }
+    }
+  }
+}
+
+// out[y, x] = sum_ij w[i, j] in[y S - K / 2 + i, x S - K / 2 + j] for a tile of outputs of one image
+// and 32 channels: one block. Thread (run, c) makes four neighbours of N channels.
+template <int K, int stride, int N, bool flipped, class T, class Source, class Out>
+__global__ void __launch_bounds__(kBlock)
+    depthwise_kernel(Source source, const T* weights, int channels, Tiling tiling, int step,
+                     Out out) {
+  constexpr int kVectors = kSlice / N;
+  const int64_t image = blockIdx.x / tiling.count;
+  const int index = static_cast<int>(blockIdx.x % tiling.count);
+  const int column = static_cast<int>(blockIdx.y) * kSlice;
+  const Window window = input_window(tiling, index, K, step);
+  T* in = dynamic_shared<T>();
+  T* taps = in + window.rows * window.columns * kSlice;
+  stage<N>(source, image, window, column, in);
+  stage_taps<K, flipped>(weights, channels, column, taps);
+  __syncthreads();
+  const int c = threadIdx.x % kVectors * N, across = tiling.columns / kRun;
+  for (int run = threadIdx.x / kVectors; run < tiling.rows * across; run += kBlock / kVectors) {
+    const int y = run / across, x = run % across * kRun;
+    T sum[kRun][N] = {};
+    convolve<K, stride, N>(in + (y * step * window.columns + x * step) * kSlice + c,
+                           window.columns * kSlice, taps + c, step, sum);
+#pragma unroll
+    for (int o = 0; o < kRun; ++o) {
+      Pack<T, N> value;
+#pragma unroll
+      for (int n = 0; n < N; ++n) value.at[n] = sum[o][n];
+      out.template write<N>(image, index / tiling.across * tiling.rows + y,
+                            index % tiling.across * tiling.columns + x + o, column + c, value);
+    }
+  }
+}
+
+}  // namespace stnas::cuda
