@@ -130,7 +130,7 @@ def dump(library: Path) -> list[Kernel]:
     names = "\n".join(kernel.name for kernel in kernels)
     plain = subprocess.run(["c++filt"], input=names, capture_output=True, text=True, check=True)
     for kernel, name in zip(kernels, plain.stdout.splitlines(), strict=True):
-        kernel.name = re.sub(r"^void stnas::cuda::|\(.*", "", name)
+        kernel.name = re.sub(r"^void |stnas::(cuda|cpu)::|\(.*", "", name)
     return kernels
 
 

@@ -130,17 +130,16 @@ template <class S>
 void BottleneckForward<S>::move_running(const Problem& p, const T* statistics,
                                         T* const (&running)[6], double momentum, void* stream) {
   const cpu::Shape& s = p.shape;
-  const auto of = [&](int layer) -> Running<T> {
+  for (int layer = 0; layer < 3; ++layer) {
     const int64_t channels = layer < 2 ? s.hidden : s.out;
     const T* mean = statistics + layer * 2 * s.hidden;
     const int64_t count = s.images * (layer ? s.out_pixels() : s.pixels());
-    return {mean, mean + channels, running[2 * layer], running[2 * layer + 1],
-            static_cast<int>(channels), static_cast<double>(count)};
-  };
-  const int64_t most = s.hidden < s.out ? s.out : s.hidden;
-  launch("running_kernel", &running_kernel<T>,
-         dim3(static_cast<unsigned>((most + kBlock - 1) / kBlock), 3), dim3(kBlock), 0,
-         static_cast<Stream>(stream), of(0), of(1), of(2), momentum);
+    const Running<T> norm{mean, mean + channels, running[2 * layer], running[2 * layer + 1],
+                          static_cast<int>(channels), static_cast<double>(count)};
+    launch("running_kernel", &running_kernel<T>,
+           dim3(static_cast<unsigned>((channels + kBlock - 1) / kBlock)), dim3(kBlock), 0,
+           static_cast<Stream>(stream), norm, momentum);
+  }
 }
 
 template struct BottleneckForward<float>;

@@ -35,6 +35,7 @@ __device__ inline Window input_window(const Tiling& tiling, int index, int kerne
 template <int N, class T, class Source>
 __device__ void stage(const Source& source, int64_t image, const Window& of, int column, T* to) {
   constexpr int kVectors = kSlice / N;
+#pragma unroll 1  // leaves registers to more warps
   for (int i = threadIdx.x; i < of.rows * of.columns * kVectors; i += kBlock) {
     const int pixel = i / kVectors, c = i % kVectors * N;
     const int y = of.top + pixel / of.columns, x = of.left + pixel % of.columns;
@@ -106,26 +107,44 @@ struct SlopedPlanes {
   }
 };
 
-// sum[o] += w[i, j] in[y S + i, (x + o) S + j] over the taps, kRun neighbours at once. With stride 1
-// every input is read once a row; `stride` 0 stands for any.
+// sum[o] += w[j] in[o S + j] over the taps of a row, for kRun neighbours and four channels, from n
+// on. With stride 1 every input is read once; `stride` 0 stands for any.
+template <int K, int stride, int N, class T>
+__device__ void convolve_row(const T* in, const T* taps, int step, int n, T (&sum)[kRun][N]) {
+  const auto add = [&](int o, const Pack<T, 4>& w, const Pack<T, 4>& value) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) sum[o][n + k] += w.at[k] * value.at[k];
+  };
+  if constexpr (stride == 1) {
+    Pack<T, 4> w[K];
+#pragma unroll
+    for (int j = 0; j < K; ++j) w[j] = whole<4>(taps + j * kSlice);
+#pragma unroll
+    for (int c = 0; c < kRun + K - 1; ++c) {
+      const auto value = whole<4>(in + c * kSlice);
+#pragma unroll
+      for (int o = 0; o < kRun; ++o) {
+        if (c >= o && c - o < K) add(o, w[c - o], value);
+      }
+    }
+  } else {
+#pragma unroll
+    for (int j = 0; j < K; ++j) {
+      const auto w = whole<4>(taps + j * kSlice);
+#pragma unroll
+      for (int o = 0; o < kRun; ++o) add(o, w, whole<4>(in + (o * step + j) * kSlice));
+    }
+  }
+}
+
+// The same over all rows and channels: sum[o] += w[i, j] in[i, o S + j].
 template <int K, int stride, int N, class T>
 __device__ void convolve(const T* in, int pitch, const T* taps, int step, T (&sum)[kRun][N]) {
 #pragma unroll
-  for (int i = 0; i < K; ++i, in += pitch) {
-    Pack<T, N> w[K];
-#pragma unroll
-    for (int j = 0; j < K; ++j) w[j] = whole<N>(taps + (i * K + j) * kSlice);
-    constexpr int kReads = stride == 1 ? kRun + K - 1 : kRun * K;
-#pragma unroll
-    for (int c = 0; c < kReads; ++c) {
-      const auto value = whole<N>(in + (stride == 1 ? c : c / K * step + c % K) * kSlice);
-#pragma unroll
-      for (int o = 0; o < kRun; ++o) {
-        const int j = stride == 1 ? c - o : c - o * K;
-        if (j < 0 || j >= K) continue;
-#pragma unroll
-        for (int n = 0; n < N; ++n) sum[o][n] += w[j].at[n] * value.at[n];
-      }
+  for (int n = 0; n < N; n += 4) {
+#pragma unroll 1  // the taps of one row fill the registers
+    for (int i = 0; i < K; ++i) {
+      convolve_row<K, stride>(in + i * pitch + n, taps + i * K * kSlice + n, step, n, sum);
     }
   }
 }
@@ -133,7 +152,7 @@ __device__ void convolve(const T* in, int pitch, const T* taps, int step, T (&su
 // out[y, x] = sum_ij w[i, j] in[y S - K / 2 + i, x S - K / 2 + j] for a tile of outputs of one image
 // and 32 channels: one block. Thread (run, c) makes four neighbours of N channels.
 template <int K, int stride, int N, bool flipped, class T, class Source, class Out>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, sizeof(T) == 8 ? 2 : 4)
     depthwise_kernel(Source source, const T* weights, int channels, Tiling tiling, int step,
                      Out out) {
   constexpr int kVectors = kSlice / N;

@@ -57,7 +57,12 @@ __device__ void write(S* to, const Pack<Wide<S>, N>& values, int64_t left, bool 
   } else {
 #pragma unroll
     for (int i = 0; i < N; ++i) {
-      if (i < left) to[i] = narrow<S>(values.at[i]);
+      if (i >= left) continue;
+      if constexpr (sizeof(S) == 2) {
+        to[i].bits = round_to_bfloat16(values.at[i]);
+      } else {
+        to[i] = values.at[i];
+      }
     }
   }
 }

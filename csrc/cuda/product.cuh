@@ -1,8 +1,9 @@
 // out[i, j] = sum_k a(i, k) b(j, k): 1x1 convolutions and the gradients of their weights.
 #pragma once
 
-#include "launchers.h"
 #include "tiles.cuh"
+
+#include "launchers.h"
 
 namespace stnas::cuda {
 

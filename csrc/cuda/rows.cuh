@@ -113,11 +113,9 @@ struct Running {
 };
 
 // running += momentum (batch - running), the batch's variance made the unbiased one; one thread per
-// channel, one row of blocks per BN.
+// channel.
 template <class T>
-__global__ void __launch_bounds__(kBlock)
-    running_kernel(Running<T> first, Running<T> second, Running<T> third, double momentum) {
-  const auto& norm = blockIdx.y == 0 ? first : blockIdx.y == 1 ? second : third;
+__global__ void __launch_bounds__(kBlock) running_kernel(Running<T> norm, double momentum) {
   const int c = static_cast<int>(blockIdx.x * kBlock + threadIdx.x);
   if (c >= norm.channels) return;
   const double unbiased =

@@ -22,6 +22,7 @@ import stnas.ops  # noqa: F401 registers torch.ops.stnas
 ROOT = Path(__file__).parents[2]
 MODE = os.environ.get("STNAS_SIM", "plain")
 SOURCES = Path(os.environ.get("STNAS_SIM_SOURCES", ROOT / "csrc"))
+sys.path.insert(0, str(Path(__file__).parent))  # where the tests find blocks.py
 FORWARD, REVERSE, SHUFFLED = 0, 1, 2
 SCHEDULES = [(FORWARD, 0), (REVERSE, 0), (SHUFFLED, 1), (SHUFFLED, 2)]
 

@@ -1,0 +1,83 @@
+"""The CUDA form of BN and activation, and how many bytes the kernels of the choice block move."""
+
+import pytest
+import torch
+from blocks import Case, draw, error, image, infer
+
+from stnas.ops import reference
+from stnas.ops.reference import BatchNorm
+
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6}
+
+
+def outcome(ops, x, affine, grad, activation):
+    out, statistics = ops.norm_act_forward(x, *affine, activation)
+    return [out, *ops.norm_act_backward(grad, x, *affine, statistics, activation)]
+
+
+def draw_rows(channels, dtype, *, affine):
+    generator = torch.Generator().manual_seed(channels)
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    parameters = [1 + 0.3 * normal(channels), normal(channels)] if affine else [None, None]
+    return image(normal(3, channels, 7, 9) + 2), parameters, image(normal(3, channels, 7, 9))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("activation", ["relu", "relu6", "hardswish", "silu"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 16, 31, 35, 68])
+def test_it_equals_its_twin(kernels, channels, activation, dtype):
+    x, affine, grad = draw_rows(channels, dtype, affine=channels % 2 == 1)
+    leaves = [v.double().requires_grad_() for v in (x, *affine) if v is not None]
+    norm = BatchNorm(*(leaves[1:] or [None, None]))
+    out = reference.norm_act(leaves[0], norm, activation=activation, training=True)
+    grad_x, *parameters = torch.autograd.grad(out, leaves, grad.double())
+    expected = [out.detach(), grad_x] + ([torch.cat(parameters)] if parameters else [])
+    there = [v if v is None else v.to(kernels.device) for v in (x, *affine, grad)]
+    results = []
+    for _ in kernels.schedules():
+        found = outcome(kernels.ops, there[0], there[1:3], there[3], activation)
+        for ours, exact in zip(found, expected, strict=False):
+            assert error(ours, exact) <= TOLERANCE[dtype]
+        results.append(found)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(other, results[0], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, w: (x.bfloat16(), w, w, "relu"), "x must be float32 or float64, got bfloat16"),
+        (lambda x, w: (x, w[1:], w, "relu"), r"weight must have shape \[5\]"),
+        (lambda x, w: (x, w, w.double(), "relu"), "bias must be on .* have the dtype of x"),
+        (lambda x, w: (x, w, w, "tanh"), "activation must be"),
+    ],
+)
+def test_bad_input_raises_what_the_cpu_form_raises(kernels, change, message):
+    for ops, device in ((torch.ops.stnas, "cpu"), (kernels.ops, kernels.device)):
+        x = image(torch.ones(2, 5, 3, 3)).to(device)
+        with pytest.raises(ValueError, match=message):
+            ops.norm_act_forward(*change(x, torch.ones(5, device=device)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_block_infers_in_wide_accesses_without_waste(checked, dtype):
+    case = Case((1, 16, 16, 2, 8, 8), 3, 1, "relu6", affine=False)
+    given = draw(case, dtype)
+    infer(checked.ops, case, given)
+    rows = checked.traffic(memory="device")
+    images = [row for row in rows if row["bytes"] >= 16]
+    assert sum(row["ideal"] for row in images) >= 0.9 * sum(row["cost"] for row in images)
+
+
+def test_normalising_moves_its_tensors_once_or_twice(checked):
+    x, affine, _ = draw_rows(16, torch.float32, affine=True)
+    checked.ops.norm_act_forward(x, *affine, "silu")
+    rows = checked.traffic(memory="device")
+    stores = sum(row["moved"] for row in rows if row["access"] == "store" and row["bytes"] == 16)
+    loads = sum(row["moved"] for row in rows if row["access"] == "load" and row["bytes"] == 16)
+    assert stores == x.nbytes
+    # x for its statistics with the first row of every part, x and three coefficients again.
+    assert x.nbytes * 2 < loads < x.nbytes * 6
