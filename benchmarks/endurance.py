@@ -2,15 +2,19 @@
 
     OMP_NUM_THREADS=1 python benchmarks/endurance.py
 
-Memory: the resident set of one process that makes 1,000 training steps and then scores 200
-candidates, five at a time; the slope of a straight line through the second half, where caches are
-warm, with its 95 % interval over blocks. State: bytes and the median milliseconds of a save of the
-hyper-network of a profile, synced to the disk.
+Memory: of one process that makes 4,000 training steps and then scores 600 candidates, five at a
+time; the slope of a straight line through the second half, where caches are warm, with its 95 %
+interval over blocks. The resident set holds what the allocator keeps for later, too; in use is what
+glibc's allocator has given out and not got back (tensors, C++ objects and large Python ones); small
+Python objects are counted.
+State: bytes and the median milliseconds of a save of the hyper-network of a profile, synced to the
+disk.
 """
 
-import gc
+import ctypes
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from record import machine, save
 
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig, TrainConfig
@@ -31,65 +36,103 @@ from stnas.space import SearchSpace
 from stnas.supernet import SuperNet
 from stnas.train.stage import schedule
 
-STEPS, CANDIDATES, BLOCKS = 1000, 200, 10
+STEPS, CANDIDATES, TOGETHER, BLOCKS = 4000, 600, 5, 10
 
 
-def resident() -> float:
-    """Return the resident memory of this process in KiB."""
+class Allocator(ctypes.Structure):
+    """What glibc tells of its allocator (mallinfo2)."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd",
+            "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    )  # fmt: skip
+
+
+LIBRARY = ctypes.CDLL(None)
+LIBRARY.mallinfo2.restype = Allocator
+
+
+def usage() -> dict[str, float]:
+    """Return the memory of this process by each measure."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
+    allocator = LIBRARY.mallinfo2()
+    return {
+        "resident, KiB": pages * os.sysconf("SC_PAGE_SIZE") / 1024,
+        "in use, KiB": (allocator.uordblks + allocator.hblkhd) / 1024,
+        "small Python objects": sys.getallocatedblocks(),
+    }
 
 
-def slope(at: list[int], memory: list[float]) -> tuple[float, float]:
-    """Return the slope over the second half, in KiB a unit, and half its 95 % interval.
+def slope(at: NDArray[np.float64], memory: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the slope over the second half and half its 95 % interval.
 
     The interval comes from the rises of equal blocks (Student's t with BLOCKS - 1 degrees).
     """
     half = len(at) // 2
-    x, y = np.array(at[half:], dtype=float), np.array(memory[half:])
+    x, y = at[half:], memory[half:]
     ends = np.linspace(0, len(x) - 1, BLOCKS + 1).round().astype(int)
     rises = np.diff(y[ends]) / np.diff(x[ends])
     return float(np.polyfit(x, y, 1)[0]), float(2.262 * rises.std(ddof=1) / BLOCKS**0.5)
 
 
-def memory_row(name: str, at: list[int], memory: list[float]) -> dict[str, Any]:
-    """Make a row of the table."""
-    rise, spread = slope(at, memory)
-    return {
-        "what": name,
-        "units": at[-1],
-        "start_MiB": f"{memory[0] / 1024:.1f}",
-        "half_MiB": f"{memory[len(memory) // 2] / 1024:.1f}",
-        "end_MiB": f"{memory[-1] / 1024:.1f}",
-        "KiB_per_unit": f"{rise:.3f}",
-        "interval": f"{spread:.3f}",
-    }
+class Followed:
+    """The memory of a process from unit to unit of its work, in arrays that do not grow."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self.name, self.length = name, 0
+        self.at = np.zeros(count)
+        self.memory = {measure: np.zeros(count) for measure in usage()}
+
+    def add_(self, unit: int) -> None:
+        """Measure after a unit."""
+        self.at[self.length] = unit
+        for measure, value in usage().items():
+            self.memory[measure][self.length] = value
+        self.length += 1
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Make rows of the table, one for each measure."""
+        return [self._row(measure, values) for measure, values in self.memory.items()]
+
+    def _row(self, measure: str, values: NDArray[np.float64]) -> dict[str, Any]:
+        rise, spread = slope(self.at, values)
+        return {
+            "what": self.name,
+            "measure": measure,
+            "units": int(self.at[-1]),
+            "start": round(values[0]),
+            "half": round(values[len(values) // 2]),
+            "end": round(values[-1]),
+            "per_unit": f"{rise:.4f}",
+            "interval": f"{spread:.4f}",
+        }
 
 
-def training(config: Config, materials: Materials, supernet: SuperNet) -> dict[str, Any]:
+def training(config: Config, materials: Materials, supernet: SuperNet) -> list[dict[str, Any]]:
     """Follow the memory over training steps."""
-    at, memory, epoch = [], [], 0
+    followed, done = Followed("training steps", STEPS), 0
     step = schedule(config, len(materials.dataset.train))
-    while not at or at[-1] < STEPS:
+    for epoch in range(config.train.epochs):
         for _ in epoch_steps_(supernet, materials, config=config, epoch=epoch, step=step):
-            at.append(len(at) + 1)
-            memory.append(resident())
-        epoch += 1
-    return memory_row("training steps", at[:STEPS], memory[:STEPS])
+            done += 1
+            if done <= STEPS:
+                followed.add_(done)
+    return followed.rows()
 
 
-def search(config: Config, materials: Materials, supernet: SuperNet) -> dict[str, Any]:
+def search(config: Config, materials: Materials, supernet: SuperNet) -> list[dict[str, Any]]:
     """Follow the memory over scored candidates."""
     data = evaluation_batches(materials.dataset, materials.dataset.validation, size=256)
     score = Scorer([supernet], recalibration_images(config, materials), data)
     genotypes = materials.space.sample(CANDIDATES, p_drop=0.6, seed=1)
-    at, memory = [], []
-    for start in range(0, CANDIDATES, 5):
-        score(genotypes[start : start + 5])
-        gc.collect()
-        at.append(start + 5)
-        memory.append(resident())
-    return memory_row("scored candidates", at, memory)
+    followed = Followed("scored candidates", CANDIDATES // TOGETHER)
+    for start in range(0, CANDIDATES, TOGETHER):
+        score(genotypes[start : start + TOGETHER])
+        followed.add_(start + TOGETHER)
+    return followed.rows()
 
 
 def saving(profile: str) -> dict[str, Any]:
@@ -120,12 +163,12 @@ def main() -> None:
     config = Config(
         data=DataConfig(path="embedded"),
         space=SpaceConfig(profile="nano"),
-        train=TrainConfig(epochs=20, batch_size=64),
+        train=TrainConfig(epochs=24, batch_size=64),
         search=SearchConfig(recalibration_images=512),
     )
     materials = prepare(config)
     supernet = build_supernet(config, materials.space)
-    rows = [training(config, materials, supernet), search(config, materials, supernet)]
+    rows = training(config, materials, supernet) + search(config, materials, supernet)
     rows += [saving(profile) for profile in ("nano", "micro", "parity", "imagenet")]
     for row in rows:
         print(row, flush=True)

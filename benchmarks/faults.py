@@ -1,11 +1,12 @@
 """Break small runs in many ways, go on with the same command, and compare with a whole run.
 
-    nice python benchmarks/faults.py [--share 1.0] [--only WORDS] [--folder /dev/shm]
+    nice python benchmarks/faults.py [--share 1.0] [--only WORDS] [--go_on] [--folder /dev/shm]
 
 Needs root for its small file systems in memory. Every row of the table counts how often a fault was
 tried, how often the same command went on by itself or after the repair that its error named, the
 training steps that were made again per fault, and the results that differ from the whole run's
-in one bit. The exit code is 1 if any differs.
+in one bit. The exit code is 1 if any differs. ``--go_on`` keeps the rows of the table that is there
+and tries the other faults; with ``--only``, several processes may work on one table.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from file_faults import (
     truncated,
 )
 from process_faults import clock, killed, killed_in_a_write, second, signalled, worker_lost
-from record import machine, save
+from record import load, machine, save
 
 Fault = Callable[[Bench, Path], tuple[int, int]]
 
@@ -53,11 +54,20 @@ FAULTS: tuple[tuple[str, int, str, Fault], ...] = (
 
 
 class Table:
-    """The rows so far; ``share`` of the numbers of tries is made."""
+    """The rows that were made; ``share`` of the numbers of tries is made.
 
-    def __init__(self, *, share: float, record: bool) -> None:
-        self.share, self.record = share, record
+    go_on: keep the rows of the saved table whose faults are not tried.
+    """
+
+    def __init__(self, *, share: float, record: bool, go_on: bool) -> None:
+        self.share, self.record, self.go_on = share, record, go_on
         self.rows: list[dict[str, Any]] = []
+
+    def all_rows(self) -> list[dict[str, Any]]:
+        """Return the rows that are kept and those that were made, in the order of the faults."""
+        kept = load("faults") if self.go_on else []
+        rows = {row["fault"]: row for row in [*kept, *self.rows]}
+        return [rows[fault] for fault, *_ in FAULTS if fault in rows]
 
     def add(self, bench: Bench, fault: str, count: int, once: Fault) -> None:
         """Try a fault; ``once`` breaks a run and returns (faults, repairs) when it has ended."""
@@ -80,7 +90,11 @@ class Table:
         )
         print(self.rows[-1], flush=True)
         if self.record:
-            save("faults", self.rows, {**machine(), "whole_run_seconds": round(bench.seconds, 1)})
+            save(
+                "faults",
+                self.all_rows(),
+                {**machine(), "whole_run_seconds": round(bench.seconds, 1)},
+            )
 
 
 def opened(folder: Path, data: str) -> Bench:
@@ -98,17 +112,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", type=float, default=1.0, help="of the numbers of tries")
     parser.add_argument("--only", default="", help="part of the names of the faults to try")
+    parser.add_argument("--go_on", action="store_true", help="keep the rows that are there")
     parser.add_argument("--folder", help="where the runs are made; a file system in memory is fast")
     options = parser.parse_args()
-    table, benches = Table(share=options.share, record=not options.only), {}
+    record = options.go_on or not options.only
+    table, benches = Table(share=options.share, record=record, go_on=options.go_on), {}
+    there = {row["fault"] for row in table.all_rows()}
     with tempfile.TemporaryDirectory(dir=options.folder, ignore_cleanup_errors=True) as folder:
         for fault, count, data, once in FAULTS:
-            if options.only in fault:
+            if options.only in fault and fault not in there:
                 if data not in benches:
                     benches[data] = opened(Path(folder) / data, data)
                 table.add(benches[data], fault, count, once)
-    print("faults:", sum(row["tried"] for row in table.rows))
-    raise SystemExit(any(row["wrong_results"] for row in table.rows))
+    rows = table.all_rows()
+    print("faults:", sum(int(row["tried"]) for row in rows))
+    raise SystemExit(any(int(row["wrong_results"]) for row in rows))
 
 
 if __name__ == "__main__":

@@ -58,10 +58,9 @@ def say(text: str) -> None:
 
 
 def say_changed(known: Scan, scan: Scan) -> None:
-    """Name the first files whose content is not that of the last scan."""
-    before = dict(zip(known.names, known.facts.tolist(), strict=True))
-    found = zip(scan.names, scan.facts.tolist(), strict=True)
-    names = [name for name, facts in found if before.get(name, facts) != facts]
+    """Name the first files that are not what they were at the last scan, or not there."""
+    before, now = (dict(zip(x.names, x.facts.tolist(), strict=True)) for x in (known, scan))
+    names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         say(f"changed since the last start: {', '.join(names[:SHOWN])}{more}")

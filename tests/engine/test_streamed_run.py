@@ -91,19 +91,26 @@ def test_the_scan_is_kept_and_a_damaged_one_is_done_again(config, monkeypatch, c
     assert "every image is looked at again" in capsys.readouterr().out
 
 
-def test_an_image_that_was_changed_between_two_stages_is_named(config, capsys):
+@pytest.mark.parametrize("fault", ["changed", "gone", "added"])
+def test_images_that_change_between_two_stages_are_named(config, fault, capsys):
     train.run(config)
-    changed, same = sorted(Path(config.data.path).rglob("train/*/*.jpg"))[:2]
-    content = changed.read_bytes()
+    file, same = sorted(Path(config.data.path).rglob("train/*/*.jpg"))[:2]
+    file = file.with_name("another.jpg") if fault == "added" else file
+    content = file.read_bytes() if file.exists() else None
     try:
-        changed.write_bytes(same.read_bytes())
         same.touch()
+        if fault == "gone":
+            file.unlink()
+        else:
+            file.write_bytes(same.read_bytes())
         with pytest.raises(ValueError, match=r"data\.path gives other images"):
             sgld.run(config)
     finally:
-        changed.write_bytes(content)
+        file.unlink(missing_ok=True)
+        if content is not None:
+            file.write_bytes(content)
     told = [line for line in capsys.readouterr().out.splitlines() if "changed since" in line]
-    assert told == [f"changed since the last start: {changed.relative_to(config.data.path)}"]
+    assert told == [f"changed since the last start: {file.relative_to(config.data.path)}"]
     sgld.run(config)
 
 
