@@ -86,7 +86,6 @@ class Study:
         taus = [row["tau"] for row in each]
         low, high = interval(drawn)
         gain_low, gain_high = interval(drawn - reference)
-        against = np.mean([judge(e, self.reality, reference=None)["tau"] for e in self.reference])
         last = [estimator.values[-1] for estimator in own]
         between = [tau(a, b) for a, b in combinations(last, 2)]
         numbers = {
@@ -97,7 +96,7 @@ class Study:
             "tau_high": high,
             "tau_min": min(taus),
             "tau_max": max(taus),
-            "gain": np.mean(taus) - against,
+            "gain": np.mean(taus) - self.reference_tau,
             "gain_low": gain_low,
             "gain_high": gain_high,
             "seed_tau": np.mean(between) if between else None,
@@ -108,10 +107,11 @@ class Study:
         }
         return {"set": self.name, **own[0].name, **rounded(numbers)}
 
-    @property
-    def reference(self) -> list[Estimator]:
-        """Return the estimators of plain averaging."""
-        return self.estimators[REFERENCE]
+    @cached_property
+    def reference_tau(self) -> float:
+        """Return the mean tau-b of plain averaging over the seeds."""
+        own = self.estimators[REFERENCE]
+        return float(np.mean([judge(e, self.reality, reference=None)["tau"] for e in own]))
 
 
 def rounded(numbers: dict[str, Any]) -> dict[str, Any]:
