@@ -1,86 +1,60 @@
 """Change the CUDA kernels in one place at a time and see which layer of the tests notices.
 
-    python benchmarks/mutation.py [EVERY [OFFSET]]
+    python benchmarks/mutation.py [--most 25] [--only FILE] [--go_on]
 
-Every mutant of csrc/cuda/*.cuh that compiles is run through the tests on the emulator: the plain
-build first, then the sanitized one, then the checker's. The table tells which was the first to
-fail, or that none was. A run that takes minutes of processor time where it should take seconds is
-caught, too, and called a timeout. EVERY takes each EVERY-th mutant only, from OFFSET on.
+Mutants that compile are run through the tests on the emulator: an unoptimised build first, then the
+sanitized one, then the checker's. The table tells which was the first to fail, or that none was; a
+run that takes minutes of processor time where it should take seconds is caught, too, and called a
+timeout. ``--most`` draws that many mutants of each file, the same ones each time and those of a
+smaller number among them. ``--go_on`` keeps of the table that is there what is caught.
+
+A mutant that none notices must be none: benchmarks/equivalent_mutants.csv says why. The exit code
+is 1 where a reason is missing.
 """
 
+import argparse
 import itertools
 import os
-import re
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from record import machine, save
+from mutants import Mutant, drawn, files, mutants, reasons
+from record import RESULTS, load, machine, save
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ("plain", "sanitized", "checked")
-# What is looked for, and what takes its place; each place in a line is a mutant of its own.
-OPERATORS = (
-    (r"(?<![<\-=])<(?= )", "<="),
-    (r"<=", "<"),
-    (r"(?<![+\w])\+(?= )", "-"),
-    (r"(?<= )-(?= )", "+"),
-    (r"(?<=\w )\*(?= \w)", "+"),
-    (r"(?<= )/(?= )", "*"),
-    (r"(?<= )%(?= )", "/"),
-    (r"&&", "||"),
-    (r"(?<=[ (+*])(\d+)(?=[;) ,u])", lambda found: str(int(found[0]) + 1)),
-    (r"__syncthreads\(\);", ""),
-    (r"atomicMin", "atomicAdd"),
-)
-SKIPPED = re.compile(r"^\s*(//|#|template|using|namespace|struct|static_assert)")
-TESTS = {
-    "lanes.cuh": "test_sgld_kernel.py",
-    "sgld.cuh": "test_sgld_kernel.py",
-    "count_madds.cuh": "test_counting_kernel.py",
-}
-SECONDS = {"plain": 120, "sanitized": 300, "checked": 300}
+SECONDS = {"quick": 90, "sanitized": 200, "checked": 400}
 """Processor time of a run: many times what it takes unchanged, whatever else the machine does."""
 
-
-@dataclass(frozen=True)
-class Mutant:
-    """One change of one line."""
-
-    file: str
-    line: int
-    was: str
-    now: str
-
-    @property
-    def name(self) -> str:
-        """Say where it is and what became of the line."""
-        return f"{self.file}:{self.line} {self.now.strip()}"
+BLOCK = ("bottleneck", "node", "norm_act")
+SUITES: dict[str, tuple[str, ...]] = {
+    "count_madds": ("counting",),
+    "lanes": ("sgld",),
+    "sgld": ("sgld",),
+    "norm_act": ("norm_act",),
+    "columns": ("norm_act", "bottleneck", "node"),
+    "norms": ("norm_act", "bottleneck", "node"),
+    "rows": ("norm_act", "bottleneck", "node"),
+}
+"""The tests of a source; those of the choice block for all others."""
 
 
-def mutants(file: str) -> Iterator[Mutant]:
-    """Make every mutant of a file."""
-    for number, line in enumerate((ROOT / "csrc/cuda" / file).read_text().splitlines(), 1):
-        code = line.partition("//")[0]
-        if SKIPPED.match(line):
-            continue
-        for pattern, replacement in OPERATORS:
-            for found in re.finditer(pattern, code):
-                now = replacement if isinstance(replacement, str) else replacement(found)
-                changed = code[: found.start()] + now + code[found.end() :]
-                yield Mutant(file, number, line, changed)
+def suite(file: str) -> tuple[str, ...]:
+    """Return the tests of a source."""
+    names = SUITES.get(file.partition(".")[0], BLOCK)
+    return tuple(f"tests/cuda/test_{name}_kernel.py" for name in names)
 
 
 def environment(layer: str, sources: Path) -> dict[str, str]:
     """Return the variables with which the tests run on a layer."""
     extra = {"STNAS_SIM": layer, "STNAS_SIM_SOURCES": str(sources), "PYTHONPATH": str(ROOT)}
+    extra |= {"CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     if layer == "sanitized":
         names = ("libasan.so", "libubsan.so")
         found = [
@@ -93,61 +67,119 @@ def environment(layer: str, sources: Path) -> dict[str, str]:
     return {**os.environ, **extra}
 
 
-def verdict(layer: str, tests: str, sources: Path) -> str:
-    """Return "" if all tests pass, else the layer, and whether its time was up."""
-    command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider"]
-    limit = (SECONDS[layer], SECONDS[layer])
-    done = subprocess.run(
-        [*command, "-k", "emulated or every or wide", f"tests/cuda/{tests}"],
-        cwd=ROOT,
-        env=environment(layer, sources),
-        capture_output=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, limit),
-        check=False,
-    )
-    late = done.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
-    return f"{layer}, timeout" if late else layer if done.returncode else ""
+class Layer:
+    """A build of the emulator, and processes that run the tests on it."""
+
+    def __init__(self, name: str, sources: Path) -> None:
+        self.name, self.sources = name, sources
+        self.runners: dict[tuple[str, ...], subprocess.Popen[str]] = {}
+
+    def builds(self) -> bool:
+        """Tell whether the kernels compile."""
+        folder = self.sources.parent / "build/cusim" / self.name
+        command = [sys.executable, str(self.sources / "cusim/build.py"), "--mode", self.name]
+        return not subprocess.run([*command, str(folder)], capture_output=True).returncode
+
+    def verdict(self, tests: tuple[str, ...]) -> str:
+        """Return "" if the tests pass, else the layer, and whether its time was up."""
+        if tests not in self.runners:
+            self.runners[tests] = subprocess.Popen(
+                [sys.executable, str(ROOT / "benchmarks/forked_tests.py"), *tests],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                cwd=ROOT, env=environment(self.name, self.sources), text=True,
+            )  # fmt: skip
+        runner = self.runners[tests]
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+        print(SECONDS[self.name], file=runner.stdin, flush=True)
+        status = int(runner.stdout.readline())
+        assert status in (0, 1) or status < 0, f"pytest ended with {status}"
+        late = status in (-signal.SIGXCPU, -signal.SIGKILL)
+        return f"{self.name}, timeout" if late else self.name if status else ""
 
 
-def compiles(sources: Path) -> bool:
-    """Tell whether the kernels compile."""
-    folder = sources.parent / "build/cusim/plain"
-    command = [sys.executable, str(sources / "cusim/build.py"), str(folder)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+class Bench:
+    """A copy of the sources with a build for each layer, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sources, self.kept = folder / "work/csrc", folder / "kept"
+        shutil.copytree(ROOT / "csrc", self.sources)
+        self.layers = [Layer(name, self.sources) for name in SECONDS]
+        suites = sorted({suite(file) for file in files()})
+        for layer, tests in itertools.product(self.layers, suites):
+            assert layer.builds(), f"the kernels do not compile: {layer.name}"
+            assert not layer.verdict(tests), f"{tests} fail, unchanged: {layer.name}"
+        shutil.copytree(self.sources.parent, self.kept)
+
+    def judge(self, mutant: Mutant) -> str:
+        """Return the first layer that notices a mutant, "none", or "does not compile"."""
+        path = self.sources / "cuda" / mutant.file
+        lines = path.read_text().splitlines()
+        lines[mutant.line - 1] = mutant.now
+        path.write_text("\n".join(lines) + "\n")
+        try:
+            if not self.layers[0].builds():
+                return "does not compile"
+            found = (layer.verdict(suite(mutant.file)) for layer in self.layers)
+            return next(filter(None, found), "none")
+        finally:
+            self.restore()
+
+    def restore(self) -> None:
+        """Bring back all files with their times, so that no object of a mutant looks fresh."""
+        for path in self.kept.rglob("*"):
+            changed = self.sources.parent / path.relative_to(self.kept)
+            if path.is_file() and changed.stat().st_mtime_ns != path.stat().st_mtime_ns:
+                shutil.copy2(path, changed)
 
 
-def judge(mutant: Mutant, sources: Path) -> str:
-    """Return the first layer that notices a mutant, "none", or "does not compile"."""
-    path = sources / "cuda" / mutant.file
-    whole = path.read_text()
-    lines = whole.splitlines()
-    lines[mutant.line - 1] = mutant.now
-    path.write_text("\n".join(lines) + "\n")
-    try:
-        if not compiles(sources):
-            return "does not compile"
-        found = (verdict(layer, TESTS[mutant.file], sources) for layer in LAYERS)
-        return next(filter(None, found), "none")
-    finally:
-        path.write_text(whole)
+def row(mutant: Mutant, caught_by: str, why: str) -> dict[str, Any]:
+    """Return a row of the table."""
+    file, was, now, nth = mutant.key
+    place = {"file": file, "line": mutant.line, "was": was, "now": now, "nth": nth}
+    return place | {"caught_by": caught_by, "reason": why if caught_by == "none" else ""}
+
+
+def record(chosen: Sequence[Mutant], verdicts: dict[tuple[str, ...], str]) -> list[dict[str, Any]]:
+    """Save the table in the order of the sources and return its rows."""
+    why = reasons()
+    done = [mutant for mutant in chosen if mutant.key in verdicts]
+    done.sort(key=lambda mutant: (mutant.file, mutant.line, mutant.now))
+    rows = [row(one, verdicts[one.key], why.get(one.key, "")) for one in done]
+    total = sum(len(mutants(file)) for file in files())
+    save("mutation", rows, machine("pytest") | {"mutants_in_all": total})
+    return rows
+
+
+def kept() -> dict[tuple[str, ...], str]:
+    """Return the verdicts of the table that is there, but for those that no layer noticed."""
+    if not (RESULTS / "mutation.csv").exists():
+        return {}
+    why = reasons()
+    found = {(r["file"], r["was"], r["now"], r["nth"]): r["caught_by"] for r in load("mutation")}
+    return {key: by for key, by in found.items() if by != "none" or key in why}
 
 
 def main() -> None:
-    """Print a line per mutant as it is judged, then save the table."""
-    every, offset = (int(value) for value in [*sys.argv[1:], "1", "0"][:2])
-    chosen = [mutant for file in TESTS for mutant in mutants(file)][offset::every]
-    rows = []
+    """Print a line per mutant as it is judged, and save the table each time."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--most", type=int, default=25, help="mutants of a file")
+    parser.add_argument("--only", default="", help="part of the names of the files to change")
+    parser.add_argument("--go_on", action="store_true", help="keep what the table says is caught")
+    options = parser.parse_args()
+    verdicts = kept() if options.go_on else {}
+    everything = [mutant for file in files() for mutant in mutants(file)]
+    chosen = [m for m in drawn(options.most) if options.only in m.file and m.key not in verdicts]
     with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder) / "csrc"
-        shutil.copytree(ROOT / "csrc", sources)
-        for layer, tests in itertools.product(LAYERS, sorted(set(TESTS.values()))):
-            assert not verdict(layer, tests, sources), f"{tests} fails, unchanged: {layer}"
+        bench = Bench(Path(folder)) if chosen else None
         for mutant in chosen:
-            rows.append({"mutant": mutant.name, "was": mutant.was.strip()})
-            rows[-1]["caught_by"] = judge(mutant, sources)
-            print(f"{rows[-1]['caught_by']:<16} {mutant.name}", flush=True)
-            save("mutation", rows, machine("pytest"))
+            assert bench is not None
+            verdicts[mutant.key] = bench.judge(mutant)
+            print(f"{verdicts[mutant.key]:<16} {mutant.file}:{mutant.line} {mutant.now.strip()}")
+            record(everything, verdicts)
+    rows = record(everything, verdicts)
     print(Counter(row["caught_by"] for row in rows))
+    sys.exit(any(row["caught_by"] == "none" and not row["reason"] for row in rows))
 
 
 if __name__ == "__main__":

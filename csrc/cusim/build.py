@@ -1,11 +1,11 @@
 """Build the CUDA kernels on the emulator as a library of operators, ``torch.ops.stnas_sim``.
 
-    python csrc/cusim/build.py [--mode plain|sanitized|checked] FOLDER
+    python csrc/cusim/build.py [--mode plain|quick|sanitized|checked] FOLDER
 
 The same launchers and bindings as those of the product go in. ``sanitized`` looks for faults of
 memory and undefined behaviour with the compiler's own runtime, which must be loaded first;
-``checked`` puts the emulator's checker behind every load and store of a kernel. Prints the path of
-the library. Objects that are newer than all that went into them are kept.
+``checked`` puts the emulator's checker behind every load and store of a kernel; ``quick`` compiles
+fast, for mutants. Prints the path of the library. What is newer than all that went into it is kept.
 """
 
 import argparse
@@ -13,14 +13,14 @@ import os
 import subprocess
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
-
-from torch.utils import cpp_extension
 
 SOURCES = Path(__file__).resolve().parents[1]
 KEPT = ("-O1", "-g", "-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 MODES = {
     "plain": ("-O2",),
+    "quick": ("-O0", "-g0"),
     "sanitized": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     "checked": ("-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0"),
 }
@@ -39,10 +39,17 @@ def listed(name: str) -> list[str]:
     return [line.split()[0] for line in (SOURCES / name).read_text().splitlines()]
 
 
+def torch_folder(name: str) -> str:
+    """Return a folder of torch, which takes longer to import than a kernel to compile."""
+    found = find_spec("torch")
+    assert found is not None
+    assert found.origin is not None
+    return str(Path(found.origin).parent / name)
+
+
 def includes() -> list[str]:
     """Return the options that find the headers."""
-    folders = [str(SOURCES), *cpp_extension.include_paths()]
-    folders.append(sysconfig.get_path("include"))
+    folders = [str(SOURCES), torch_folder("include"), sysconfig.get_path("include")]
     return [option for folder in folders for option in ("-isystem", folder)]
 
 
@@ -87,10 +94,12 @@ def build(into: Path, *, mode: str = "plain") -> Path:
         work = [pool.submit(compile_unit, *unit, into) for unit in units(mode)]
         objects = [str(item.result()) for item in work]
     library = into / f"stnas_sim_{mode}.so"
+    made = library.stat().st_mtime if library.exists() else 0
+    if all(Path(file).stat().st_mtime < made for file in objects):
+        return library
     sanitizers = MODES[mode][:1] if mode == "sanitized" else ()
-    paths = [option for folder in cpp_extension.library_paths() for option in ("-L", folder)]
-    command = ["g++", "-shared", "-pthread", *sanitizers, *objects, *paths, "-ltorch_cpu"]
-    subprocess.run([*command, "-o", str(library)], check=True)
+    command = ["g++", "-shared", "-pthread", *sanitizers, *objects, "-ltorch_cpu"]
+    subprocess.run([*command, "-L", torch_folder("lib"), "-o", str(library)], check=True)
     return library
 
 

@@ -148,9 +148,9 @@ void see(const void* memory, unsigned bytes, bool write, bool atomic, const void
 
 void track(const void* memory, size_t bytes, const char* name, bool written) {
   const auto begin = reinterpret_cast<uintptr_t>(memory);
+  if (regions.empty()) find_host_stack();
   regions.push_back({begin, begin + bytes, name, false, std::vector<Byte>(bytes)});
   for (auto& byte : regions.back().bytes) byte.written = written;
-  find_host_stack();
 }
 
 void forget() { regions.clear(); }
