@@ -1,0 +1,141 @@
+"""Predict what the kernels of the choice block take on two GPUs: bytes, operations, time.
+
+    python benchmarks/predictions.py
+
+Writes the tables of docs/cuda.md. Nothing here was measured. Bytes are those that must move: every
+tensor in device memory that a kernel reads or writes counts once, what it reads again is taken to
+come from the L2 cache, and numbers a channel do not count. A kernel takes as long as its bytes at
+the published bandwidth or its operations at the published rate, whichever is longer.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from block_launches import WIDTHS, Launch
+from block_passes import backward, forward, fused, inference, moments, norm_act
+from block_shapes import Case
+from ranking_text import filled, lines
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/cuda.md"
+RULES = ROOT / "csrc/cuda/rules.json"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What a data sheet says: bytes, and operations of float32 and of tensor cores, per second."""
+
+    name: str
+    bandwidth: float
+    float32: float
+    bfloat16: float
+
+
+GPUS = (Gpu("H100", 3.35e12, 67e12, 989e12), Gpu("A100", 2.039e12, 19.5e12, 312e12))
+"""H100 SXM and A100 80GB SXM; of tensor cores the rates without sparsity."""
+
+BLOCK = Case(128, 32, 32, kernel=5, expand=6, stride=1, resolution=28)
+STRIDED = Case(128, 32, 64, kernel=5, expand=6, stride=2, resolution=28)
+LATE = Case(128, 64, 64, kernel=5, expand=6, stride=1, resolution=14)
+STEM = Case(128, 16, 16, kernel=3, expand=1, stride=1, resolution=112)
+PASSES = {"inference": inference, "forward": forward, "backward": backward}
+Rules = Sequence[dict[str, Any]]
+
+
+def seconds(launch: Launch, gpu: Gpu) -> float:
+    """Return the longer of the times of a kernel's bytes and of its operations."""
+    if "TensorCores" in launch.kernel:
+        work = max(launch.operations / gpu.float32, launch.products / gpu.bfloat16)
+    else:
+        work = (launch.operations + launch.products) / gpu.float32
+    return max(launch.moved / gpu.bandwidth, work)
+
+
+def times(launches: Sequence[Launch], *, digits: int = 1) -> list[str]:
+    """Return the microseconds of launches on each GPU."""
+    return [f"{sum(seconds(one, gpu) for one in launches) * 1e6:.{digits}f}" for gpu in GPUS]
+
+
+def occupancy(launch: Launch, rules: Rules) -> float:
+    """Return the occupancy that scripts/cuda_gate.py demands of a kernel."""
+    for rule in rules:
+        if re.search(rule["kernel"], launch.kernel):
+            return float(rule["occupancy"])
+    raise ValueError(f"no rule of {RULES.name} is for {launch.kernel}")
+
+
+def size(case: Case) -> str:
+    """Describe a block."""
+    images = f"{case.batch} x {case.resolution} x {case.resolution} x {case.c_in}"
+    return f"{images} to {case.c_out}, kernel {case.kernel}, stride {case.stride}"
+
+
+def kernel_table(rules: Rules) -> str:
+    """Tabulate every launch of the example block, and the one that only a stride has."""
+    chains = []
+    for dtype in WIDTHS:
+        spread = [one for one in backward(STRIDED, dtype) if one.kernel.startswith("spread")]
+        chains.append([*forward(BLOCK, dtype), *backward(BLOCK, dtype), *spread])
+    head = ["kernel", "what it does", "GFLOP"]
+    for dtype in WIDTHS:
+        head += [f"{dtype}: MB", *(f"{gpu.name} us" for gpu in GPUS), "occupancy"]
+    rows = []
+    for pair in zip(*chains, strict=True):
+        name, work = pair[0].kernel.partition("<")[0], pair[0].operations + pair[0].products
+        row = [f"`{name}`", pair[0].does, f"{work / 1e9:.2f}"]
+        for one in pair:
+            row += [f"{one.moved / 1e6:.1f}", *times([one]), f"{occupancy(one, rules):.0%}"]
+        rows.append(row)
+    return lines(head, rows)
+
+
+def operator_table(rules: Rules) -> str:
+    """Tabulate BN with activation, and the moments of a node."""
+    stem = STEM.batch * STEM.resolution**2, STEM.c_in
+    rows = []
+    for name, launches in {
+        "`norm_act` forward, float32": norm_act(*stem, gradient=False),
+        "`norm_act` backward, float32": norm_act(*stem, gradient=True),
+        "`node_moments`, float32": moments(BLOCK, "float32"),
+        "`node_moments`, bfloat16": moments(BLOCK, "bfloat16"),
+    }.items():
+        moved = sum(one.moved for one in launches)
+        work = sum(one.operations + one.products for one in launches)
+        least = min(occupancy(one, rules) for one in launches)
+        row = [name, f"{moved / 1e6:.1f}", f"{work / 1e9:.2f}", *times(launches), f"{least:.0%}"]
+        rows.append(row)
+    names = [f"{gpu.name} us" for gpu in GPUS]
+    return lines(["operator", "MB", "GFLOP", *names, "least occupancy"], rows)
+
+
+def block_table() -> str:
+    """Tabulate whole passes beside what a fused form would move."""
+    names = [f"{gpu.name} us" for gpu in GPUS]
+    rows = []
+    for case in (BLOCK, STRIDED, LATE):
+        for dtype in WIDTHS:
+            for name, work in PASSES.items():
+                launches, least = work(case, dtype), fused(case, dtype)[name]
+                moved = sum(one.moved for one in launches)
+                row = [size(case), f"{dtype} {name}", f"{moved / 1e6:.0f}"]
+                row += [*times(launches, digits=0), f"{least / 1e6:.0f}", f"{moved / least:.1f} x"]
+                rows.append(row)
+    return lines(["block", "pass", "MB", *names, "MB, fused", "of fused"], rows)
+
+
+def tables() -> dict[str, str]:
+    """Return the tables by the names of their places in the page."""
+    rules = json.loads(RULES.read_text())
+    return {
+        "kernels": kernel_table(rules),
+        "operators": operator_table(rules),
+        "blocks": block_table(),
+    }
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(), tables()))
