@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -118,6 +119,7 @@ class Scorer:
         results = [self._under(supernet, genotypes, tick) for supernet in self.supernets]
         return [bounded(scores, self.bound) for scores in zip(*results, strict=True)]
 
+    @torch.inference_mode()
     def _under(
         self, supernet: SuperNet, genotypes: Genotypes, tick: Callable[[], None]
     ) -> list[Evaluation]:

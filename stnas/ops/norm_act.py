@@ -36,7 +36,10 @@ def norm_act(
         )
     x = x.contiguous(memory_format=torch.channels_last)
     inputs = (x, norm.weight, norm.bias, activation)
-    out, statistics = _NormAct.apply(*inputs)  # type: ignore[no-untyped-call]
+    if torch.is_grad_enabled():
+        out, statistics = _NormAct.apply(*inputs)  # type: ignore[no-untyped-call]
+    else:
+        out, statistics = OPS.norm_act_forward.default(*inputs)
     if norm.running_mean is not None and norm.running_var is not None:
         with torch.no_grad():
             mean, variance = statistics.chunk(2)

@@ -54,6 +54,17 @@ def test_equals_twin(activation: str, dtype: torch.dtype, affine: bool) -> None:
         assert ours[0].is_contiguous(memory_format=torch.channels_last)
 
 
+def test_bits_are_the_same_without_gradients() -> None:
+    x, norm = draw(SIZES[-1], torch.float32, affine=True)
+    options = {"activation": "relu6", "training": True, "momentum": 0.3}
+    expected = outcome(norm_act, x, norm, **options)
+    for mode in (torch.no_grad(), torch.inference_mode()):
+        own = BatchNorm(*(value if value is None else value.clone() for value in norm))
+        with mode:
+            assert torch.equal(norm_act(x, own, **options), expected[0])
+        assert all(map(torch.equal, own[2:], expected[-2:]))  # type: ignore[arg-type]
+
+
 def test_result_does_not_depend_on_threads() -> None:
     threads = torch.get_num_threads()
     x, norm = draw(SIZES[-1], torch.float32, affine=True)
