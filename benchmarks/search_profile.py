@@ -3,22 +3,23 @@
     OMP_NUM_THREADS=1 python benchmarks/search_profile.py [images]
 
 The stage ``search`` runs on random weights and the embedded images, ``images`` (512) of them for
-recalibration; the fewer they are, the more the rest weighs. Times are CPU seconds of one thread,
-generation by generation, from two runs of the same search. One is left alone but for the clocks
-around its parts: ``total``, in it ``scoring`` (trie, recalibration, evaluation) and in that
-``trie``, the making of the trie. The other clocks every operator, of torch and of stnas, from its
-dispatch to its return: ``kernels``, in it ``stnas_kernels``. Its total, ``clocked``, holds the cost
-of the clocks too. ``rest`` is total - kernels: Python, the operators in numpy, and files. ``share``
-is kernels / total, which differs with the state of the machine in the two runs; ``least_share`` is
-kernels / clocked, of one run, and too small by the clocks.
+recalibration; the fewer they are, the more the rest weighs. Times are CPU seconds of one thread. In
+each generation the candidates are scored ROUNDS times as the search does it and as often, in turn,
+with a clock around every operator, of torch and of stnas, from its dispatch to its return; medians
+count. ``scoring`` (in it ``trie``, the making of the trie) is without those clocks, ``kernels`` (in
+it ``stnas_kernels``) what they add up to, ``outside`` the rest of the search: proposals, ranks,
+counts, files. ``total`` is scoring + outside, ``rest`` what is no kernel, and ``share`` kernels /
+total. ``clocked`` is the scoring with its clocks, so kernels / (clocked + outside),
+``least_share``, is too small by what they cost. Operators in numpy count as rest.
 """
 
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import median
 from typing import Any
 from unittest.mock import patch
 
@@ -34,48 +35,96 @@ from stnas.engine.materials import build_supernet, prepare
 from stnas.engine.run_folder import RunFolder
 from stnas.search import stage
 
-IMAGES = 512
-
-
-class Clocks:
-    """CPU seconds, and calls, by name; a list of them, one for each generation."""
-
-    def __init__(self) -> None:
-        self.now: Counter[str] = Counter()
-        self.generations: list[Counter[str]] = []
-        self.begin = time.thread_time()
-
-    def around(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the same function with a clock around it."""
-
-        def clocked(*arguments: Any, **options: Any) -> Any:
-            start = time.thread_time()
-            try:
-                return work(*arguments, **options)
-            finally:
-                self.now[name] += time.thread_time() - start
-                self.now[f"{name}_calls"] += 1
-
-        return clocked
-
-    def turn(self) -> None:
-        """End a generation."""
-        end = time.thread_time()
-        self.generations.append(Counter({**self.now, "total": end - self.begin}))
-        self.now, self.begin = Counter(), time.thread_time()
+IMAGES, ROUNDS = 512, 3
 
 
 class KernelClock(TorchDispatchMode):
-    """Clocks every operator that is dispatched, by where it comes from."""
+    """Adds up the CPU seconds of every operator that is dispatched, by where it comes from."""
 
-    def __init__(self, clocks: Clocks) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.clocks = clocks
+        self.seconds: Counter[str] = Counter()
+        self.calls = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator between two readings."""
-        name = "stnas_kernels" if func.namespace == "stnas" else "torch_kernels"
-        return self.clocks.around(name, func)(*args, **(kwargs or {}))
+        start = time.thread_time()
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            self.seconds[func.namespace] += time.thread_time() - start
+            self.calls += 1
+
+
+class Profile:
+    """Stands in for ``Scorer.__call__`` and ``Ledger.report``; has a row for each generation."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.scoring: dict[str, float] = {}
+        self.spent = 0.0
+        self.begin = time.thread_time()
+        self.score, self.report = scoring.Scorer.__call__, stage.Ledger.report
+
+    def scored(self, scorer: scoring.Scorer, *genotypes: Any, **options: Any) -> Any:
+        """Score with and without clocks, in turn."""
+        begin = time.thread_time()
+        rounds = []
+        for _ in range(ROUNDS):
+            start = time.thread_time()
+            with self.trie_clock() as trie:
+                result = self.score(scorer, *genotypes, **options)
+            middle = time.thread_time()
+            with KernelClock() as clock:
+                self.score(scorer, *genotypes)
+            rounds.append(
+                {
+                    "scoring": middle - start,
+                    "trie": trie["seconds"],
+                    "clocked": time.thread_time() - middle,
+                    "kernels": clock.seconds.total(),
+                    "stnas_kernels": clock.seconds["stnas"],
+                    "operators": clock.calls,
+                }
+            )
+        self.scoring = {name: median(row[name] for row in rounds) for name in rounds[0]}
+        self.spent = time.thread_time() - begin
+        return result
+
+    @contextmanager
+    def trie_clock(self) -> Iterator[dict[str, float]]:
+        """Yield what will hold the seconds that tries took to make."""
+        clock, make = {"seconds": 0.0}, scoring.Trie
+
+        def clocked(*arguments: Any) -> Any:
+            start = time.thread_time()
+            trie = make(*arguments)
+            clock["seconds"] += time.thread_time() - start
+            return trie
+
+        with patch.object(scoring, "Trie", clocked):
+            yield clock
+
+    def turn(self, *arguments: Any) -> None:
+        """Report a generation and end it."""
+        self.report(*arguments)
+        outside = time.thread_time() - self.begin - self.spent
+        self.rows.append(summary(len(self.rows), self.scoring, outside))
+        self.begin = time.thread_time()
+
+
+def summary(generation: int, clocks: dict[str, float], outside: float) -> dict[str, float]:
+    """Return the row of a generation."""
+    total = clocks["scoring"] + outside
+    seconds = {"total": total, "outside": outside, **clocks, "rest": total - clocks["kernels"]}
+    calls = seconds.pop("operators")
+    return {
+        "generation": generation,
+        **{name: round(value, 5) for name, value in seconds.items()},
+        "operators": int(calls),
+        "share": round(clocks["kernels"] / total, 4),
+        "least_share": round(clocks["kernels"] / (clocks["clocked"] + outside), 4),
+    }
 
 
 def configuration(run: str, images: int) -> Config:
@@ -102,67 +151,34 @@ def leave_weights(config: Config) -> None:
         folder.finish("sgld", {"samples": 1})
 
 
-def search(images: int, *, clock_kernels: bool) -> list[Counter[str]]:
-    """Run the stage in a folder of its own; return the clocks of each generation."""
-    clocks = Clocks()
-    report = stage.Ledger.report
+def method(work: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that, as a class's own, is given the instance too."""
+    return lambda *given, **options: work(*given, **options)
 
-    def turn(*arguments: Any) -> None:
-        report(*arguments)
-        clocks.turn()
+
+def search(images: int) -> list[dict[str, float]]:
+    """Run the stage in a folder of its own; return the row of each generation."""
+    profile, evolve = Profile(), stage.evolve
 
     def begin(*arguments: Any, **options: Any) -> Any:
-        clocks.begin = time.thread_time()
+        profile.begin = time.thread_time()
         return evolve(*arguments, **options)
 
-    evolve, call, trie = stage.evolve, scoring.Scorer.__call__, scoring.Trie
     with tempfile.TemporaryDirectory() as run, ExitStack() as stack:
         config = configuration(run, images)
         leave_weights(config)
         stack.enter_context(patch.object(stage, "evolve", begin))
-        stack.enter_context(patch.object(stage.Ledger, "report", turn))
-        if clock_kernels:
-            stack.enter_context(KernelClock(clocks))
-        else:
-            scored = clocks.around("scoring", call)
-            stack.enter_context(patch.object(scoring.Scorer, "__call__", scored))
-            stack.enter_context(patch.object(scoring, "Trie", clocks.around("trie", trie)))
+        stack.enter_context(patch.object(stage.Ledger, "report", method(profile.turn)))
+        stack.enter_context(patch.object(scoring.Scorer, "__call__", method(profile.scored)))
         stage.run(config)
-    return clocks.generations
-
-
-def table(plain: list[Counter[str]], kernels: list[Counter[str]]) -> list[dict[str, Any]]:
-    """Join the clocks of both runs, a row for each generation."""
-    rows = []
-    for generation, (times, inside) in enumerate(zip(plain, kernels, strict=True)):
-        both = inside["stnas_kernels"] + inside["torch_kernels"]
-        seconds = {
-            "total": times["total"],
-            "scoring": times["scoring"],
-            "trie": times["trie"],
-            "kernels": both,
-            "stnas_kernels": inside["stnas_kernels"],
-            "clocked": inside["total"],
-            "rest": times["total"] - both,
-        }
-        calls = inside["stnas_kernels_calls"] + inside["torch_kernels_calls"]
-        rows.append(
-            {
-                "generation": generation,
-                **{name: round(value, 5) for name, value in seconds.items()},
-                "operators": int(calls),
-                "share": round(both / times["total"], 4),
-                "least_share": round(both / inside["total"], 4),
-            }
-        )
-    return rows
+    return profile.rows
 
 
 def main() -> None:
     """Print and save the table, in CPU seconds, and draw it."""
     torch.set_num_threads(1)
     images = int(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
-    rows = table(search(images, clock_kernels=False), search(images, clock_kernels=True))
+    rows = search(images)
     print("".join(f"{name:>14}" for name in rows[0]))
     for row in rows:
         print("".join(f"{value:>14}" for value in row.values()))
@@ -170,8 +186,8 @@ def main() -> None:
     print(
         f"kernels {sums['kernels']:.2f} of {sums['total']:.2f} CPU seconds: "
         f"{sums['kernels'] / sums['total']:.2%} (at least "
-        f"{sums['kernels'] / sums['clocked']:.2%}); outside scoring "
-        f"{(sums['total'] - sums['scoring']) / (45 * len(rows)) * 1e6:.0f} us a candidate"
+        f"{sums['kernels'] / (sums['clocked'] + sums['outside']):.2%}); outside scoring "
+        f"{sums['outside'] / (45 * len(rows)) * 1e6:.0f} us a candidate"
     )
     save("search_profile", rows, {**machine(), "unit": "CPU seconds", "images": images})
     draw("search_profile")

@@ -4,14 +4,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from stnas.ops.linear_bottleneck import (
-    OPS,
-    Norms,
-    Options,
-    affine_parameters,
-    check_count,
-    checked_input,
-)
+from stnas.ops.linear_bottleneck import OPS, Affine, Norms, Options, check_count, checked_input
 from stnas.ops.reference import BottleneckWeights
 from stnas.ops.shapes import empty_image, out_size
 
@@ -19,14 +12,19 @@ from stnas.ops.shapes import empty_image, out_size
 class BoundBlock:
     """``linear_bottleneck`` of these tensors, bit for bit, for callers that take no gradients.
 
-    weights: as ``packed`` gives them. norms: with running statistics.
+    weights: as ``packed`` gives them. affine: ``affine_parameters`` of the norms, which have
+    running statistics.
     """
 
-    def __init__(self, weights: BottleneckWeights, norms: Norms, options: Options) -> None:
+    __slots__ = ("_affine", "_options", "_running", "_weights")
+
+    def __init__(
+        self, weights: BottleneckWeights, affine: Affine, options: Options, norms: Norms
+    ) -> None:
+        self._weights, self._affine, self._options = weights, affine, options
         self._running = [value for norm in norms for value in norm[2:] if value is not None]
         if len(self._running) != 2 * len(norms):
             raise ValueError("norms must have running statistics, got None: pass tensors")
-        self._weights, self._affine, self._options = weights, affine_parameters(norms), options
 
     def __call__(
         self, x: Tensor, *, training: bool, momentum: float, moments: Tensor | None = None

@@ -11,6 +11,8 @@ from stnas.space import SearchSpace
 Genotypes = NDArray[np.int8]
 DRAW = 2048
 DRAWS = 64
+EVERYWHERE = (-np.inf, np.inf)
+"""A window without ends."""
 
 
 class Bounds:
@@ -25,9 +27,12 @@ class Bounds:
 
     def hold(self, genotypes: Genotypes) -> NDArray[np.bool_]:
         """Tell which genotypes ``[n, genes]`` lie inside both windows."""
-        madds, params = self.space.madds(genotypes), self.space.params(genotypes)
-        inside = (madds >= self.madds[0]) & (madds <= self.madds[1])
-        return inside & (params >= self.params[0]) & (params <= self.params[1])
+        inside = np.ones(len(genotypes), np.bool_)
+        for ends, count in ((self.madds, self.space.madds), (self.params, self.space.params)):
+            if ends != EVERYWHERE:
+                costs = count(genotypes)
+                inside &= (costs >= ends[0]) & (costs <= ends[1])
+        return inside
 
     def p_drops(self, p_drop: float) -> list[float]:
         """List the p_drops to sample with: the sampler's, and those that aim into the window."""

@@ -35,7 +35,8 @@ Evaluate = Callable[[list[Genotype], int], list[Candidate]]
 
 def objectives(candidates: list[Candidate]) -> NDArray[np.float64]:
     """Return what is minimised, ``(MAdds, -accuracy)``, float64 ``[n, 2]``."""
-    return np.array([[c.madds, -c.accuracy] for c in candidates], np.float64).reshape(-1, 2)
+    madds = np.array([c.madds for c in candidates], np.float64)
+    return np.stack((madds, [-c.accuracy for c in candidates]), axis=1)
 
 
 def fitness(candidates: list[Candidate]) -> NDArray[np.float64]:
@@ -80,11 +81,11 @@ def crossover(first: Genotype, second: Genotype, rng: np.random.Generator) -> Ge
 
 def mutate(genotype: Genotype, space: SearchSpace, rng: np.random.Generator) -> Genotype:
     """Change one random gene, of those that have a choice, to another of its choices."""
-    genes = [edge.index for edge in space.edges if len(edge.choices) > 1]
+    genes = np.flatnonzero(space.choice_counts > 1)
     changed = genotype.copy()
-    if genes:
-        gene = genes[int(rng.integers(len(genes)))]
-        count = len(space.edges[gene].choices)
+    if len(genes):
+        gene = genes[rng.integers(len(genes))]
+        count = int(space.choice_counts[gene])
         changed[gene] = (int(genotype[gene]) + int(rng.integers(1, count))) % count
     return changed
 

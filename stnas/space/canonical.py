@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.genotype import DIGITS
+from stnas.space.genotype import gene_digits
 from stnas.space.graph import Edge
 from stnas.space.spec import SpaceSpec
 
@@ -34,14 +34,17 @@ class SymbolGraph(NamedTuple):
     names: bytes
 
 
-def canonical_key(genotype: NDArray[np.int8], edges: tuple[Edge, ...], spec: SpaceSpec) -> str:
+def canonical_key(
+    genotype: NDArray[np.int8], edges: tuple[Edge, ...], spec: SpaceSpec, coefficients: Any
+) -> str:
     """Return the key of one genotype ``[genes]``: 32 hexadecimal digits of a BLAKE2b hash.
 
+    coefficients: ``coefficient_dtype(edges, spec)``.
     With merge ``shadow`` the BN of a node depends on its edges: the genotype itself is the key.
     """
     if spec.merge == "shadow":
-        return "".join(DIGITS[gene] for gene in genotype)
-    graph = symbol_graph(genotype, edges, spec)
+        return gene_digits(genotype)
+    graph = symbol_graph(genotype, edges, spec, coefficients)
     return hashlib.blake2b(graph.names + certificate(graph), digest_size=16).hexdigest()
 
 
@@ -51,15 +54,16 @@ def certificate(graph: SymbolGraph) -> bytes:
 
 
 def symbol_graph(
-    genotype: NDArray[np.int8], edges: tuple[Edge, ...], spec: SpaceSpec
+    genotype: NDArray[np.int8], edges: tuple[Edge, ...], spec: SpaceSpec, kind: Any
 ) -> SymbolGraph:
     """Expand a genotype into its symbols and the formal sums that they read.
 
-    A sum is a row of integers over one denominator (1 unless merge is ``mean``), in lowest terms.
+    A sum is a row of integers of the dtype ``kind`` over one denominator (1 unless merge is
+    ``mean``), in lowest terms.
     """
-    chosen = [(edge, edge.choices[gene]) for edge, gene in zip(edges, genotype, strict=True)]
+    genes = zip(edges, genotype.tolist(), strict=True)
+    chosen = [(edge, edge.choices[gene]) for edge, gene in genes]
     size = 2 + sum(operation.kind == "bottleneck" for _, operation in chosen)
-    kind: Any = np.int64 if coefficient_bound(edges, spec) < 2**62 else object
     arcs = np.zeros((size, size), kind)
     sums: dict[int, tuple[NDArray[Any], int]] = {0: (np.eye(1, size, dtype=kind)[0], 1)}
     shapes: list[tuple[Any, ...]] = [(0,)]
@@ -81,6 +85,11 @@ def symbol_graph(
             entering = []
     arcs[-1], scale = sums[edges[-1].target]
     return _rank(arcs, [*shapes, (2, scale)])
+
+
+def coefficient_dtype(edges: tuple[Edge, ...], spec: SpaceSpec) -> Any:
+    """Return the dtype that every coefficient fits in: int64, or Python's integers."""
+    return np.int64 if coefficient_bound(edges, spec) < 2**62 else object
 
 
 def coefficient_bound(edges: tuple[Edge, ...], spec: SpaceSpec) -> int:

@@ -11,14 +11,23 @@ from stnas.space.graph import Edge, Node
 Genotypes = NDArray[np.int8]
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 CHECKSUM_DIGITS = 7
+_LETTERS = bytes.maketrans(bytes(range(len(DIGITS))), DIGITS.encode())
 _TEXT = re.compile(r"st(\d+)-([0-9a-f]{8})-([0-9a-z]*)-([0-9a-z]{7})", re.ASCII)
 
 
-def check_genotypes(genotypes: ArrayLike, edges: tuple[Edge, ...]) -> Genotypes:
+def choice_counts(edges: tuple[Edge, ...]) -> NDArray[np.int16]:
+    """Return how many choices each gene has ``[genes]``."""
+    return np.array([len(edge.choices) for edge in edges], np.int16)
+
+
+def check_genotypes(
+    genotypes: ArrayLike, edges: tuple[Edge, ...], counts: NDArray[np.int16]
+) -> Genotypes:
     """Return ``genotypes`` as C-contiguous int8 ``[n, genes]``.
 
-    Takes any integer array of that shape. Raises TypeError for another dtype, ValueError for
-    another shape or a gene outside its range, naming row, gene and edge.
+    Takes any integer array of that shape. counts: ``choice_counts(edges)``. Raises TypeError for
+    another dtype, ValueError for another shape or a gene outside its range, naming row, gene and
+    edge.
     """
     array = np.asarray(genotypes)
     if array.dtype.kind not in "iu":
@@ -30,21 +39,25 @@ def check_genotypes(genotypes: ArrayLike, edges: tuple[Edge, ...]) -> Genotypes:
             f"genotypes must have shape [n, {len(edges)}], got {list(array.shape)}: pass one row"
             " per architecture and one column per gene (a single one as genotype[None])"
         )
-    sizes = np.array([len(edge.choices) for edge in edges], np.int64)
-    wrong = (array < 0) | (array >= sizes)
+    wrong = (array < 0) | (array >= counts)
     if wrong.any():
         row, gene = (int(index) for index in np.argwhere(wrong)[0])
         raise ValueError(
             f"genotypes[{row}, {gene}] (edge {edges[gene].name}) must lie in"
-            f" [0, {sizes[gene] - 1}], got {array[row, gene]}: choose one of"
+            f" [0, {counts[gene] - 1}], got {array[row, gene]}: choose one of"
             f" {', '.join(f'{i} {op.name}' for i, op in enumerate(edges[gene].choices))}"
         )
     return np.ascontiguousarray(array, np.int8)
 
 
+def gene_digits(genotype: Genotypes) -> str:
+    """Write one base-36 digit a gene."""
+    return genotype.tobytes().translate(_LETTERS).decode()
+
+
 def format_genotype(genotype: Genotypes, fingerprint: str) -> str:
     """Write ``st1-<fingerprint>-<one base-36 digit a gene>-<CRC-32 of the rest in base 36>``."""
-    body = f"st1-{fingerprint}-{''.join(DIGITS[gene] for gene in genotype)}"
+    body = f"st1-{fingerprint}-{gene_digits(genotype)}"
     return f"{body}-{_checksum(body)}"
 
 
@@ -79,7 +92,7 @@ def parse_genotype(text: str, edges: tuple[Edge, ...], fingerprint: str) -> Geno
             " use the space section that it was written with"
         )
     row = np.array([DIGITS.index(digit) for digit in digits], np.int8)
-    genotypes = check_genotypes(row[None], edges)
+    genotypes = check_genotypes(row[None], edges, choice_counts(edges))
     return genotypes.reshape(-1)
 
 

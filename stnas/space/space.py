@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from stnas._core import count_madds
 from stnas.config.space import SpaceConfig
 from stnas.space import cost, draws, genotype
-from stnas.space.canonical import canonical_key
+from stnas.space.canonical import canonical_key, coefficient_dtype
 from stnas.space.distribution import MAX_POINTS, MaddsDistribution, convolve_edges
 from stnas.space.graph import Edge, Node, Operation, build_edges, build_nodes
 from stnas.space.profiles import profile_spec
@@ -23,7 +23,8 @@ class SearchSpace:
 
     nodes, edges: the hyper-network's graph. madds_table, params_table: int64
     ``[genes, max_choices]``, zero where an edge has no such choice. fixed_madds, fixed_params: the
-    stem convolution, the tail and the classifier. num_topologies: ``2 ** branch edges``.
+    stem convolution, the tail and the classifier. choice_counts: choices of
+    each gene. num_topologies: ``2 ** branch edges``.
     """
 
     def __init__(self, spec: SpaceSpec) -> None:
@@ -32,6 +33,7 @@ class SearchSpace:
         self.nodes: tuple[Node, ...] = build_nodes(spec)
         self.edges: tuple[Edge, ...] = build_edges(spec, self.nodes)
         self.num_genes = len(self.edges)
+        self.choice_counts = genotype.choice_counts(self.edges)
         self.num_topologies = 2 ** sum(edge.kind == "branch" for edge in self.edges)
         self.num_architectures = prod(len(edge.choices) for edge in self.edges)
         self.fixed_madds = cost.fixed_madds(spec, self.nodes)
@@ -71,6 +73,10 @@ class SearchSpace:
         """Return the 8 digits that mark the texts of this space's genotypes."""
         return self.spec.fingerprint
 
+    @cached_property
+    def _coefficients(self) -> Any:
+        return coefficient_dtype(self.edges, self.spec)
+
     def hidden_channels(self, edge: Edge, operation: Operation) -> int:
         """Return M = expand * C_in, the channels of the depthwise convolution."""
         return cost.hidden_channels(edge, operation)
@@ -81,7 +87,7 @@ class SearchSpace:
 
     def check(self, genotypes: ArrayLike) -> NDArray[np.int8]:
         """Return ``genotypes`` as C-contiguous int8 ``[n, genes]``, or raise."""
-        return genotype.check_genotypes(genotypes, self.edges)
+        return genotype.check_genotypes(genotypes, self.edges, self.choice_counts)
 
     def sample(self, n: int, *, p_drop: float, seed: int) -> NDArray[np.int8]:
         """Draw ``n`` genotypes ``[n, genes]`` (Guo et al. 2020, equations 2 and 5).
@@ -140,7 +146,8 @@ class SearchSpace:
 
     def canonical(self, genotypes: ArrayLike) -> NDArray[np.str_]:
         """Return keys ``[n]``: equal if and only if the stand-alone networks are the same."""
-        keys = [canonical_key(row, self.edges, self.spec) for row in self.check(genotypes)]
+        coefficients, rows = self._coefficients, self.check(genotypes)
+        keys = [canonical_key(row, self.edges, self.spec, coefficients) for row in rows]
         return np.array(keys, np.str_)
 
     def format(self, genotype_row: ArrayLike) -> str:

@@ -5,61 +5,20 @@ value on those of its source and on its own gene. Both are computed once for all
 agree there.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from stnas.ops.bound_block import BoundBlock
-from stnas.ops.linear_bottleneck import node_moments, packed
-from stnas.ops.reference import BatchNorm, BottleneckWeights
+from stnas.ops.linear_bottleneck import node_moments
 from stnas.space import Edge
-from stnas.supernet.block import LinearBottleneck
-from stnas.supernet.layers import ConvNormAct, Merge, check_images
-from stnas.supernet.norms import reset_statistics
+from stnas.supernet.layers import Merge, check_images
+from stnas.supernet.steps import Part, Step, block_part, layer_part, merge_part
 from stnas.supernet.supernet import SuperNet
-from stnas.supernet.topology import key
-
-Norms = tuple[BatchNorm, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One value: ``compute`` of the values at the positions ``inputs``, with BN state ``norms``.
-
-    name: the module in a cut-out network. compute: knows its norms; takes ``training`` and
-    ``momentum`` too. Position 0 holds the images. reads_moments: in training ``compute`` takes the
-    moments of its input as well.
-    """
-
-    name: str
-    compute: Callable[..., Tensor]
-    inputs: tuple[int, ...]
-    norms: Norms
-    reads_moments: bool = False
-
-
-class Choice(NamedTuple):
-    """A choice block as all of its steps use it. layers: its BN layers."""
-
-    name: str
-    block: LinearBottleneck
-    weights: BottleneckWeights
-    layers: tuple[nn.BatchNorm2d, ...]
-    reads_moments: bool
-
-    def bind(self, norms: Norms) -> Callable[..., Tensor]:
-        """Return the block with BN state of its own, to be computed without gradients."""
-        if self.block.compiled:
-            first, second, third = norms
-            return BoundBlock(self.weights, (first, second, third), self.block.options)
-        return partial(self.block.bind(), norms=norms)
 
 
 class Trie:
@@ -75,12 +34,15 @@ class Trie:
         self.space = supernet.space
         self.supernet = supernet
         self._device = supernet.stem.convolution.weight.device
+        features = supernet.tail.features
+        self._features = layer_part("tail.features", features, device=self._device)
         rows = self.space.check(genotypes)
         entering = groupby(self.space.edges, key=lambda edge: edge.target)
         self._entering = [(target, list(edges)) for target, edges in entering]
         self._ends = [0, *(edges[-1].index + 1 for _, edges in self._entering)]
         self.steps: list[Step] = []
-        self._choices: dict[tuple[int, int], Choice] = {}
+        self._blocks: dict[tuple[int, int], Part] = {}
+        self._merges: dict[tuple[int, int], Part] = {}
         self.nodes: dict[bytes, int] = {}
         self.edges: dict[tuple[bytes, int, int], int] = {}
         tails: dict[bytes, int] = {}
@@ -94,13 +56,14 @@ class Trie:
     def _add_path(self, genes: bytes) -> int:
         """Append the steps of an architecture that are not there, and return the last one."""
         if not self.nodes:
-            self.nodes[b""] = self._add("stem", self.supernet.stem, (0,))
+            stem = layer_part("stem", self.supernet.stem, device=self._device)
+            self.nodes[b""] = self._append(stem.step((0,)))
         for target, edges in self._entering:
             prefix = genes[: self._ends[target]]
             if prefix not in self.nodes:
                 self.nodes[prefix] = self._add_node(target, edges, genes)
         last = self.nodes[genes[: self._ends[-1]]]
-        return self._add("tail.features", self.supernet.tail.features, (last,))
+        return self._append(self._features.step((last,)))
 
     def _add_node(self, target: int, edges: list[Edge], genes: bytes) -> int:
         """Append a node, after the choice blocks that enter it; a lone value is the node's own."""
@@ -111,42 +74,32 @@ class Trie:
                 entering.append(self.nodes[genes[: self._ends[edge.source]]])
             elif kind == "bottleneck":
                 entering.append(self._entering_value(edge, genes))
-        merge, degree = self.supernet.merges[target - 1], len(entering)
-        assert isinstance(merge, Merge)
-        layers = merge.norms(degree)
-        if degree == 1 and not layers:
+        merge = self._merge(target, len(entering))
+        if len(entering) == 1 and not merge.reset:
             return entering[0]
-        norms = self._reset(layers)
-        compute = partial(merge.bind(degree), norms=norms)
-        return self._append(Step(f"merges.{target - 1}", compute, tuple(entering), norms))
+        return self._append(merge.step(tuple(entering)))
 
     def _entering_value(self, edge: Edge, genes: bytes) -> int:
         """Return the position of a choice block's value; append it if it is not there."""
         source, gene = genes[: self._ends[edge.source]], genes[edge.index]
         place = (source, edge.index, gene)
         if place not in self.edges:
-            choice, inputs = self._choice(edge, gene), (self.nodes[source],)
-            norms = self._reset(choice.layers)
-            step = Step(choice.name, choice.bind(norms), inputs, norms, choice.reads_moments)
+            step = self._block(edge, gene).step((self.nodes[source],))
             self.edges[place] = self._append(step)
         return self.edges[place]
 
-    def _choice(self, edge: Edge, gene: int) -> Choice:
-        found = self._choices.get((edge.index, gene))
-        if found is None:
+    def _block(self, edge: Edge, gene: int) -> Part:
+        if (edge.index, gene) not in self._blocks:
             block = self.supernet.block(edge, gene)
-            name, weights = f"edges.{key(edge)}", packed(block.weights())
-            found = Choice(name, block, weights, block.norms, block.reads_moments)
-            self._choices[edge.index, gene] = found
-        return found
+            self._blocks[edge.index, gene] = block_part(edge, block, device=self._device)
+        return self._blocks[edge.index, gene]
 
-    def _add(self, name: str, module: ConvNormAct, inputs: tuple[int, ...]) -> int:
-        norms = self._reset(module.norms)
-        return self._append(Step(name, partial(module.bind(), norms=norms), inputs, norms))
-
-    def _reset(self, layers: tuple[nn.BatchNorm2d, ...]) -> Norms:
-        """Return statistics of their own for BN layers."""
-        return tuple(reset_statistics(layer, device=self._device) for layer in layers)
+    def _merge(self, target: int, degree: int) -> Part:
+        if (target, degree) not in self._merges:
+            merge = self.supernet.merges[target - 1]
+            assert isinstance(merge, Merge)
+            self._merges[target, degree] = merge_part(target, merge, degree, device=self._device)
+        return self._merges[target, degree]
 
     def _append(self, step: Step) -> int:
         self.steps.append(step)

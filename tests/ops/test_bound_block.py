@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from stnas.ops.bound_block import BoundBlock
-from stnas.ops.linear_bottleneck import Norms, Options, linear_bottleneck, node_moments
+from stnas.ops.linear_bottleneck import (
+    Norms,
+    Options,
+    affine_parameters,
+    linear_bottleneck,
+    node_moments,
+    packed,
+)
 from stnas.ops.reference import BatchNorm, BottleneckWeights
 
 Parts = tuple[BottleneckWeights, Norms, Options]
@@ -31,6 +38,11 @@ OWN = (False, False, True, True)
 """Which tensors of a BN layer do not depend on ``affine``."""
 
 
+def bind(weights: BottleneckWeights, norms: Norms, options: Options) -> BoundBlock:
+    """Bind a block to what its operators take."""
+    return BoundBlock(packed(weights), affine_parameters(norms), options, norms)
+
+
 def statistics(norms: Norms) -> list[Tensor]:
     """List running means and variances."""
     return [value for norm in norms for value in norm[2:] if value is not None]
@@ -46,7 +58,7 @@ def test_bits_are_those_of_the_block(
         channels=channels, hidden=hidden, stride=stride, affine=affine, dtype=dtype
     )
     own = copy.deepcopy(norms)
-    bound = BoundBlock(weights, own, options)
+    bound = bind(weights, own, options)
     with torch.inference_mode():
         for size in (2, 5):
             x = torch.randn(size, channels, 7, 6, dtype=dtype)
@@ -66,7 +78,7 @@ def test_autocast_is_that_of_the_block() -> None:
     )
     x = torch.randn(2, 8, 5, 5)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        found = BoundBlock(weights, norms, options)(x, training=False, momentum=0.0)
+        found = bind(weights, norms, options)(x, training=False, momentum=0.0)
         expected = linear_bottleneck(x, weights, norms, **options._asdict(), training=False)
     assert found.dtype == torch.bfloat16
     assert torch.equal(found, expected)
@@ -78,7 +90,7 @@ def test_statistics_that_were_saved_for_a_gradient_count_as_changed() -> None:
     )
     before = [value._version for value in statistics(norms)]
     with torch.no_grad():
-        BoundBlock(weights, norms, options)(torch.randn(2, 8, 5, 5), training=True, momentum=0.1)
+        bind(weights, norms, options)(torch.randn(2, 8, 5, 5), training=True, momentum=0.1)
     assert [value._version for value in statistics(norms)] == [version + 1 for version in before]
 
 
@@ -87,8 +99,8 @@ def test_wrong_calls_are_refused() -> None:
         channels=8, hidden=24, stride=1, affine=False, dtype=torch.float32
     )
     with pytest.raises(ValueError, match="norms must have running statistics"):
-        BoundBlock(weights, (BatchNorm(), *norms[1:]), options)
-    bound = BoundBlock(weights, norms, options)
+        bind(weights, (BatchNorm(), *norms[1:]), options)
+    bound = bind(weights, norms, options)
     with pytest.raises(RuntimeError, match="no gradient: call it under"):
         bound(torch.randn(2, 8, 5, 5), training=False, momentum=0.0)
     with torch.no_grad():

@@ -1,7 +1,6 @@
 """Architectures computed together come out as each alone, bit for bit."""
 
 import weakref
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,7 +153,7 @@ def test_a_value_is_let_go_after_its_last_use(plain):
             most.append(sum(ref() is not None for ref in made))
             return value
 
-        return replace(step, compute=compute)
+        return step._replace(compute=compute)
 
     trie.steps = [watched(step) for step in trie.steps]
     trie.observe_(batches()[0][0], momentum=1.0)
