@@ -8,6 +8,9 @@ from stnas.ops.linear_bottleneck import OPS, Affine, Norms, Options, check_count
 from stnas.ops.reference import BottleneckWeights
 from stnas.ops.shapes import empty_image, out_size
 
+ADD = OPS.linear_bottleneck_add_.default
+INFER = OPS.linear_bottleneck_inference.default
+
 
 class BoundBlock:
     """``linear_bottleneck`` of these tensors, bit for bit, for callers that take no gradients.
@@ -43,12 +46,10 @@ class BoundBlock:
         x = x.contiguous(memory_format=torch.channels_last)
         tensors = (*self._weights, self._affine, self._running)
         if not training:
-            out: Tensor = OPS.linear_bottleneck_inference.default(x, *tensors, *self._options)
+            out: Tensor = INFER(x, *tensors, *self._options)
             return out
         check_count(x, self._options.stride)
         out = empty_image(x, out_size(x, self._weights.project, self._options.stride))
-        OPS.linear_bottleneck_add_.default(
-            x, moments, *tensors, momentum, out, False, (), 1.0, *self._options, False, False
-        )
+        ADD(x, moments, *tensors, momentum, out, False, (), 1.0, *self._options, False, False)
         increment_version(self._running)
         return out

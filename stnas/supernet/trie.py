@@ -143,19 +143,19 @@ class Trie:
         leaves = set(self.leaves)
         state: dict[str, Any] = {"training": training, "momentum": momentum}
         values, moments = {0: images}, dict[int, Tensor]()
-        for position, step in enumerate(self.steps, start=1):
-            inputs = [values[i] for i in step.inputs]
-            if training and step.reads_moments:
-                source = step.inputs[0]
-                if source not in moments:
-                    moments[source] = node_moments(inputs[0])
-                value = step.compute(*inputs, **state, moments=moments[source])
+        steps = zip(self.steps, self._finished, strict=True)
+        for position, ((_, compute, sources, _, reads_moments), finished) in enumerate(steps, 1):
+            inputs = [values[source] for source in sources]
+            if training and reads_moments:
+                if sources[0] not in moments:
+                    moments[sources[0]] = node_moments(inputs[0])
+                value = compute(*inputs, **state, moments=moments[sources[0]])
             else:
-                value = step.compute(*inputs, **state)
+                value = compute(*inputs, **state)
             if position in leaves:
                 yield position, value
             values[position] = value
-            for done in self._finished[position - 1]:
+            for done in finished:
                 del values[done]
                 moments.pop(done, None)
 
