@@ -1,6 +1,6 @@
 """Run tests in forks of one process that has imported them, once for each line that it reads.
 
-Started by benchmarks/mutation.py: takes test files as arguments, reads the seconds of processor
+Started by benchmarks/mutation.py: takes arguments of pytest, reads the seconds of processor
 time that a run may take, a line each, and prints the run's exit status.
 """
 

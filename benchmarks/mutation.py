@@ -1,16 +1,15 @@
 """Change the CUDA kernels in one place at a time and see which layer of the tests notices.
 
-    python benchmarks/mutation.py [--most 25] [--only FILE] [--layers quick] [--go_on]
+    python benchmarks/mutation.py [--most 25] [--only FILE] [--fast] [--go_on]
 
-Mutants that compile are run through the tests on the emulator: an unoptimised build first, then the
-sanitized one, then the checker's. The table tells which was the first to fail, or that none was; a
-run that takes minutes of processor time where it should take seconds is caught, too, and called a
-timeout. ``--most`` draws that many mutants of each file, the same ones each time and those of a
-smaller number among them. ``--go_on`` keeps of the table that is there what is caught, or excused
-after all layers.
-
-A mutant that none notices must be none: benchmarks/equivalent_mutants.csv says why. The exit code
-is 1 where a reason is missing.
+``--most`` draws that many mutants of each file, the same ones each time and those of a smaller
+number among them. Each is run through the tests on an unoptimised build of the emulator. What
+survives is run through those on the sanitized build and on the checker's, too: one by one, but
+mutants for which benchmarks/equivalent_mutants.csv has a reason why nothing can notice them are
+changed all at once, and one by one only where that is noticed. The table tells which layer was the
+first to fail, or that none was; a run that takes minutes of processor time where it should take
+seconds is caught, too, and called a timeout. ``--fast`` leaves survivors for later, ``--go_on``
+keeps the table that is there. The exit code is 1 where a survivor has no reason.
 """
 
 import argparse
@@ -21,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +28,25 @@ from mutants import Mutant, drawn, files, mutants, reasons
 from record import RESULTS, load, machine, save
 
 ROOT = Path(__file__).parents[1]
-SECONDS = {"quick": 90, "sanitized": 200, "checked": 400}
-"""Processor time of a run: many times what it takes unchanged, whatever else the machine does."""
+Verdicts = dict[tuple[str, str, str, str], str]
+SURVIVED = "not quick"
+TESTS = {"quick": (90, ""), "sanitized": (200, "not float64"), "checked": (400, "not float64")}
+"""Seconds of processor time: many times what a run takes unchanged; and which tests are run."""
 
-BLOCK = ("bottleneck", "node", "norm_act")
+BLOCK = ("bottleneck_kernel", "node_kernel", "norm_act_kernel", "predictions")
 SUITES: dict[str, tuple[str, ...]] = {
-    "count_madds": ("counting",),
-    "lanes": ("sgld",),
-    "sgld": ("sgld",),
-    "norm_act": ("norm_act",),
-    "columns": ("norm_act", "bottleneck", "node"),
-    "norms": ("norm_act", "bottleneck", "node"),
-    "rows": ("norm_act", "bottleneck", "node"),
+    "count_madds": ("counting_kernel",),
+    "lanes": ("sgld_kernel",),
+    "sgld": ("sgld_kernel",),
+    "norm_act": ("norm_act_kernel",),
 }
 """The tests of a source; those of the choice block for all others."""
 
 
-def suite(file: str) -> tuple[str, ...]:
-    """Return the tests of a source."""
-    names = SUITES.get(file.partition(".")[0], BLOCK)
-    return tuple(f"tests/cuda/test_{name}_kernel.py" for name in names)
+def suite(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return the tests of sources."""
+    names = (name for file in sources for name in SUITES.get(file.partition(".")[0], BLOCK))
+    return tuple(f"tests/cuda/test_{name}.py" for name in dict.fromkeys(names))
 
 
 def environment(layer: str, sources: Path) -> dict[str, str]:
@@ -82,16 +80,18 @@ class Layer:
 
     def verdict(self, tests: tuple[str, ...]) -> str:
         """Return "" if the tests pass, else the layer, and whether its time was up."""
+        seconds, chosen = TESTS[self.name]
         if tests not in self.runners:
+            command = [sys.executable, str(ROOT / "benchmarks/forked_tests.py"), "-k", chosen]
             self.runners[tests] = subprocess.Popen(
-                [sys.executable, str(ROOT / "benchmarks/forked_tests.py"), *tests],
+                [*command, *tests],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 cwd=ROOT, env=environment(self.name, self.sources), text=True,
             )  # fmt: skip
         runner = self.runners[tests]
         assert runner.stdin is not None
         assert runner.stdout is not None
-        print(SECONDS[self.name], file=runner.stdin, flush=True)
+        print(seconds, file=runner.stdin, flush=True)
         status = int(runner.stdout.readline())
         assert status in (0, 1) or status < 0, f"pytest ended with {status}"
         late = status in (-signal.SIGXCPU, -signal.SIGKILL)
@@ -105,26 +105,34 @@ class Bench:
         self.sources, self.kept = folder / "work/csrc", folder / "kept"
         shutil.copytree(ROOT / "csrc", self.sources)
         self.layers = [Layer(name, self.sources) for name in layers]
-        self.missed = "none" if len(layers) == len(SECONDS) else f"none of {', '.join(layers)}"
-        everything = tuple(sorted({test for file in files() for test in suite(file)}))
+        everything = suite(files())
         for layer in self.layers:
             assert layer.builds(), f"the kernels do not compile: {layer.name}"
             assert not layer.verdict(everything), f"tests fail, unchanged: {layer.name}"
         shutil.copytree(self.sources.parent, self.kept)
 
-    def judge(self, mutant: Mutant) -> str:
-        """Return the first layer that notices a mutant, or that it does not compile, or none."""
-        path = self.sources / "cuda" / mutant.file
-        lines = path.read_text().splitlines()
-        lines[mutant.line - 1] = mutant.now
-        path.write_text("\n".join(lines) + "\n")
+    def judge(self, group: Sequence[Mutant], layers: int) -> str:
+        """Return the first of so many layers that notices a group of mutants, or "none"."""
+        for mutant in group:
+            path = self.sources / "cuda" / mutant.file
+            lines = path.read_text().splitlines()
+            lines[mutant.line - 1] = mutant.now
+            path.write_text("\n".join(lines) + "\n")
         try:
             if not self.layers[0].builds():
                 return "does not compile"
-            found = (layer.verdict(suite(mutant.file)) for layer in self.layers)
-            return next(filter(None, found), self.missed)
+            tests = suite([mutant.file for mutant in group])
+            return next(filter(None, (one.verdict(tests) for one in self.layers[:layers])), "none")
         finally:
             self.restore()
+
+    def settle(self, group: Sequence[Mutant]) -> Verdicts:
+        """Judge a group by all layers, and its halves where one notices it."""
+        found = self.judge(group, len(self.layers))
+        if found == "none" or len(group) == 1:
+            return {mutant.key: found for mutant in group}
+        half = len(group) // 2
+        return self.settle(group[:half]) | self.settle(group[half:])
 
     def restore(self) -> None:
         """Bring back all files with their times, so that no object of a mutant looks fresh."""
@@ -134,6 +142,21 @@ class Bench:
                 shutil.copy2(path, changed)
 
 
+def groups(survivors: Sequence[Mutant]) -> list[list[Mutant]]:
+    """Put survivors that have a reason together, one a line; the others stay alone."""
+    why, together = reasons(), list[list[Mutant]]()
+    for mutant in survivors:
+        if mutant.key not in why:
+            continue
+        places = [{(one.file, one.line) for one in group} for group in together]
+        free = (i for i, taken in enumerate(places) if (mutant.file, mutant.line) not in taken)
+        at = next(free, len(together))
+        together[at:] = (
+            [[*together[at], mutant], *together[at + 1 :]] if places[at:] else [[mutant]]
+        )
+    return together + [[mutant] for mutant in survivors if mutant.key not in why]
+
+
 def row(mutant: Mutant, caught_by: str, why: str) -> dict[str, Any]:
     """Return a row of the table."""
     file, was, now, nth = mutant.key
@@ -141,49 +164,62 @@ def row(mutant: Mutant, caught_by: str, why: str) -> dict[str, Any]:
     return place | {"caught_by": caught_by, "reason": why if caught_by == "none" else ""}
 
 
-def record(chosen: Sequence[Mutant], verdicts: dict[tuple[str, ...], str]) -> list[dict[str, Any]]:
-    """Save the table in the order of the sources and return its rows."""
-    why = reasons()
-    done = [mutant for mutant in chosen if mutant.key in verdicts]
-    done.sort(key=lambda mutant: (mutant.file, mutant.line, mutant.now))
-    rows = [row(one, verdicts[one.key], why.get(one.key, "")) for one in done]
-    total = sum(len(mutants(file)) for file in files())
-    save("mutation", rows, machine("pytest") | {"mutants_in_all": total})
-    return rows
+class Table:
+    """The verdicts, saved as they come in."""
 
+    def __init__(self, *, go_on: bool) -> None:
+        self.all = [mutant for file in files() for mutant in mutants(file)]
+        self.verdicts: Verdicts = {}
+        if go_on and (RESULTS / "mutation.csv").exists():
+            rows = load("mutation")
+            self.verdicts = {
+                (r["file"], r["was"], r["now"], r["nth"]): r["caught_by"] for r in rows
+            }
 
-def kept() -> dict[tuple[str, ...], str]:
-    """Return the verdicts of the table that is there, but for those that no layer noticed."""
-    if not (RESULTS / "mutation.csv").exists():
-        return {}
-    why = reasons()
-    found = {(r["file"], r["was"], r["now"], r["nth"]): r["caught_by"] for r in load("mutation")}
-    caught = {key: by for key, by in found.items() if not by.startswith("none")}
-    return caught | {key: by for key, by in found.items() if by == "none" and key in why}
+    def survivors(self) -> list[Mutant]:
+        """List what was noticed by no layer, or by no fast one, and what lost its reason."""
+        why = reasons()
+        return [
+            mutant
+            for mutant in self.all
+            if self.verdicts.get(mutant.key) == SURVIVED
+            or (self.verdicts.get(mutant.key) == "none" and mutant.key not in why)
+        ]
+
+    def add(self, found: Verdicts) -> None:
+        """Print and save verdicts."""
+        self.verdicts |= found
+        why, by = reasons(), self.verdicts
+        done = sorted((m for m in self.all if m.key in by), key=lambda m: (m.file, m.line, m.now))
+        for mutant in done:
+            if mutant.key in found:
+                place = f"{mutant.file}:{mutant.line} {mutant.now.strip()}"
+                print(f"{by[mutant.key]:<16} {place}", flush=True)
+        self.rows = [row(one, by[one.key], why.get(one.key, "")) for one in done]
+        save("mutation", self.rows, machine("pytest") | {"mutants_in_all": len(self.all)})
 
 
 def main() -> None:
-    """Print a line per mutant as it is judged, and save the table each time."""
+    """Try every mutant on the fast layer, then what survived on all."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--most", type=int, default=25, help="mutants of a file")
     parser.add_argument("--only", default="", help="part of the names of the files to change")
-    parser.add_argument("--layers", nargs="+", default=list(SECONDS), choices=list(SECONDS))
+    parser.add_argument("--fast", action="store_true", help="leave survivors for later")
     parser.add_argument("--go_on", action="store_true", help="keep what the table says is caught")
     options = parser.parse_args()
-    verdicts = kept() if options.go_on else {}
-    everything = [mutant for file in files() for mutant in mutants(file)]
-    chosen = [m for m in drawn(options.most) if options.only in m.file and m.key not in verdicts]
+    table = Table(go_on=options.go_on)
+    chosen = [m for m in drawn(options.most) if options.only in m.file]
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), options.layers) if chosen else None
+        bench = Bench(Path(folder), list(TESTS)[: 1 if options.fast else None])
         for mutant in chosen:
-            assert bench is not None
-            verdicts[mutant.key] = bench.judge(mutant)
-            place = f"{mutant.file}:{mutant.line} {mutant.now.strip()}"
-            print(f"{verdicts[mutant.key]:<16} {place}", flush=True)
-            record(everything, verdicts)
-    rows = record(everything, verdicts)
-    print(Counter(row["caught_by"] for row in rows))
-    sys.exit(any(row["caught_by"].startswith("none") and not row["reason"] for row in rows))
+            if mutant.key not in table.verdicts:
+                found = bench.judge([mutant], 1)
+                table.add({mutant.key: SURVIVED if found == "none" else found})
+        for group in groups(table.survivors()) if not options.fast else []:
+            table.add(bench.settle(group))
+    table.add({})
+    print(Counter(row["caught_by"] for row in table.rows))
+    sys.exit(any(r["caught_by"] in ("none", SURVIVED) and not r["reason"] for r in table.rows))
 
 
 if __name__ == "__main__":

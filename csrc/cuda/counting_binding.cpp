@@ -1,6 +1,4 @@
 // Counting on a device. What is wrong with the arguments is said by the CPU form.
-#include <limits>
-
 #include "../counting/arguments.h"
 #include "device.h"
 #include "launchers.h"
@@ -11,7 +9,7 @@ namespace {
 using counting::ScalarType;
 using torch::stable::Tensor;
 
-constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+constexpr int64_t kNone = int64_t{1} << 62;  // a double holds it exactly
 
 Tensor to_cpu(const Tensor& tensor) {
   return torch::stable::to(tensor, torch::stable::Device(torch::headeronly::DeviceType::CPU));

@@ -19,7 +19,9 @@ struct Request {
 };
 void count_traffic(const Request& request);
 
-// "file:line" of an address in code, and whether an address lies in a loaded program or library.
+// "file:line" of an address in code, found fastest for many at once; whether an address lies in a
+// loaded program or library.
+void find_lines(const std::vector<const void*>& codes);
 std::string source_line(const void* code);
 bool in_program(const void* memory);
 

@@ -3,26 +3,47 @@
 
 #include <cstdio>
 #include <map>
+#include <sstream>
 
 #include "checker.h"
 
 namespace cusim {
+namespace {
+
+std::map<const void*, std::string> known;
+
+// Asks once for many addresses of one library; addr2line answers in their order.
+void ask(const std::string& library, const std::vector<const void*>& codes, const void* base) {
+  std::ostringstream command;
+  command << "addr2line -s -e '" << library << "'" << std::hex;
+  for (const void* code : codes) {
+    command << " 0x" << static_cast<const char*>(code) - static_cast<const char*>(base) - 1;
+  }
+  command << " 2>/dev/null";
+  FILE* pipe = popen(command.str().c_str(), "r");
+  char line[512];
+  for (const void* code : codes) {
+    const std::string text = pipe && std::fgets(line, sizeof line, pipe) ? line : "?";
+    known[code] = text.substr(0, text.find_first_of(" \n"));
+  }
+  if (pipe) pclose(pipe);
+}
+
+}  // namespace
+
+void find_lines(const std::vector<const void*>& codes) {
+  std::map<std::pair<std::string, const void*>, std::vector<const void*>> unknown;
+  for (const void* code : codes) {
+    Dl_info info;
+    if (known.count(code) || !dladdr(code, &info)) continue;
+    unknown[{info.dli_fname, info.dli_fbase}].push_back(code);
+  }
+  for (const auto& [library, own] : unknown) ask(library.first, own, library.second);
+}
 
 std::string source_line(const void* code) {
-  static std::map<const void*, std::string> known;
-  auto& name = known[code];
-  Dl_info info;
-  if (!name.empty() || !dladdr(code, &info)) return name.empty() ? "?" : name;
-  const auto offset = static_cast<const char*>(code) - static_cast<const char*>(info.dli_fbase) - 1;
-  char command[1024], line[512] = "?";
-  std::snprintf(command, sizeof command, "addr2line -s -e '%s' %#tx 2>/dev/null", info.dli_fname,
-                offset);
-  if (FILE* pipe = popen(command, "r")) {
-    if (!std::fgets(line, sizeof line, pipe)) line[0] = '?';
-    pclose(pipe);
-  }
-  name = line;
-  return name = name.substr(0, name.find_first_of(" \n"));
+  find_lines({code});
+  return known.count(code) ? known[code] : "?";
 }
 
 bool in_program(const void* memory) {

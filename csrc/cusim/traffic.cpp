@@ -88,6 +88,9 @@ void block_ended() {
 
 std::string traffic() {
   std::ostringstream text;
+  std::vector<const void*> codes;
+  for (const auto& [code, line] : lines) codes.push_back(code);
+  find_lines(codes);
   for (const auto& [code, line] : lines) {
     text << (text.tellp() > 0 ? ",\n" : "[") << "{\"line\": \"" << source_line(code)
          << "\", \"memory\": \"" << (line.shared ? "shared" : "device") << "\", \"access\": \""
