@@ -1,4 +1,6 @@
 // Counting on a device. What is wrong with the arguments is said by the CPU form.
+#include <stdexcept>
+
 #include "../counting/arguments.h"
 #include "device.h"
 #include "launchers.h"
@@ -42,7 +44,8 @@ Tensor count_madds_device(const Tensor& genotypes, const Tensor& table, int64_t 
   count_madds(work, device.stream());
   const Tensor found = to_cpu(bad);
   if (*static_cast<const int64_t*>(found.data_ptr()) != kNone) {
-    return counting::count_madds_cpu(to_cpu(rows), to_cpu(costs), threads);
+    counting::count_madds_cpu(to_cpu(rows), to_cpu(costs), threads);  // names the gene
+    throw std::runtime_error("count_madds_kernel: refused a gene that the CPU form takes");
   }
   return counts;
 }

@@ -9,7 +9,8 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6}
 """Norm of the error over the norm of the twin's float64 result."""
 
 # Channels of every residue of 8, hidden ones of many residues of 16 and 32; more than one tile of
-# 64 rows or columns and of 16 or 32 terms; images that tiles of 8 x 8, 4 x 8 and 4 x 4 do not fill.
+# 64 rows or columns and of 16 or 32 terms; images that tiles of 8 x 8, 4 x 8 and 4 x 4 do not fill;
+# more than 128 tiles, which are added up in parts of two.
 CASES = [
     Case((2, 8, 8, 4, 9, 9), 3, 1, "relu6"),
     Case((2, 17, 9, 1, 10, 14), 5, 2, "silu"),
@@ -21,7 +22,7 @@ CASES = [
     Case((2, 11, 11, 6, 9, 8), 5, 1, "hardswish"),
     Case((1, 10, 6, 3, 17, 16), 7, 2, "relu"),
     Case((2, 16, 24, 2, 12, 12), 3, 4, "silu"),
-    Case((70, 2, 3, 2, 2, 1), 3, 1, "silu"),
+    Case((131, 2, 3, 1, 2, 1), 3, 1, "silu"),
     Case((4, 2, 2, 1, 1, 1), 5, 2, "silu", affine=False),
 ]
 
@@ -68,10 +69,13 @@ def test_the_order_of_threads_changes_no_bit(kernels, case, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("channels", [*range(1, 10), 15, 33, 66])
-def test_moments_equal_those_of_their_definition(kernels, channels, dtype):
+@pytest.mark.parametrize(
+    ("channels", "height"), [*((c, 13) for c in (*range(1, 10), 15, 33, 66)), (6, 100)]
+)
+def test_moments_equal_those_of_their_definition(kernels, channels, height, dtype):
+    """The tallest image has more parts than a warp has lanes."""
     generator = torch.Generator().manual_seed(channels)
-    x = torch.randn(2, channels, 13, 12, generator=generator, dtype=torch.float64) + 20
+    x = torch.randn(2, channels, height, 12, generator=generator, dtype=torch.float64) + 20
     x = x.to(dtype).contiguous(memory_format=torch.channels_last)
     rows = x.double().movedim(1, -1).reshape(-1, channels)
     exact = torch.cat([rows.mean(0, keepdim=True), rows.T.cov(correction=0).view(channels, -1)])
@@ -99,3 +103,16 @@ def test_a_constant_channel_stays_one(kernels):
     exact = twin(case, given, torch.float64, training=True)
     found = train(kernels.ops, case, moved(given, kernels.device))
     assert max(error(found[name], value) for name, value in exact.items()) <= 1e-9
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_variance_that_cancels_is_not_negative(kernels, dtype):
+    """Channel 2 is the sum of the others, and every row of expand takes it away from them."""
+    case = Case((2, 3, 5, 24, 6, 6))
+    given = draw(case, dtype)
+    given.x[:, 2] = given.x[:, 0] + given.x[:, 1]
+    given.weights[0][:, :, 0, 0] = given.weights[0][:, :1, 0, 0] * torch.tensor([1, 1, -1])
+    found = train(kernels.ops, case, moved(given, kernels.device))["statistics"]
+    hidden = len(given.weights[0])
+    assert (found[hidden : 2 * hidden] >= 0).all()
+    assert (found[hidden : 2 * hidden] <= 1e-5).all()

@@ -41,10 +41,10 @@ def test_rows_may_begin_anywhere(kernels, shift):
     np.testing.assert_array_equal(counts.cpu().numpy(), expected)
 
 
-def wrong_gene(row, gene, value):
+def wrong_gene(row, gene, value, *, last=-3):
     genotypes, table = draw(300, 54, 11)
     genotypes[row, gene] = value
-    genotypes[299, 53] = -3
+    genotypes[299, 53] = last
     return genotypes, table, 1
 
 
@@ -55,6 +55,7 @@ PLAIN = draw(4, 3, 5)
     "arguments",
     [
         wrong_gene(0, 0, -1),
+        wrong_gene(0, 0, -1, last=0),
         wrong_gene(17, 53, 11),
         wrong_gene(299, 0, 127),
         (PLAIN[0], PLAIN[1][:2], 1),

@@ -179,6 +179,17 @@ def test_bad_input_raises_what_the_cpu_form_raises(kernels, name, change, messag
     assert errors[0] == errors[1]
 
 
+def test_what_is_kept_of_the_moments_is_what_the_cpu_form_keeps(kernels):
+    given = draw(CASE, torch.float64)
+    kept = []
+    for ops, device in ((torch.ops.stnas, "cpu"), (kernels.ops, kernels.device)):
+        there = moved(given, device)
+        found = ops.linear_bottleneck_forward(there.x, *there.weights, *there.affine, *CASE.options)
+        assert found[-1].shape == (19, 9)
+        kept.append(found[-1].cpu())
+    torch.testing.assert_close(kept[1], kept[0], rtol=1e-12, atol=1e-12)
+
+
 def test_what_a_gradient_gets_is_checked(kernels):
     given = moved(draw(CASE, torch.float32), kernels.device)
     out, *saved = kernels.ops.linear_bottleneck_forward(

@@ -15,14 +15,15 @@ def outcome(ops, x, affine, grad, activation):
     return [out, *ops.norm_act_backward(grad, x, *affine, statistics, activation)]
 
 
-def draw_rows(channels, dtype, *, affine):
+def draw_rows(channels, dtype, *, affine, height=7):
     generator = torch.Generator().manual_seed(channels)
 
     def normal(*shape):
         return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
     parameters = [1 + 0.3 * normal(channels), normal(channels)] if affine else [None, None]
-    return image(normal(3, channels, 7, 9) + 2), parameters, image(normal(3, channels, 7, 9))
+    x, grad = (image(normal(3, channels, height, 9)) for _ in range(2))
+    return x + 2, parameters, grad
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
@@ -44,6 +45,17 @@ def test_it_equals_its_twin(kernels, channels, activation, dtype):
         results.append(found)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(other, results[0], strict=True))
+
+
+def test_more_parts_than_lanes_are_added_up(kernels):
+    x, affine, grad = draw_rows(3, torch.float32, affine=True, height=100)
+    leaves = [v.double().requires_grad_() for v in (x, *affine)]
+    out = reference.norm_act(leaves[0], BatchNorm(*leaves[1:]), activation="silu", training=True)
+    grad_x, *parameters = torch.autograd.grad(out, leaves, grad.double())
+    there = [v.to(kernels.device) for v in (x, *affine, grad)]
+    found = outcome(kernels.ops, there[0], there[1:3], there[3], "silu")
+    for ours, exact in zip(found, (out.detach(), grad_x, torch.cat(parameters)), strict=True):
+        assert error(ours, exact) <= TOLERANCE[torch.float32]
 
 
 @pytest.mark.parametrize(
