@@ -127,7 +127,7 @@ __device__ T slope(Activation kind, T z) {
     return s * (T(1) + z * (T(1) - s));
   }
   if (kind == Activation::hardswish) {
-    return z < T(-3) ? T(0) : T(3) < z ? T(1) : z * T(1. / 3) + T(0.5);
+    return z <= T(-3) ? T(0) : T(3) <= z ? T(1) : z * T(1. / 3) + T(0.5);
   }
   return T(0) < z && (kind == Activation::relu || z < T(6)) ? T(1) : T(0);
 }

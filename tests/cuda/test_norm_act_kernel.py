@@ -47,15 +47,27 @@ def test_it_equals_its_twin(kernels, channels, activation, dtype):
         assert all(torch.equal(a, b) for a, b in zip(other, results[0], strict=True))
 
 
-def test_more_parts_than_lanes_are_added_up(kernels):
-    x, affine, grad = draw_rows(3, torch.float32, affine=True, height=100)
+def assert_twin(kernels, x, affine, grad, activation):
     leaves = [v.double().requires_grad_() for v in (x, *affine)]
-    out = reference.norm_act(leaves[0], BatchNorm(*leaves[1:]), activation="silu", training=True)
+    norm = BatchNorm(*leaves[1:])
+    out = reference.norm_act(leaves[0], norm, activation=activation, training=True)
     grad_x, *parameters = torch.autograd.grad(out, leaves, grad.double())
     there = [v.to(kernels.device) for v in (x, *affine, grad)]
-    found = outcome(kernels.ops, there[0], there[1:3], there[3], "silu")
+    found = outcome(kernels.ops, there[0], there[1:3], there[3], activation)
     for ours, exact in zip(found, (out.detach(), grad_x, torch.cat(parameters)), strict=True):
         assert error(ours, exact) <= TOLERANCE[torch.float32]
+
+
+def test_more_parts_than_lanes_are_added_up(kernels):
+    assert_twin(kernels, *draw_rows(3, torch.float32, affine=True, height=100), "silu")
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6", "hardswish", "silu"])
+def test_slopes_at_the_kinks_are_those_of_torch(kernels, activation):
+    """A weight of 0 makes every value the bias."""
+    x, _, grad = draw_rows(4, torch.float32, affine=False)
+    affine = [torch.zeros(4), torch.tensor([-3.0, 0.0, 3.0, 6.0])]
+    assert_twin(kernels, x, affine, grad, activation)
 
 
 @pytest.mark.parametrize(
