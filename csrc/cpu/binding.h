@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "checks.h"
+#include "team.h"
 
 namespace stnas::cpu {
 
@@ -18,9 +19,7 @@ using Maybe = std::optional<Tensor>;
 using Affine = std::vector<Maybe>;  // weight and bias of the three BN
 
 inline constexpr Executor kExecutor{[](index count, void (*task)(void*, index), void* context) {
-  torch::stable::parallel_for(0, count, 1, [&](index begin, index end) {
-    for (index i = begin; i < end; ++i) task(context, i);
-  });
+  run_together(count, task, context, int(torch::stable::get_num_threads()));
 }};
 
 template <class T>

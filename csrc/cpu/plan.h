@@ -6,7 +6,7 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-constexpr index kWorthWaking = 16384;  // vector operations, some microseconds of one thread
+constexpr index kWorthWaking = 4096;  // vector operations, some microseconds of one thread
 
 // task(i) for i in [0, count), on this thread alone where all of them together are not worth waking
 // another. work: about how many vector operations they are.
