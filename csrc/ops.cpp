@@ -61,6 +61,16 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def(
       "norm_act_backward(Tensor grad, Tensor x, Tensor? weight, Tensor? bias, Tensor statistics, "
       "str activation) -> (Tensor, Tensor)");
+  // The mean over the pixels of x [N, C, H, W] in channels_last order, [N, C], and its gradient.
+  ops.def("pool_forward(Tensor x) -> Tensor");
+  ops.def("pool_backward(Tensor grad, int height, int width) -> Tensor");
+  // A convolution of x [N, C, H, W] with weight [C_out, C, K, K], both in channels_last order, padded by
+  // K / 2.
+  ops.def("convolution_forward(Tensor x, Tensor weight, int stride) -> Tensor");
+  // Gradients of x, empty unless `wants_x`, and of weight.
+  ops.def(
+      "convolution_backward(Tensor grad, Tensor x, Tensor weight, int stride, bool wants_x) "
+      "-> (Tensor, Tensor)");
   // One step of stochastic gradient Langevin descent on every parameter, and the running mean of the
   // samples where `mean` is not empty. The noise of tensor t is `noise` times a standard normal of
   // (seed, step, ids[t], element), times the root mean square of the tensor where `relative`.

@@ -1,10 +1,12 @@
 // The operators on the CPU.
 #include "binding.h"
 
+#include "convolution_operators.h"
 #include "gradient_operators.h"
 #include "instruction_set.h"
 #include "norm_act_operators.h"
 #include "operators.h"
+#include "pool_operators.h"
 #include "running.h"
 #include "scratch.h"
 
@@ -88,6 +90,10 @@ STABLE_TORCH_LIBRARY_IMPL(stnas, CPU, ops) {
   ops.impl("node_moments", TORCH_BOX(&stnas::cpu::node_moments<Host>));
   ops.impl("norm_act_forward", TORCH_BOX(&stnas::cpu::norm_act_forward<Host>));
   ops.impl("norm_act_backward", TORCH_BOX(&stnas::cpu::norm_act_backward<Host>));
+  ops.impl("pool_forward", TORCH_BOX(&stnas::cpu::pool_forward));
+  ops.impl("pool_backward", TORCH_BOX(&stnas::cpu::pool_backward));
+  ops.impl("convolution_forward", TORCH_BOX(&stnas::cpu::convolution_forward));
+  ops.impl("convolution_backward", TORCH_BOX(&stnas::cpu::convolution_backward));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(stnas, CompositeExplicitAutograd, ops) {

@@ -1,8 +1,10 @@
 // All kernels for one instruction set. Compiled once per set, with its flags and -DSTNAS_ISA=<its
 // name>.
 #include "backward.h"
+#include "convolution.h"
 #include "inference.h"
 #include "norm_act.h"
+#include "pool.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -41,7 +43,12 @@ const Kernels<S>& table() {
         with_activation(p.activation, [&](auto act) {
           norm_act_gradient<decltype(act)>(p, statistics, grad, grad_x, affine);
         });
-      }};
+      },
+      [](const Node<T>& node, T* out) { pool(node, out); },
+      [](const Node<T>& node, const T* grad, T* to) { pool_gradient(node, grad, to); },
+      [](const Convolution<T>& c, T* out) { convolve(c, out); },
+      [](const Convolution<T>& c, const T* grad, T* to) { convolve_input_gradient(c, grad, to); },
+      [](const Convolution<T>& c, const T* grad, T* to) { convolve_weight_gradient(c, grad, to); }};
   return kernels;
 }
 

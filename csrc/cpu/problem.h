@@ -142,6 +142,21 @@ struct NormAct {
   Executor executor;
 };
 
+// A dense convolution of an NHWC x; weight is [out, K, K, in], PyTorch's channels_last order.
+template <class T>
+struct Convolution {
+  const T *x, *weight;
+  index images, height, width, in, out, kernel, stride;
+  Executor executor;
+
+  STNAS_INLINE index out_height() const { return (height + stride - 1) / stride; }
+  STNAS_INLINE index out_width() const { return (width + stride - 1) / stride; }
+  STNAS_INLINE index out_pixels() const { return out_height() * out_width(); }
+  STNAS_INLINE index depth() const { return kernel * kernel * in; }
+  // Whether the patches are the pixels of x, one by one.
+  STNAS_INLINE bool is_product() const { return kernel == 1 && stride == 1; }
+};
+
 template <class S>
 struct Kernels {
   using T = Wide<S>;
@@ -155,6 +170,12 @@ struct Kernels {
   void (*norm_act)(const NormAct<T>&, T* statistics, T* out);
   void (*norm_act_gradient)(const NormAct<T>&, const T* statistics, const T* grad, T* grad_x,
                             T* affine);
+  // Mean over the pixels of an image, [images, channels], and its gradient; the node's x is not read.
+  void (*pool)(const Node<T>&, T* out);
+  void (*pool_gradient)(const Node<T>&, const T* grad, T* grad_x);
+  void (*convolve)(const Convolution<T>&, T* out);
+  void (*convolve_input_gradient)(const Convolution<T>&, const T* grad, T* grad_x);
+  void (*convolve_weight_gradient)(const Convolution<T>&, const T* grad, T* grad_weight);
 };
 
 // The kernels of the instruction set in use (float, BFloat16) and of the portable one (double).

@@ -6,12 +6,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stnas.ops import convolution, norm_act, pool
 from stnas.ops.reference import BatchNorm, batch_norm
 from stnas.space import SearchSpace
 from stnas.supernet.norms import Bound, norm, with_own_statistics
 
 NormAct = Callable[..., Tensor]
 """A form of BN and activation with the signature of ``ops.reference.norm_act``."""
+
+
+class Convolution(nn.Conv2d):
+    """A convolution without bias that ``ops.convolution`` computes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
+        return convolution(x, self.weight, stride=self.stride[0])
 
 
 class ConvNormAct(nn.Module):
@@ -29,7 +38,8 @@ class ConvNormAct(nn.Module):
         **norm_options: Any,
     ) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(
+        form = Convolution if function is norm_act else nn.Conv2d
+        self.convolution = form(
             in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False
         )
         self.norm = norm(out_channels, **norm_options)
@@ -120,12 +130,14 @@ class Tail(nn.Module):
             function=function,
             **norm_options,
         )
+        self.compiled = function is norm_act
         self.dropout = nn.Dropout(spec.dropout)
         self.classifier = nn.Linear(spec.tail_width, spec.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the last node ``[N, C, H, W]`` to logits ``[N, classes]``."""
-        pooled = self.features(x).mean((2, 3))
+        features = self.features(x)
+        pooled = pool(features) if self.compiled else features.mean((2, 3))
         logits: Tensor = self.classifier(self.dropout(pooled))
         return logits
 
