@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.numpy import save
+from safetensors.torch import load
 from torch import Tensor
 
 from stnas.engine.checksum import BLANK, VERSION, DamagedError, broken, damaged, digest, seal
@@ -176,9 +177,9 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], *, previous: Path | None = None, **metadata: object
 ) -> None:
     """Write tensors as safetensors, with the metadata as one JSON object under ``stnas``."""
-    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    arrays = {name: value.detach().contiguous().cpu().numpy() for name, value in tensors.items()}
     text = json.dumps({"checksum": BLANK, "version": VERSION, **metadata}, allow_nan=False)
-    write_whole(path, seal(save(whole, metadata={"stnas": text})), previous=previous)
+    write_whole(path, seal(save(arrays, metadata={"stnas": text})), previous=previous)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

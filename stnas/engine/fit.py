@@ -72,6 +72,7 @@ class Fit:
             momentum=config.retrain.momentum,
             nesterov=config.retrain.momentum > 0,
             weight_decay=config.retrain.weight_decay,
+            fused=True,
         )
         self.saver = Saver(
             folder / "state.safetensors",

@@ -23,9 +23,9 @@ class MovingAverage:
     @torch.no_grad()
     def include_(self, steps: int, ids: Sequence[int]) -> None:
         """Let the sums of some tensors include their present values, up to so many steps."""
+        sums, weights = [self.sums[i] for i in ids], [self.weights[i] for i in ids]
+        torch._foreach_lerp_(sums, weights, [1 - self.decay ** (steps - self.seen[i]) for i in ids])
         for i in ids:
-            passed = steps - self.seen[i]
-            self.sums[i].lerp_(self.weights[i], 1 - self.decay**passed)
             self.seen[i] = steps
 
     def average(self, steps: int) -> dict[str, Tensor]:

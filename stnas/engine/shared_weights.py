@@ -82,14 +82,15 @@ def train_step_(
             return supernet(own, genotype)  # type: ignore[no-any-return]
 
     listed = list(supernet.parameters()) if parameters is None else parameters
-    outcome = mean_gradients_(listed, forward, images, labels, parts=parts)
+    used = supernet.active_parameters(genotype)
+    outcome = mean_gradients_([listed[i] for i in used], forward, images, labels, parts=parts)
     if not math.isfinite(outcome.loss):
         supernet.zero_grad()
         raise FloatingPointError(
             f"the loss is {outcome.loss} at step {step} with the architecture "
             f"{supernet.space.format(genotype)}: lower train.learning_rate"
         )
-    active = [(i, p) for i, p in enumerate(listed) if p.grad is not None]
+    active = [(i, listed[i]) for i in used if listed[i].grad is not None]
     for average in averages:
         average.include_(step, [identity for identity, _ in active])
     sgld_step_(

@@ -1,6 +1,7 @@
 """The hyper-network."""
 
 import copy
+from collections import defaultdict
 
 import numpy as np
 from torch import Tensor, nn
@@ -25,6 +26,12 @@ from stnas.supernet.topology import (
     key,
 )
 from stnas.supernet.walk import propagate
+
+
+def part_of(name: str) -> str:
+    """Return the part of the hyper-network that holds a parameter: ``stem``, ``blocks.3.k3_e6``."""
+    first, *rest = name.split(".")
+    return ".".join((first, *rest[:2])) if first == "blocks" else first
 
 
 class SuperNet(nn.Module):
@@ -62,6 +69,9 @@ class SuperNet(nn.Module):
         )
         self.tail = Tail(space, function=norm_act_beside(function), **options)
         channels_last_(self)
+        self._numbers = defaultdict[str, list[int]](list)
+        for number, (name, _) in enumerate(self.named_parameters()):
+            self._numbers[part_of(name)].append(number)
 
     def block(self, edge: Edge, gene: int) -> LinearBottleneck:
         """Return the choice block that a gene selects on an edge."""
@@ -70,6 +80,12 @@ class SuperNet(nn.Module):
         chosen = choices[edge.choices[gene].name]
         assert isinstance(chosen, LinearBottleneck)
         return chosen
+
+    def active_parameters(self, genotype: Genotype) -> list[int]:
+        """Number the parameters that training an architecture moves, as ``parameters()`` does."""
+        chosen = bottlenecks(self.space, checked_row(self.space, genotype))
+        blocks = [f"blocks.{edge.index}.{edge.choices[gene].name}" for edge, gene in chosen]
+        return [i for part in ("stem", *blocks, "merges", "tail") for i in self._numbers[part]]
 
     def forward(self, x: Tensor, genotype: Genotype) -> Tensor:
         """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]`` along one architecture.

@@ -55,3 +55,18 @@ def test_any_architecture(profile, merge, monkeypatch):
         for name, grad in grads.items():
             torch.testing.assert_close(grad, block_grads[name])
             torch.testing.assert_close(grad, twin_grads[name], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("merge", ["sum", "shadow"])
+def test_active_parameters_are_those_that_get_gradients(merge):
+    options = {"image_size": 8, "in_channels": 1, "num_classes": 4}
+    space = SearchSpace.profile("nano", merge=merge, **options)
+    supernet = SuperNet(space, affine=True)
+    for genotype in architectures(space, 6):
+        _, grads = outcome(supernet, genotype, torch.randn(3, 1, 8, 8))
+        names = [name for name, _ in supernet.named_parameters()]
+        active = [names[i] for i in supernet.active_parameters(genotype)]
+        assert grads.keys() <= set(active)
+        assert {name for name in active if not name.startswith("merges")} <= grads.keys()
+    with pytest.raises(ValueError, match="one row"):
+        supernet.active_parameters(space.sample(2, p_drop=0.3, seed=1))
