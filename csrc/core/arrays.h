@@ -6,6 +6,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/matrix.h"
 
@@ -37,15 +38,16 @@ template <typename T>
 // plain; `name` is "function: argument" for the messages.
 template <typename T>
 Array<T> take_array(const pybind11::object& value, pybind11::ssize_t axes,
-                    const std::string& name) {
+                    std::string_view name) {
   namespace py = pybind11;
-  if (!py::isinstance<py::array_t<T, 0>>(value)) refuse_kind<T>(value, name);
+  if (!py::isinstance<py::array_t<T, 0>>(value)) refuse_kind<T>(value, std::string(name));
   const auto array = py::reinterpret_borrow<py::array>(value);
   if (array.ndim() != axes) {
     const std::string shape = py::str(array.attr("shape"));
-    throw py::value_error(name + " must have " + std::to_string(axes) + " axes, got shape " + shape +
-                          ": reshape it");
+    throw py::value_error(std::string(name) + " must have " + std::to_string(axes) +
+                          " axes, got shape " + shape + ": reshape it");
   }
+  if ((array.flags() & kPlain) == kPlain) return py::reinterpret_borrow<Array<T>>(value);
   auto plain = Array<T>::ensure(array);
   if (!plain) throw std::bad_alloc();
   return plain;

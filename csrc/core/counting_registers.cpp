@@ -46,52 +46,41 @@ STNAS_INLINE_TARGET __m512i add_found(__m512i sum, __m512i genes, const std::uin
                           : width == 32 ? 0x60402000
                           : width == 64 ? 0x40004000
                                         : 0;
-  const __m512i ones = _mm512_set1_epi8(1);
-  const __m512i index = _mm512_or_si512(genes, _mm512_set1_epi32(kPlaces));
-  if constexpr (width == 16) {
-    const __m512i found = _mm512_permutexvar_epi8(index, _mm512_loadu_si512(plane));
-    return _mm512_dpbusd_epi32(sum, found, ones);
-  }
+  __m512i found = _mm512_or_si512(genes, _mm512_set1_epi32(kPlaces));
   constexpr int kParts = width / 32;
-  constexpr __mmask64 kServed = kParts == 1   ? ~__mmask64{0}
+  constexpr __mmask64 kServed = kParts < 2    ? ~__mmask64{0}
                                 : kParts == 2 ? 0x3333333333333333
                                               : 0x1111111111111111;
-  for (int part = 0; part < kParts; ++part, plane += 128) {
-    const __m512i found =
-        _mm512_maskz_permutex2var_epi8(kServed << (4 / kParts * part), _mm512_loadu_si512(plane),
-                                       index, _mm512_loadu_si512(plane + 64));
-    sum = _mm512_dpbusd_epi32(sum, found, ones);
+  if constexpr (width == 16) {
+    found = _mm512_permutexvar_epi8(found, _mm512_loadu_si512(plane));
   }
-  return sum;
+  // A part leaves the genes that it does not serve as they are, for the next one.
+  for (int part = 0; part < kParts; ++part, plane += 128) {
+    found = _mm512_mask2_permutex2var_epi8(_mm512_loadu_si512(plane), found,
+                                           kServed << (4 / kParts * part),
+                                           _mm512_loadu_si512(plane + 64));
+  }
+  return _mm512_dpbusd_epi32(sum, found, _mm512_set1_epi8(1));
 }
 
-// Counts 16 rows; returns the largest gene seen in each byte.
-template <int width, int bytes>
-STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row,
-                                        const Planes& planes, std::int64_t* counts) {
-  __m512i largest = _mm512_setzero_si512();
-  __m512i sums[bytes];
-  for (auto& sum : sums) sum = _mm512_setzero_si512();
-  const std::uint8_t* plane = planes.values.data();
-  for (std::int64_t gene = 0; gene < genotypes.columns; gene += kChunk) {
-    const std::int64_t genes = std::min(kChunk, genotypes.columns - gene);
-    const __mmask64 present = ~__mmask64{0} >> (kChunk - genes);
-    __m512i quads[16];
-    for (int i = 0; i < 16; ++i) {
-      const std::int8_t* from = genotypes.row(row + i) + gene;
-      _mm_prefetch(reinterpret_cast<const char*>(from) + kAhead, _MM_HINT_T0);
-      quads[i] = _mm512_maskz_loadu_epi8(present, from);
-      largest = _mm512_max_epu8(largest, quads[i]);
-    }
-    transpose(quads);
-    for (std::int64_t quad = 0; quad < (genes + 3) / 4; ++quad) {
-      for (int byte = 0; byte < bytes; ++byte, plane += 4 * width) {
-        sums[byte] = add_found<width>(sums[byte], quads[quad], plane);
-      }
-    }
+// Loads up to 64 genes of 16 rows and turns them into registers of four genes of every row.
+STNAS_INLINE_TARGET void load_quads(const Genotypes& genotypes, std::int64_t row, std::int64_t gene,
+                                    __mmask64 present, __m512i& largest, __m512i (&quads)[16]) {
+  for (int i = 0; i < 16; ++i) {
+    const std::int8_t* from = genotypes.row(row + i) + gene;
+    _mm_prefetch(reinterpret_cast<const char*>(from) + kAhead, _MM_HINT_T0);
+    quads[i] = _mm512_maskz_loadu_epi8(present, from);
+    largest = _mm512_max_epu8(largest, quads[i]);
   }
+  transpose(quads);
+}
+
+// Adds up the bytes of 16 rows.
+template <int bytes>
+STNAS_INLINE_TARGET void join_bytes(const __m512i (&sums)[bytes], std::int64_t base,
+                                    std::int64_t* counts) {
   for (int half = 0; half < 2; ++half) {
-    __m512i total = _mm512_set1_epi64(planes.base);
+    __m512i total = _mm512_set1_epi64(base);
     for (int byte = 0; byte < bytes; ++byte) {
       const __m256i part = half ? _mm512_extracti64x4_epi64(sums[byte], 1)
                                 : _mm512_castsi512_si256(sums[byte]);
@@ -100,16 +89,53 @@ STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row,
     }
     _mm512_storeu_si512(counts + 8 * half, total);
   }
+}
+
+// Counts 16 rows a block, so that a plane that was loaded serves all of them; returns the largest
+// gene seen in each byte.
+template <int width, int bytes, int blocks>
+STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row,
+                                        const Planes& planes, std::int64_t* counts) {
+  __m512i largest = _mm512_setzero_si512();
+  __m512i sums[blocks][bytes];
+  for (auto& block : sums) {
+    for (auto& sum : block) sum = _mm512_setzero_si512();
+  }
+  const std::uint8_t* plane = planes.values.data();
+  for (std::int64_t gene = 0; gene < genotypes.columns; gene += kChunk) {
+    const std::int64_t genes = std::min(kChunk, genotypes.columns - gene);
+    const __mmask64 present = ~__mmask64{0} >> (kChunk - genes);
+    __m512i quads[blocks][16];
+    for (int block = 0; block < blocks; ++block) {
+      load_quads(genotypes, row + kRows * block, gene, present, largest, quads[block]);
+    }
+    for (std::int64_t quad = 0; quad < (genes + 3) / 4; ++quad) {
+      for (int byte = 0; byte < bytes; ++byte, plane += 4 * width) {
+        for (int block = 0; block < blocks; ++block) {
+          sums[block][byte] = add_found<width>(sums[block][byte], quads[block][quad], plane);
+        }
+      }
+    }
+  }
+  for (int block = 0; block < blocks; ++block) {
+    join_bytes(sums[block], planes.base, counts + kRows * block);
+  }
   return largest;
 }
 
 // Counts all rows, at least 16; the last block may count some of the one before it once more.
 template <int width, int bytes>
 STNAS_TARGET bool count_blocks(Genotypes genotypes, const Planes& planes, std::int64_t* counts) {
+  constexpr int kTogether = width < 64 ? 1 : 4;  // blocks, where the planes fill the L1 cache
   __m512i largest = _mm512_setzero_si512();
-  for (std::int64_t next = 0; next < genotypes.rows; next += kRows) {
+  std::int64_t next = 0;
+  for (; kTogether > 1 && next + kTogether * kRows <= genotypes.rows; next += kTogether * kRows) {
+    const auto found = count_block<width, bytes, kTogether>(genotypes, next, planes, counts + next);
+    largest = _mm512_max_epu8(largest, found);
+  }
+  for (; next < genotypes.rows; next += kRows) {
     const std::int64_t row = std::min(next, genotypes.rows - kRows);
-    const __m512i found = count_block<width, bytes>(genotypes, row, planes, counts + row);
+    const __m512i found = count_block<width, bytes, 1>(genotypes, row, planes, counts + row);
     largest = _mm512_max_epu8(largest, found);
   }
   const auto last = _mm512_set1_epi8(static_cast<char>(planes.choices - 1));

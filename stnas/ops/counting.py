@@ -42,6 +42,8 @@ def count_madds(
     another number of axes, a table without one row per gene, a gene outside ``[0, choices)`` (named
     by row and gene), a table with which a sum could leave int64 and threads outside ``[1, 1024]``.
     """
+    if threads == 1 and isinstance(genotypes, np.ndarray) and isinstance(table, np.ndarray):
+        return _core.count_madds(genotypes, table)  # Half a microsecond less than with keywords.
     if isinstance(genotypes, Tensor) or isinstance(table, Tensor):
         counts: Tensor = torch.ops.stnas.count_madds(genotypes, table, threads)
         return counts

@@ -21,7 +21,7 @@ def test_it_adds_the_entry_of_every_gene():
     assert counts.tolist() == [4, 6]
 
 
-@given(st.integers(0, 40), st.integers(0, 60), st.integers(1, 128), st.integers(0, 2**32 - 1))
+@given(st.integers(0, 200), st.integers(0, 60), st.integers(1, 128), st.integers(0, 2**32 - 1))
 def test_it_equals_its_numpy_twin(n, genes, choices, seed):
     random = np.random.default_rng(seed)
     genotypes = random.integers(0, choices, (n, genes)).astype(np.int8)
