@@ -50,8 +50,8 @@ inline Layout inspect(const Tensor& tensor) {
 }
 
 inline void check_tensor(const Tensor& tensor, const char* name, size_t at, const Tensor& param,
-                         const Place& place) {
-  check(place.holds(tensor, param) && tensor.scalar_type() == param.scalar_type(), name, "[", at,
+                         ScalarType type, const Place& place) {
+  check(place.holds(tensor, param) && tensor.scalar_type() == type, name, "[", at,
         "] must be on ", place.name, " and have the dtype of params[", at, "]: convert it");
   check(same(tensor.sizes(), param.sizes()), name, "[", at, "] must have the shape of params[", at,
         "]: pass the tensors in one order");
@@ -95,6 +95,7 @@ struct Step {
 
 inline void check_distinct(const Tensors& params, const Tensors& mean) {
   std::vector<const void*> addresses;
+  addresses.reserve(params.size() + mean.size());
   for (const auto* list : {&params, &mean}) {
     for (const auto& tensor : *list) {
       if (tensor.numel() > 0) addresses.push_back(tensor.data_ptr());
@@ -115,18 +116,20 @@ inline Step gather(const Tensors& params, const Tensors& grads, const Tensors& m
         grads.size(), ", ", ids.size(), " and ", mean.size());
   check_distinct(params, mean);
   Step work;
+  work.floats.reserve(params.size());
   for (size_t i = 0; i < params.size(); ++i) {
     const auto& param = params[i];
     const auto* average = mean.empty() ? nullptr : &mean[i];
-    const bool is_float = param.scalar_type() == ScalarType::Float;
-    check(is_float || param.scalar_type() == ScalarType::Double, "params[", i,
+    const ScalarType type = param.scalar_type();
+    const bool is_float = type == ScalarType::Float;
+    check(is_float || type == ScalarType::Double, "params[", i,
           "] must be float32 or float64: convert it");
     check(param.numel() <= kLargest, "params[", i, "] must have at most ", kLargest, " elements");
     check(place.holds(param, params[0]), "params[", i, "] must be on ", place.name, ": move it");
-    check_tensor(grads[i], "grads", i, param, place);
+    check_tensor(grads[i], "grads", i, param, type, place);
     check_written(param, "params", i);
     if (average) {
-      check_tensor(*average, "mean", i, param, place);
+      check_tensor(*average, "mean", i, param, type, place);
       check_written(*average, "mean", i);
     }
     const auto id = static_cast<uint32_t>(ids[i]);

@@ -6,9 +6,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 import stnas.ops.extension  # noqa: F401
 
+STEP = torch.ops.stnas.sgld_step_.default
 NoiseMode = Literal["posterior", "relative", "literal", "none"]
 
 
@@ -52,7 +54,6 @@ def standard_normal(count: int, *, seed: int, step: int, tensor: int) -> Tensor:
     return out
 
 
-@torch.no_grad()
 def sgld_step_(
     params: Sequence[Tensor],
     grads: Sequence[Tensor],
@@ -97,15 +98,18 @@ def sgld_step_(
     means, count = _check_mean(mean, mean_count, len(params))
     noise = noise_scale(mode, **scale, **spread, rms=1.0)  # type: ignore[arg-type]
     key = (_signed(seed, "seed"), _signed(step, "step"))
-    device = _find_device(params)
-    for name, tensors in (("params", params), ("grads", grads), ("mean", means)):
-        _check_device(name, tensors, device)
     if not params:
         return
-    torch.ops.stnas.sgld_step_(
-        params, grads, means, ids, lr, weight_decay, noise, mode == "relative", *key, count
-    )
-    torch.autograd.graph.increment_version([*params, *means])
+    _check_kernels(params[0])
+    try:
+        with torch.no_grad():
+            STEP(
+                params, grads, means, ids, lr, weight_decay, noise, mode == "relative", *key, count
+            )
+    except NotImplementedError:
+        _check_devices(params, grads, means)
+        raise
+    increment_version([*params, *means])
 
 
 def _check_numbers(**numbers: float) -> None:
@@ -115,23 +119,31 @@ def _check_numbers(**numbers: float) -> None:
             raise ValueError(f"{name} must be finite and at least {least}, got {value}")
 
 
-def _find_device(params: Sequence[Tensor]) -> torch.device:
-    """Return the device that all tensors must be on: a GPU if the first one is."""
-    if not params or not params[0].is_cuda:
-        return torch.device("cpu")
-    if not torch.ops.stnas.cuda_targets():
+def _check_kernels(tensor: Tensor) -> None:
+    """Raise unless there are kernels for the device of a tensor."""
+    if tensor.is_cuda and not torch.ops.stnas.cuda_targets():
         raise RuntimeError(
-            f"params are on {params[0].device}, but stnas was built without CUDA kernels: install "
+            f"params are on {tensor.device}, but stnas was built without CUDA kernels: install "
             "it again with STNAS_CUDA=1 and nvcc on PATH"
         )
-    return params[0].device
+    if not (tensor.is_cpu or tensor.is_cuda):
+        raise ValueError(f"params[0] must be on the CPU, got {tensor.device}: move it")
 
 
-def _check_device(name: str, tensors: Sequence[Tensor], device: torch.device) -> None:
+def _check_devices(
+    params: Sequence[Tensor], grads: Sequence[Tensor], means: Sequence[Tensor]
+) -> None:
+    """Raise unless all tensors are where the first one is.
+
+    The kernels see to it; this is for tensors by which torch chose no kernel, or the fake one.
+    """
+    device = params[0].device
     place = "the CPU" if device.type == "cpu" else str(device)
-    for index, tensor in enumerate(tensors):
-        if tensor.device != device:
-            raise ValueError(f"{name}[{index}] must be on {place}, got {tensor.device}: move it")
+    for name, tensors in (("params", params), ("grads", grads), ("mean", means)):
+        for index, tensor in enumerate(tensors):
+            if tensor.device != device:
+                found = f"got {tensor.device}: move it"
+                raise ValueError(f"{name}[{index}] must be on {place}, {found}")
 
 
 def _check_ids(ids: Sequence[int]) -> None:
@@ -163,5 +175,9 @@ def _signed(value: int, name: str) -> int:
 
 
 @torch.library.register_fake("stnas::sgld_step_")  # type: ignore[untyped-decorator]
-def _(*_arguments: object) -> None:
-    """Shape nothing: the step returns nothing."""
+def _(
+    params: Sequence[Tensor], grads: Sequence[Tensor], mean: Sequence[Tensor], *_: object
+) -> None:
+    """Shape nothing, as the step returns nothing; refuse data beside tensors without."""
+    if params:
+        _check_devices(params, grads, mean)
