@@ -1,11 +1,12 @@
 """Time the linear bottleneck beside eager PyTorch (NCHW, NHWC) and torch.compile, over all shapes.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/linear_bottleneck.py --compile-every 10
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/linear_bottleneck.py --every 2 --compile-every 3
 
 Every distinct block shape of the profiles, all forms interleaved in one process: medians in ms,
 geometric means of the factors, and pictures beside the CSV: a roofline, and the factors.
 ``--every N`` takes every N-th shape, ``--compile-every N`` times torch.compile too on every N-th of
-them (tens of seconds a shape, which the CSV tells).
+them. Compiling takes seconds a shape: ``--compile-only`` does nothing else, writes the seconds to
+``compile_seconds.csv``, and leaves the rest to a later run, which finds the code in torch's cache.
 
 ``floor`` is the time that the arithmetic takes at the measured ceiling of float32 products, or the
 compulsory bytes at the speed of a copy, whichever is more: no form can be faster. The backward
@@ -13,78 +14,25 @@ pass counts twice.
 """
 
 import argparse
-import math
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
 from block_shapes import BATCHES, Case, cases
+from block_steps import Step, compiled_step, make_step
 from plot import Points, save_plot
 from record import machine, save
-from torch import Tensor
 
 from stnas.ops.linear_bottleneck import linear_bottleneck
-from stnas.ops.reference import BatchNorm, BottleneckWeights
 from stnas.ops.reference import linear_bottleneck as twin
 
-Step = Callable[[], object]
 Row = dict[str, float | str]
 
 PASSES = {"train": 3, "infer": 1}
 """Arithmetic of a mode in forward passes."""
 INTENSITY = "FLOP per compulsory byte"
 NEEDS = {"compile": "compile", "own float32, of bf16": "ours bf16"}
-
-
-def make_weights(case: Case) -> tuple[BottleneckWeights, tuple[BatchNorm, BatchNorm, BatchNorm]]:
-    """Return random weights and norms without affine parameters."""
-    hidden, squeeze = case.c_in * case.expand, max(1, case.c_in // 4)
-    sizes = [
-        (hidden, case.c_in, 1, 1), (hidden, 1, case.kernel, case.kernel), (squeeze, hidden),
-        (squeeze,), (hidden, squeeze), (hidden,), (case.c_out, hidden, 1, 1),
-    ]  # fmt: skip
-    weights = BottleneckWeights(
-        *(torch.randn(size) / math.sqrt(math.prod(size[1:]) or 1) for size in sizes)
-    )
-    norms = [
-        BatchNorm(None, None, torch.zeros(c), torch.ones(c)) for c in (hidden, hidden, case.c_out)
-    ]
-    return weights, (norms[0], norms[1], norms[2])
-
-
-def make_step(
-    form: Callable[..., Tensor],
-    case: Case,
-    *,
-    nhwc: bool,
-    training: bool,
-    dtype: torch.dtype = torch.float32,
-) -> Step:
-    """Return one call: forward and backward with batch statistics, or inference."""
-    torch.manual_seed(0)
-    weights, norms = make_weights(case)
-    weights = BottleneckWeights(*(weight.to(dtype) for weight in weights))
-    layout = torch.channels_last if nhwc else torch.contiguous_format
-    out = -(-case.resolution // case.stride)
-    x = torch.randn(case.batch, case.c_in, case.resolution, case.resolution, dtype=dtype)
-    grad = torch.randn(case.batch, case.c_out, out, out, dtype=dtype).contiguous(
-        memory_format=layout
-    )
-    x = x.contiguous(memory_format=layout).requires_grad_(training)
-    leaves = [x, *(w.requires_grad_(training) for w in weights)]
-    residual = case.stride == 1 and case.c_in == case.c_out
-
-    def call() -> Tensor:
-        return form(
-            x, weights, norms,
-            stride=case.stride, activation="relu6", residual=residual, training=training,
-        )  # fmt: skip
-
-    def train() -> object:
-        return torch.autograd.grad(call(), leaves, grad)
-
-    return train if training else torch.no_grad()(call)
 
 
 def medians(steps: dict[str, Step], *, rounds: int, seconds: float) -> dict[str, float]:
@@ -138,19 +86,33 @@ def measure(
         steps["ours bf16"] = make_step(
             linear_bottleneck, case, nhwc=True, training=False, dtype=torch.bfloat16
         )
-    seconds = {}
     if compiled:
-        torch._dynamo.reset()
-        form = torch.compile(twin, dynamic=False)
-        steps["compile"] = make_step(form, case, nhwc=True, training=training)
-        start = time.perf_counter()
-        steps["compile"]()
-        seconds["compile seconds"] = time.perf_counter() - start
+        steps["compile"] = compiled_step(case, training=training)
     times = medians(steps, rounds=rounds, seconds=0.03)
     work, moved = case.flops * PASSES[mode], case.bytes * PASSES[mode]
     floor = max(work / limits["product"], moved / limits["copy"]) / 1e6
     rates = {"floor": floor, "gflops": work / times["ours"] / 1e6, "intensity": work / moved}
-    return times | seconds | rates
+    return times | rates
+
+
+def compile_ahead(shapes: list[tuple[str, Case]]) -> None:
+    """Compile every shape, and save how long each took."""
+    rows: list[Row] = []
+    for profile, case in shapes:
+        for mode in PASSES:
+            step = compiled_step(case, training=mode == "train")
+            start = time.perf_counter()
+            step()
+            seconds = round(time.perf_counter() - start, 1)
+            rows.append(
+                {"profile": profile, "mode": mode, "case": name_of(case), "seconds": seconds}
+            )
+            save("compile_seconds", rows, machine())
+
+
+def name_of(case: Case) -> str:
+    """Return the case's fields, joined."""
+    return "-".join(map(str, case))
 
 
 def peer(row: Row, names: tuple[str, ...] = ("eager NCHW", "eager NHWC", "compile")) -> float:
@@ -207,21 +169,26 @@ def main() -> None:
     parser.add_argument("--profiles", nargs="+", default=list(BATCHES), choices=list(BATCHES))
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--compile-every", type=int, default=0)
+    parser.add_argument("--compile-only", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    shapes = [(p, case) for p in options.profiles for case in dict.fromkeys(cases(p))]
+    shapes = shapes[:: options.every]
+    chosen = shapes[:: options.compile_every] if options.compile_every else []
+    if options.compile_only:
+        compile_ahead(chosen)
+        return
     limits = ceilings()
     about = machine() | limits
     print(about)
-    shapes = [(p, case) for p in options.profiles for case in dict.fromkeys(cases(p))]
     rows: list[Row] = []
-    for number, (profile, case) in enumerate(shapes[:: options.every]):
-        compiled = options.compile_every > 0 and number % options.compile_every == 0
+    for profile, case in shapes:
+        compiled = (profile, case) in chosen
         for mode in PASSES:
-            name = "-".join(map(str, case))
             times = measure(case, mode, limits, compiled=compiled, rounds=options.rounds)
-            rows.append({"profile": profile, "mode": mode, "case": name, **times})
+            rows.append({"profile": profile, "mode": mode, "case": name_of(case), **times})
             print(
                 *(f"{v:.3g}" if isinstance(v, float) else v for v in rows[-1].values()), flush=True
             )
