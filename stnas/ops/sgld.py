@@ -91,12 +91,18 @@ def sgld_step_(
             f"params, grads and ids must have one length, got {len(params)}, {len(grads)} and "
             f"{len(ids)}"
         )
-    scale = {"lr": lr, "temperature": temperature, "num_data": num_data}
-    spread = {"rho": rho, "steps_per_epoch": steps_per_epoch}
-    _check_numbers(**scale, **spread, weight_decay=weight_decay)
+    _check_numbers((lr, weight_decay, temperature, rho), (num_data, steps_per_epoch))
     _check_ids(ids)
     means, count = _check_mean(mean, mean_count, len(params))
-    noise = noise_scale(mode, **scale, **spread, rms=1.0)  # type: ignore[arg-type]
+    noise = noise_scale(
+        mode,
+        lr=lr,
+        temperature=temperature,
+        num_data=num_data,
+        rho=rho,
+        steps_per_epoch=steps_per_epoch,
+        rms=1.0,
+    )
     key = (_signed(seed, "seed"), _signed(step, "step"))
     if not params:
         return
@@ -112,11 +118,16 @@ def sgld_step_(
     increment_version([*params, *means])
 
 
-def _check_numbers(**numbers: float) -> None:
-    for name, value in numbers.items():
-        least = 1 if name in ("num_data", "steps_per_epoch") else 0
-        if not (math.isfinite(value) and value >= least):
-            raise ValueError(f"{name} must be finite and at least {least}, got {value}")
+FACTORS = ("lr", "weight_decay", "temperature", "rho")
+COUNTS = ("num_data", "steps_per_epoch")
+
+
+def _check_numbers(factors: Sequence[float], counts: Sequence[int]) -> None:
+    """Raise unless all are finite, ``FACTORS`` at least 0 and ``COUNTS`` at least 1."""
+    for names, values, least in ((FACTORS, factors, 0), (COUNTS, counts, 1)):
+        for name, value in zip(names, values, strict=True):
+            if not least <= value < math.inf:
+                raise ValueError(f"{name} must be finite and at least {least}, got {value}")
 
 
 def _check_kernels(tensor: Tensor) -> None:
