@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include "core/counting_paths.h"
 #include "core/counting_planes.h"
+#include "core/counting_quads.h"
 
 namespace stnas {
 
@@ -9,34 +12,9 @@ namespace stnas {
 namespace {
 
 constexpr std::int64_t kRows = 16;
-constexpr std::int64_t kChunk = 64;         // genes in a register
-constexpr std::int64_t kAhead = 4096;       // bytes that are fetched ahead of their use
+constexpr std::int64_t kChunk = 64;           // genes in a register
 constexpr std::int64_t kMostGenes = 1 << 20;  // keeps every sum of bytes in 32 bits
-
-// Turns 16 rows of 16 32-bit columns into 16 columns of 16 rows.
-STNAS_INLINE_TARGET void transpose(__m512i (&r)[16]) {
-  __m512i t[16];
-  for (int i = 0; i < 8; ++i) {
-    t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
-    t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-    t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-  }
-  for (int i = 0; i < 8; ++i) {
-    r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-    r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-  }
-}
+constexpr std::int64_t kMostKept = 1 << 12;    // entries of a table that is kept
 
 // Adds the bytes that four genes of 16 rows find in a plane of 4 `width` entries: a register of 64
 // for 16 choices, else one or more of 128, of which each serves the genes that it holds.
@@ -61,18 +39,6 @@ STNAS_INLINE_TARGET __m512i add_found(__m512i sum, __m512i genes, const std::uin
                                            _mm512_loadu_si512(plane + 64));
   }
   return _mm512_dpbusd_epi32(sum, found, _mm512_set1_epi8(1));
-}
-
-// Loads up to 64 genes of 16 rows and turns them into registers of four genes of every row.
-STNAS_INLINE_TARGET void load_quads(const Genotypes& genotypes, std::int64_t row, std::int64_t gene,
-                                    __mmask64 present, __m512i& largest, __m512i (&quads)[16]) {
-  for (int i = 0; i < 16; ++i) {
-    const std::int8_t* from = genotypes.row(row + i) + gene;
-    _mm_prefetch(reinterpret_cast<const char*>(from) + kAhead, _MM_HINT_T0);
-    quads[i] = _mm512_maskz_loadu_epi8(present, from);
-    largest = _mm512_max_epu8(largest, quads[i]);
-  }
-  transpose(quads);
 }
 
 // Adds up the bytes of 16 rows.
@@ -158,6 +124,28 @@ Work choose(std::int64_t width, std::int64_t bytes) {
   return width == 64 ? choose<64>(bytes) : choose<128>(bytes);
 }
 
+bool count_with(const Planes& planes, Genotypes genotypes, Counts counts) {
+  return choose(planes.width, planes.bytes)(genotypes, planes, counts.data());
+}
+
+// Returns the planes of a short table, those of this thread's last call where the entries are the
+// same: a search counts few architectures at a time, with one table.
+const Planes& short_planes(Table table) {
+  struct Kept {
+    explicit Kept(Table from)
+        : entries(from.data, from.row(from.rows)), rows(from.rows), planes(from) {}
+    std::vector<std::int64_t> entries;
+    std::int64_t rows;
+    Planes planes;
+  };
+  thread_local std::optional<Kept> kept;
+  const bool same = kept && kept->rows == table.rows &&
+                    std::equal(table.data, table.row(table.rows), kept->entries.begin(),
+                               kept->entries.end());
+  if (!same) kept.emplace(table);
+  return kept->planes;
+}
+
 bool supported() {
   return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi") &&
          __builtin_cpu_supports("avx512vnni");
@@ -170,8 +158,8 @@ bool count_in_registers(Genotypes genotypes, Table table, Counts counts) {
       !supported()) {
     return false;
   }
-  const Planes planes(table);
-  return choose(planes.width, planes.bytes)(genotypes, planes, counts.data());
+  if (table.rows * table.columns > kMostKept) return count_with(Planes(table), genotypes, counts);
+  return count_with(short_planes(table), genotypes, counts);
 }
 
 #else

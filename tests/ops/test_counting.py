@@ -52,6 +52,18 @@ def test_many_rows_equal_the_numpy_twin(genes, choices):
         count_madds(genotypes, table)
 
 
+def test_a_table_that_changes_is_read_again():
+    random = np.random.default_rng(0)
+    table = random.integers(0, 10**8, (12, 10))
+    for shape in [(12, 10), (12, 10), (10, 12), (24, 5), (5, 24), (12, 10)]:
+        reshaped = table.reshape(shape)
+        genotypes = random.integers(0, shape[1], (40, shape[0])).astype(np.int8)
+        for entry in (7, -(10**15)):
+            reshaped[shape[0] // 2, :2] = entry
+            expected = pareto_reference.count_madds(genotypes, reshaped)
+            np.testing.assert_array_equal(count_madds(genotypes, reshaped), expected)
+
+
 @pytest.mark.parametrize("threads", [2, 3, 1024])
 def test_threads_do_not_matter(threads):
     genotypes = np.random.default_rng(0).integers(0, 11, (2_000_000, 60)).astype(np.int8)
