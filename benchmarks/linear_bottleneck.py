@@ -5,8 +5,8 @@
 Every distinct block shape of the profiles, all forms interleaved in one process: medians in ms,
 geometric means of the factors, and pictures beside the CSV: a roofline, and the factors.
 ``--every N`` takes every N-th shape, ``--compile-every N`` times torch.compile too on every N-th of
-them. Compiling takes seconds a shape: ``--compile-only`` does nothing else, writes the seconds to
-``compile_seconds.csv``, and leaves the rest to a later run, which finds the code in torch's cache.
+them. Compiling takes seconds a shape: ``--compile-only`` does nothing else, prints the seconds and
+leaves the rest to a later run, which finds the code in torch's cache.
 
 ``floor`` is the time that the arithmetic takes at the measured ceiling of float32 products, or the
 compulsory bytes at the speed of a copy, whichever is more: no form can be faster. The backward
@@ -96,18 +96,13 @@ def measure(
 
 
 def compile_ahead(shapes: list[tuple[str, Case]]) -> None:
-    """Compile every shape, and save how long each took."""
-    rows: list[Row] = []
+    """Compile every shape, and print how long each took."""
     for profile, case in shapes:
         for mode in PASSES:
             step = compiled_step(case, training=mode == "train")
             start = time.perf_counter()
             step()
-            seconds = round(time.perf_counter() - start, 1)
-            rows.append(
-                {"profile": profile, "mode": mode, "case": name_of(case), "seconds": seconds}
-            )
-            save("compile_seconds", rows, machine())
+            print(profile, mode, name_of(case), f"{time.perf_counter() - start:.1f} s", flush=True)
 
 
 def name_of(case: Case) -> str:
