@@ -58,8 +58,10 @@ def assert_twin(kernels, x, affine, grad, activation):
         assert error(ours, exact) <= TOLERANCE[torch.float32]
 
 
-def test_more_parts_than_lanes_are_added_up(kernels):
-    assert_twin(kernels, *draw_rows(3, torch.float32, affine=True, height=100), "silu")
+@pytest.mark.parametrize("height", [100, 19], ids=["parts for two rounds", "one row too many"])
+def test_rows_are_shared_out(kernels, height):
+    """More parts than a warp has lanes; 513 rows, one more than parts and blocks have."""
+    assert_twin(kernels, *draw_rows(3, torch.float32, affine=True, height=height), "silu")
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu6", "hardswish", "silu"])
