@@ -116,3 +116,14 @@ def test_a_variance_that_cancels_is_not_negative(kernels, dtype):
     hidden = len(given.weights[0])
     assert (found[hidden : 2 * hidden] >= 0).all()
     assert (found[hidden : 2 * hidden] <= 1e-5).all()
+
+
+def test_statistics_are_those_of_the_weights_as_products_take_them(kernels):
+    """Of bfloat16 images weights are rounded, too: mean(e) = W m and var(e_k) = w_k' C w_k."""
+    case = Case((2, 9, 5, 3, 8, 8))
+    given = draw(case, torch.bfloat16)
+    weight = given.weights[0].flatten(1).bfloat16().double()
+    rows = given.x.double().movedim(1, -1).reshape(-1, 9)
+    exact = torch.cat([weight @ rows.mean(0), (weight @ rows.T).var(1, correction=0)])
+    found = train(kernels.ops, case, moved(given, kernels.device))["statistics"][:54]
+    torch.testing.assert_close(found.cpu().double(), exact, rtol=1e-5, atol=1e-5)
