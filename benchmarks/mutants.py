@@ -4,7 +4,7 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ OPERATORS = (
     (r"atomicMin", "atomicAdd"),
 )
 SKIPPED = re.compile(r"^\s*(//|#|template|using|namespace|struct|static_assert)")
+SURVIVED = "not quick"
+"""What the table says of a mutant that only the fast layer has tried, and missed."""
 UNSEEN = ("compat.cuh",)
 """Half of it is nvcc's, which the emulator does not compile."""
 
@@ -94,3 +96,21 @@ def reasons() -> dict[tuple[str, str, str, str], str]:
     with REASONS.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {(row["file"], row["was"], row["now"], row["nth"]): row["reason"] for row in rows}
+
+
+def summary(rows: Sequence[Mapping[str, str]], total: int) -> str:
+    """Say how many of all mutants were tried, and what noticed them."""
+    count = Counter(row["caught_by"].partition(",")[0] for row in rows)
+    late = sum("timeout" in row["caught_by"] for row in rows)
+    parts = [
+        f"The table has {len(rows)} of {total} mutants.",
+        f"The plain tests notice {count['quick']} of them,",
+        f"the sanitizers {count['sanitized']} more, the checker {count['checked']} more",
+        f"({late} by their time);",
+        f"{count['does not compile']} do not compile; {count['none']} have no effect to notice.",
+    ]
+    if count[SURVIVED]:
+        parts.append(
+            f"The slower layers have not tried {count[SURVIVED]} that the plain tests miss."
+        )
+    return "\n".join(parts)

@@ -9,7 +9,8 @@ mutants for which benchmarks/equivalent_mutants.csv has a reason why nothing can
 changed all at once, and one by one only where that is noticed. The table tells which layer was the
 first to fail, or that none was; a run that takes minutes of processor time where it should take
 seconds is caught, too, and called a timeout. ``--fast`` leaves survivors for later, ``--go_on``
-keeps the table that is there. The exit code is 1 where a survivor has no reason.
+keeps the table that is there. What came out is written to docs/cuda.md; the exit code is 1 where a
+survivor has no reason.
 """
 
 import argparse
@@ -19,17 +20,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mutants import Mutant, drawn, files, mutants, reasons
+from mutants import SURVIVED, Mutant, drawn, files, mutants, reasons, summary
+from ranking_text import filled
 from record import RESULTS, load, machine, save
 
 ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/cuda.md"
 Verdicts = dict[tuple[str, str, str, str], str]
-SURVIVED = "not quick"
 TESTS = {"quick": (90, ""), "sanitized": (200, "not float64"), "checked": (400, "not float64")}
 """Seconds of processor time: many times what a run takes unchanged; and which tests are run."""
 
@@ -199,8 +200,17 @@ class Table:
         save("mutation", self.rows, machine("pytest") | {"mutants_in_all": len(self.all)})
 
 
+def try_all(table: Table, bench: Bench, chosen: Sequence[Mutant], *, fast: bool) -> None:
+    """Try mutants on the fast layer, then what survived on all."""
+    for mutant in chosen:
+        found = bench.judge([mutant], 1)
+        table.add({mutant.key: SURVIVED if found == "none" else found})
+    for group in groups(table.survivors()) if not fast else []:
+        table.add(bench.settle(group))
+
+
 def main() -> None:
-    """Try every mutant on the fast layer, then what survived on all."""
+    """Judge what the command line asks for, and say what came out."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--most", type=int, default=25, help="mutants of a file")
     parser.add_argument("--only", default="", help="part of the names of the files to change")
@@ -209,16 +219,15 @@ def main() -> None:
     options = parser.parse_args()
     table = Table(go_on=options.go_on)
     chosen = [m for m in drawn(options.most) if options.only in m.file]
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), list(TESTS)[: 1 if options.fast else None])
-        for mutant in chosen:
-            if mutant.key not in table.verdicts:
-                found = bench.judge([mutant], 1)
-                table.add({mutant.key: SURVIVED if found == "none" else found})
-        for group in groups(table.survivors()) if not options.fast else []:
-            table.add(bench.settle(group))
+    chosen = [mutant for mutant in chosen if mutant.key not in table.verdicts]
+    if chosen or (table.survivors() and not options.fast):
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(Path(folder), list(TESTS)[: 1 if options.fast else None])
+            try_all(table, bench, chosen, fast=options.fast)
     table.add({})
-    print(Counter(row["caught_by"] for row in table.rows))
+    text = summary(table.rows, len(table.all))
+    PAGE.write_text(filled(PAGE.read_text(), {"mutants": text}))
+    print(text)
     sys.exit(any(r["caught_by"] in ("none", SURVIVED) and not r["reason"] for r in table.rows))
 
 

@@ -43,16 +43,7 @@ def test_mutants_have_names_of_their_own_and_a_draw_holds_the_smaller_ones(mutan
 def test_every_survivor_has_a_reason(mutants):
     rows = import_module("record").load("mutation")
     assert all(row["reason"] for row in rows if row["caught_by"] == "none")
-    ends = ("none", "quick", "sanitized", "checked", "does not compile")
-    assert {row["caught_by"].partition(",")[0] for row in rows} <= set(ends)
-    count = Counter(row["caught_by"].partition(",")[0] for row in rows)
     head = (ROOT / "benchmarks/results/mutation.csv").read_text().splitlines()[0]
     total = json.loads(head.removeprefix("# "))["mutants_in_all"]
-    page = " ".join((ROOT / "docs/cuda.md").read_text().split())
-    for text in (
-        f"{len(rows)} of {total} mutants",
-        f"The plain tests notice {count['quick']}",
-        f"the sanitizers {count['sanitized']} more, the checker {count['checked']} more",
-        f"{count['does not compile']} do not compile, and {count['none']} change nothing",
-    ):
-        assert text in page, text
+    page = (ROOT / "docs/cuda.md").read_text()
+    assert mutants.summary(rows, total) in page
