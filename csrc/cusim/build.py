@@ -31,7 +31,7 @@ DEFINES = (
 )
 MACHINE = ("fiber", "machine", "barriers", "shared")
 CHECKER = {"checked": ("checker", "symbols", "traffic")}
-CORE = ("counting", "counting_lookups", "counting_registers")
+HOST = ("ops", "cpu/team", "core/counting", "core/counting_lookups", "core/counting_registers")
 
 
 def listed(name: str) -> list[str]:
@@ -62,7 +62,7 @@ def units(mode: str) -> list[tuple[Path, tuple[str, ...]]]:
     machine = [*MACHINE, *CHECKER.get(mode, ("unchecked",)), "binding"]
     plain = MODES[mode] if mode == "sanitized" else ()
     host = [SOURCES / f"cusim/{name}.cpp" for name in machine]
-    host += [SOURCES / "ops.cpp", *(SOURCES / f"core/{name}.cpp" for name in CORE)]
+    host += [SOURCES / f"{name}.cpp" for name in HOST]
     host += [SOURCES / "cuda" / name for name in listed("cuda/sources.txt")]
     devices = [SOURCES / "cuda" / name for name in listed("cuda/kernels.txt")]
     return [(path, plain) for path in host] + [(path, MODES[mode]) for path in devices]
