@@ -136,10 +136,12 @@ class Tail(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the last node ``[N, C, H, W]`` to logits ``[N, classes]``."""
-        features = self.features(x)
-        pooled = pool(features) if self.compiled else features.mean((2, 3))
-        logits: Tensor = self.classifier(self.dropout(pooled))
+        logits: Tensor = self.classifier(self.dropout(self.pooled(self.features(x))))
         return logits
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """Return the mean over the pixels ``[N, C]``."""
+        return pool(features) if self.compiled else features.mean((2, 3))
 
 
 def make_stem(space: SearchSpace, *, function: NormAct, **norm_options: Any) -> ConvNormAct:

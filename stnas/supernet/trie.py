@@ -167,6 +167,6 @@ class Trie:
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield each leaf with its logits ``[N, classes]``, normalised by the statistics."""
-        classify = self.supernet.tail.classifier
+        tail = self.supernet.tail
         for leaf, features in self._walk(images, training=False, momentum=0.0):
-            yield leaf, classify(features.mean((2, 3)))
+            yield leaf, tail.classifier(tail.pooled(features))
