@@ -9,25 +9,12 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-// The output pixels of all images in tiles, the tiles in chunks: functions of the sizes alone.
-struct PixelPlan {
-  index pixels, tiles, chunks;
-  static constexpr index kTile = 112;
+constexpr index kPixelTile = 112;
 
-  template <class Task>
-  void for_each_tile(const Executor& executor, index work, const Task& task) const {
-    parallel(executor, chunks, pixels * work, [&](index chunk) {
-      for (index t = chunk * tiles / chunks; t < (chunk + 1) * tiles / chunks; ++t)
-        task(t * kTile, least(kTile, pixels - t * kTile), chunk);
-    });
-  }
-};
-
+// The output pixels of all images.
 template <class T>
-PixelPlan pixel_plan(const Convolution<T>& c) {
-  const index pixels = c.images * c.out_pixels();
-  const index tiles = (pixels + PixelPlan::kTile - 1) / PixelPlan::kTile;
-  return {pixels, tiles, least(64, tiles)};
+Tiles pixel_tiles(const Convolution<T>& c) {
+  return {c.images * c.out_pixels(), kPixelTile};
 }
 
 // Where the patch of an output pixel begins in its image; outside, in part, at an edge.
@@ -63,7 +50,7 @@ STNAS_INLINE void for_each_tap(const Convolution<T>& c, const Corner& at, const 
 // Memory for the patches of a tile: whole vectors are written, the last past the end.
 template <class T>
 T* take_patches(Scratch& scratch, const Convolution<T>& c) {
-  return scratch.take<T>(PixelPlan::kTile * c.depth() + kLanes);
+  return scratch.take<T>(kPixelTile * c.depth() + kLanes);
 }
 
 // The patches of a tile, one a row: x itself where they are single pixels, else in `to`. A row of
@@ -100,7 +87,9 @@ void convolve(const Convolution<T>& c, T* out) {
   Scratch scratch;
   T* packed = scratch.take<T>(panels * depth * kLanes);
   pack_columns(c.weight, depth, c.out, depth, packed);
-  pixel_plan(c).for_each_tile(c.executor, panels * depth, [&](index first, index count, index) {
+  const Tiles tiles = pixel_tiles(c);
+  const index work = tiles.count * panels * depth;
+  tiles.for_each(c.executor, work, [&](index first, index count, index) {
     Scratch own;
     const T* rows = gather_patches(c, first, count, take_patches(own, c));
     for_each_panel(c.out, [&](auto lanes, index j) {
@@ -115,11 +104,12 @@ void convolve(const Convolution<T>& c, T* out) {
 // [depth][padded out] of a chunk, to PyTorch's [out, taps, in].
 template <class T>
 void convolve_weight_gradient(const Convolution<T>& c, const T* grad, T* to) {
-  const PixelPlan plan = pixel_plan(c);
+  const Tiles tiles = pixel_tiles(c);
   const index depth = c.depth(), padded = round_up(c.out, kLanes / 2);
   Scratch scratch;
-  T* sums = scratch.zeros<T>(plan.chunks * depth * padded);
-  plan.for_each_tile(c.executor, depth * padded / kLanes, [&](index first, index count, index chunk) {
+  T* sums = scratch.zeros<T>(tiles.chunks * depth * padded);
+  const index work = tiles.count * (depth * padded / kLanes);
+  tiles.for_each(c.executor, work, [&](index first, index count, index chunk) {
     Scratch own;
     const T* rows = gather_patches(c, first, count, take_patches(own, c));
     const T* g = grad + first * c.out;
@@ -136,7 +126,7 @@ void convolve_weight_gradient(const Convolution<T>& c, const T* grad, T* to) {
                        });
     });
   });
-  add_parts(c.executor, plan.chunks, depth * padded, sums);
+  add_parts(c.executor, tiles.chunks, depth * padded, sums);
   for (index o = 0; o < c.out; ++o)
     for (index k = 0; k < depth; ++k) to[o * depth + k] = sums[k * padded + o];
 }

@@ -9,27 +9,25 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-// The rows in tiles that stay in the L1 cache, the tiles in chunks: functions of the sizes alone.
+// Rows of channels in tiles that stay in the L1 cache.
 struct RowPlan {
-  index rows, channels, period, tile, tiles, chunks;
+  index rows, channels, period;
+  Tiles tiles;
 
   index lanes() const { return period * kLanes; }
   // task(first value, values, chunk) for every tile, those of a chunk in order on one thread.
   template <class Task>
   void for_each_tile(const Executor& executor, const Task& task) const {
-    parallel(executor, chunks, 8 * rows * channels / kLanes, [&](index chunk) {
-      for (index t = chunk * tiles / chunks; t < (chunk + 1) * tiles / chunks; ++t) {
-        const index first = t * tile, count = least(tile, rows - first);
-        task(first * channels, count * channels, chunk);
-      }
-    });
+    tiles.for_each(executor, 8 * rows * channels / kLanes,
+                   [&](index first, index count, index chunk) {
+                     task(first * channels, count * channels, chunk);
+                   });
   }
 };
 
 inline RowPlan row_plan(index rows, index channels) {
   const index period = pattern_vectors(channels), unit = period * kLanes / channels;
-  const index tile = round_up(most(1, 4096 / channels), unit), tiles = (rows + tile - 1) / tile;
-  return {rows, channels, period, tile, tiles, least(64, tiles)};
+  return {rows, channels, period, {rows, round_up(most(1, 4096 / channels), unit)}};
 }
 
 // Adds one value to a channel's moments.
@@ -47,7 +45,7 @@ void finish_rows(const RowPlan& plan, const Moments* moments, const T* x, T* sta
   const T* tail = x + plan.rows * channels - rest;
   for (index c = 0; c < channels; ++c) {
     double count = 0, mean = 0, squares = 0;
-    for (index k = 0; k < plan.chunks; ++k)
+    for (index k = 0; k < plan.tiles.chunks; ++k)
       for (index i = c; i < plan.lanes(); i += channels) {
         const Moments& other = moments[k * plan.period + i / kLanes];
         if (other.count == 0) continue;
@@ -65,7 +63,7 @@ void finish_rows(const RowPlan& plan, const Moments* moments, const T* x, T* sta
 template <class T>
 void row_statistics(const NormAct<T>& p, const RowPlan& plan, T* statistics) {
   Scratch scratch;
-  auto* moments = scratch.zeros<Moments>(plan.chunks * plan.period);
+  auto* moments = scratch.zeros<Moments>(plan.tiles.chunks * plan.period);
   plan.for_each_tile(p.executor, [&](index first, index count, index chunk) {
     const index whole = count / plan.lanes();
     for (index v = 0; v < plan.period && whole > 0; ++v)
@@ -135,7 +133,7 @@ const T* gradient_patterns(Scratch& scratch, const Fold<T>& fold, const RowPlan&
   T *offset = scratch.take<T>(2 * channels), *pull = offset + channels;
   for (index c = 0; c < channels; ++c) {
     double plain = 0, product = 0;
-    for (index k = 0; k < plan.chunks; ++k)
+    for (index k = 0; k < plan.tiles.chunks; ++k)
       for (index i = c; i < row; i += channels) {
         plain += sums[2 * k * row + i];
         product += sums[(2 * k + 1) * row + i];
@@ -161,7 +159,7 @@ void norm_act_gradient(const NormAct<T>& p, const T* statistics, const T* grad, 
   Scratch scratch;
   const auto fold = fold_norm(scratch, p.norm, statistics, statistics + p.channels, p.channels);
   const T* patterns = norm_patterns(scratch, fold, plan);
-  double* sums = scratch.zeros<double>(plan.chunks * 2 * row);
+  double* sums = scratch.zeros<double>(plan.tiles.chunks * 2 * row);
   plan.for_each_tile(p.executor, [&](index first, index count, index chunk) {
     add_gradient_sums<Act>(plan, patterns, p.x + first, grad + first, count,
                            sums + chunk * 2 * row);

@@ -97,6 +97,22 @@ void for_each_group(const Plan& plan, const Executor& executor, const F& task) {
   });
 }
 
+// `count` rows in tiles, the tiles in chunks: functions of the sizes alone.
+struct Tiles {
+  index count, tile;
+  index tiles = (count + tile - 1) / tile, chunks = least(64, tiles);
+
+  // task(first row, rows, chunk) for every tile, those of a chunk in order on one thread. work:
+  // vector operations of all.
+  template <class Task>
+  void for_each(const Executor& executor, index work, const Task& task) const {
+    parallel(executor, chunks, work, [&](index chunk) {
+      for (index t = chunk * tiles / chunks; t < (chunk + 1) * tiles / chunks; ++t)
+        task(t * tile, least(tile, count - t * tile), chunk);
+    });
+  }
+};
+
 // task(block) for every channel block; work: of one block.
 template <class F>
 void for_each_block(const Shape& shape, const Executor& executor, index work, const F& task) {

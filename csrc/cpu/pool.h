@@ -1,7 +1,6 @@
 // The mean over the pixels of every image, NHWC, and its gradient.
 #pragma once
 
-#include "gemm.h"
 #include "plan.h"
 
 namespace stnas::cpu::STNAS_ISA {
