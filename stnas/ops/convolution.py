@@ -5,11 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 from torch.nn import functional
 from torch.utils.flop_counter import register_flop_formula
 
 import stnas.ops.extension  # noqa: F401
+from stnas.ops.differentiable import differentiable
+from stnas.ops.dtypes import has_plain_kernels
 from stnas.ops.shapes import empty_image, out_size
 
 OPS = torch.ops.stnas
@@ -27,14 +29,13 @@ def convolution(x: Tensor, weight: Tensor, *, stride: int) -> Tensor:
     ``[N, C_out, ceil(H / stride), ceil(W / stride)]`` is in channels_last order. Raises ValueError
     for a wrong shape or stride.
     """
-    device, wide = x.device.type, x.dtype in (torch.float32, torch.float64)
-    here = device == "meta" or (device == "cpu" and not torch.is_autocast_enabled("cpu"))
-    if not here or not wide or x.numel() == 0 or weight.numel() > MOST_WEIGHTS:
+    narrow = x.is_cpu and torch.is_autocast_enabled("cpu")
+    if narrow or not has_plain_kernels(x) or weight.numel() > MOST_WEIGHTS:
         return functional.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
     x = x.contiguous(memory_format=torch.channels_last)
     weight = weight.contiguous(memory_format=torch.channels_last)
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        return _Convolution.apply(x, weight, stride)  # type: ignore
+        return _recorded(x, weight, stride)  # type: ignore[no-any-return]
     return OPS.convolution_forward.default(x, weight, stride)  # type: ignore[no-any-return]
 
 
@@ -81,19 +82,4 @@ def _gradient(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
     return of_x if wants_x else None, of_weight, None
 
 
-register_autograd("stnas::convolution_forward", _gradient, setup_context=_save)
-
-
-class _Convolution(torch.autograd.Function):
-    """The operator and its gradient, without the 100 us that a registered gradient takes."""
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Tensor:
-        output: Tensor = OPS.convolution_forward.default(*inputs)
-        _save(ctx, inputs, output)
-        return output
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
-        return _gradient(ctx, grad)
+_recorded = differentiable(OPS.convolution_forward.default, _gradient, save=_save)

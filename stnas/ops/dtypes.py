@@ -31,6 +31,15 @@ def check_dtypes(x: Tensor, weight: Tensor) -> None:
         )
 
 
+def has_plain_kernels(x: Tensor) -> bool:
+    """Tell whether the kernels that are for the CPU alone take x, or a stand-in without data."""
+    return (
+        x.dtype in (torch.float32, torch.float64)
+        and x.device.type in ("cpu", "meta")
+        and x.numel() > 0
+    )
+
+
 def widen(value: Tensor) -> Tensor:
     """Return a bfloat16 value as float32, any other as it is."""
     return value.float() if value.dtype == torch.bfloat16 else value

@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 
 import stnas.ops.extension  # noqa: F401
 from stnas.ops import reference
+from stnas.ops.differentiable import differentiable
 from stnas.ops.reference import BatchNorm, SyncBatchNorm
 from stnas.ops.shapes import empty_image
 
@@ -37,7 +38,7 @@ def norm_act(
     x = x.contiguous(memory_format=torch.channels_last)
     inputs = (x, norm.weight, norm.bias, activation)
     if torch.is_grad_enabled():
-        out, statistics = _NormAct.apply(*inputs)  # type: ignore[no-untyped-call]
+        out, statistics = _recorded(*inputs)
     else:
         out, statistics = OPS.norm_act_forward.default(*inputs)
     if norm.running_mean is not None and norm.running_var is not None:
@@ -82,20 +83,4 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ..
     )
 
 
-register_autograd("stnas::norm_act_forward", _gradient, setup_context=_save)
-
-
-class _NormAct(torch.autograd.Function):
-    """The operator and its gradient, without the 100 us that a registered gradient takes."""
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
-        output: tuple[Tensor, Tensor] = OPS.norm_act_forward.default(*inputs)
-        _save(ctx, inputs, output)
-        ctx.mark_non_differentiable(output[1])
-        return output
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        return _gradient(ctx, *grads)
+_recorded = differentiable(OPS.norm_act_forward.default, _gradient, save=_save)

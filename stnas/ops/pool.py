@@ -4,9 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 
 import stnas.ops.extension  # noqa: F401
+from stnas.ops.differentiable import differentiable
+from stnas.ops.dtypes import has_plain_kernels
 from stnas.ops.shapes import empty_image
 
 OPS = torch.ops.stnas
@@ -18,12 +20,11 @@ def pool(x: Tensor) -> Tensor:
     The same as ``x.mean((2, 3))``, which takes over where there are no kernels: on other devices
     than the CPU, for other dtypes than float32 and float64, and for no images.
     """
-    wide = x.dtype in (torch.float32, torch.float64)
-    if not wide or x.device.type not in ("cpu", "meta") or x.numel() == 0:
+    if not has_plain_kernels(x):
         return x.mean((2, 3))
     x = x.contiguous(memory_format=torch.channels_last)
     if torch.is_grad_enabled() and x.requires_grad:
-        return _Pool.apply(x)  # type: ignore
+        return _recorded(x)  # type: ignore[no-any-return]
     return OPS.pool_forward.default(x)  # type: ignore[no-any-return]
 
 
@@ -49,19 +50,4 @@ def _gradient(ctx: Any, grad: Tensor | None) -> Tensor | None:
     return of_x
 
 
-register_autograd("stnas::pool_forward", _gradient, setup_context=_save)
-
-
-class _Pool(torch.autograd.Function):
-    """The operator and its gradient, without the 100 us that a registered gradient takes."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        output: Tensor = OPS.pool_forward.default(x)
-        _save(ctx, (x,), output)
-        return output
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor | None) -> Tensor | None:
-        return _gradient(ctx, grad)
+_recorded = differentiable(OPS.pool_forward.default, _gradient, save=_save)
