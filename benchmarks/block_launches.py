@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from block_shapes import Case
 
+from stnas.ops.shapes import stores_expanded
+
 WIDTHS = {"float32": 4, "bfloat16": 2}
 
 
@@ -62,13 +64,8 @@ class Block:
         self.e = self.pixels * self.padded * self.width
         self.d = self.out_pixels * self.padded * self.width
         self.y = self.out_pixels * case.c_out * self.width
+        self.stores_expanded = stores_expanded(case.c_in, self.hidden)
         self.through = self.x if case.stride == 1 and case.c_in == case.c_out else 0
-
-    @property
-    def stores_expanded(self) -> bool:
-        """Tell whether the expanded tensor is kept for the gradient (csrc/cpu/problem.h)."""
-        c, hidden = self.case.c_in, self.hidden
-        return hidden <= c or c * (2 * c + hidden) >= 48 * hidden
 
     def columns(
         self, work: str, does: str, read: int, sizes: tuple[int, int], own: int, sums: int

@@ -23,8 +23,8 @@ class SearchSpace:
 
     nodes, edges: the hyper-network's graph. madds_table, params_table: int64
     ``[genes, max_choices]``, zero where an edge has no such choice. fixed_madds, fixed_params: the
-    stem convolution, the tail and the classifier. choice_counts: choices of
-    each gene. num_topologies: ``2 ** branch edges``.
+    stem convolution, the tail and the classifier. choice_counts: choices of each gene.
+    num_topologies: ``2 ** branch edges``.
     """
 
     def __init__(self, spec: SpaceSpec) -> None:
