@@ -1,5 +1,5 @@
-// The gradient of the choice block: back through the last BN, project and the gate; through SE; through
-// the BN behind the depthwise convolution, that convolution, and the expand BN.
+// The gradient of the choice block: back through the last BN, project and the gate; through SE;
+// through the BN behind the depthwise convolution, that convolution, and the expand BN.
 #include "bottleneck.cuh"
 #include "bottleneck_gradient.cuh"
 #include "squeeze.cuh"
@@ -27,8 +27,9 @@ const S* project_gradient(const Pass<S>& pass, const S* grad, const Fold<Wide<S>
   const auto incoming = dense(grad, sizes.out_pixels, sizes.out);
   const auto projected = dense<S>(pass.saved.projected, sizes.out_pixels, sizes.out);
   const auto third = fold_batch(p, 2, pass.saved.statistics, pass.workspace, pass.stream);
+  T* affine = pass.to.affine + 4 * sizes.hidden;
   const auto by = norm_gradient<false>(pass.workspace, incoming, projected, sizes.out, third,
-                                       p.activation, pass.to.affine + 4 * sizes.hidden, pass.stream);
+                                       p.activation, affine, pass.stream);
   const BeforeNorm<S> dy{incoming, projected, third, by};
   S* du = pass.workspace.template take<S>(sizes.out_pixels * sizes.padded);
   multiply_rows<S, true>(dy, dense(p.weights.project, sizes.out, sizes.hidden),
@@ -76,7 +77,7 @@ HiddenGradient<S> hidden_gradient(const Pass<S>& pass, const S* du, const Fold<W
   const auto d = sizes.hidden_rows(pass.saved.hidden), grad = sizes.hidden_rows(du);
   const Workspace& workspace = pass.workspace;
   T* sums = workspace.template take<T>(5 * s.images * s.padded());
-  sum_columns<5, kVector<S>>(GateSums<S>{d, grad, second, pass.p.activation}, sizes.out_pixels,
+  sum_columns<5, kVector<S>>(GateSums<S>{{d, second, pass.p.activation}, grad}, sizes.out_pixels,
                              s.out_pixels(), sizes.padded, sums, pass.stream);
   T* grads = workspace.template take<T>(s.images * s.excitation());
   const T* rows = pass.saved.excitation;

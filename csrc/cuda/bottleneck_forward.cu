@@ -33,7 +33,7 @@ void make_projected(const Pass<S>& pass, const Fold<Wide<S>>& fold) {
   const cpu::Shape& s = pass.p.shape;
   const Sizes<S>& sizes = pass.sizes;
   T* sums = pass.workspace.template take<T>(s.images * s.padded());
-  const Pooling<S> pooling{sizes.hidden_rows(pass.saved.hidden), fold, pass.p.activation};
+  const Pooling<S> pooling{{sizes.hidden_rows(pass.saved.hidden), fold, pass.p.activation}};
   sum_columns<1, kVector<S>>(pooling, sizes.out_pixels, s.out_pixels(), sizes.padded, sums,
                              pass.stream);
   launch("squeeze_kernel", &squeeze_kernel<T>, dim3(static_cast<unsigned>(s.images)), dim3(kBlock),

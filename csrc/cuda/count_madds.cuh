@@ -28,8 +28,8 @@ __device__ inline void stage(const int8_t* from, int64_t bytes, int8_t* to) {
   for (int64_t i = whole * 16 + threadIdx.x; i < bytes; i += kRows) to[i] = from[i];
 }
 
-// One thread per row. Staged, the rows of a block, which are one piece of memory, and the table come
-// into shared memory first, by 16-byte loads; else the caches must do.
+// One thread per row. Staged, the rows of a block, which are one piece of memory, and the table
+// come into shared memory first, by 16-byte loads; else the caches must do.
 template <bool staged>
 __global__ void __launch_bounds__(kRows) count_madds_kernel(Counting work) {
   const int64_t first = static_cast<int64_t>(blockIdx.x) * kRows, row = first + threadIdx.x;

@@ -23,12 +23,17 @@ struct Window {
   int top, left, rows, columns;
 };
 
+// The tile of an index that runs through all images.
+__device__ inline Window tile_at(const Tiling& tiling, int64_t index) {
+  const int place = static_cast<int>(index % tiling.count);
+  return {place / tiling.across * tiling.rows, place % tiling.across * tiling.columns, tiling.rows,
+          tiling.columns};
+}
+
 // The input of a tile of outputs.
-__device__ inline Window input_window(const Tiling& tiling, int index, int kernel, int stride) {
-  const int top = index / tiling.across * tiling.rows;
-  const int left = index % tiling.across * tiling.columns;
-  return {top * stride - kernel / 2, left * stride - kernel / 2,
-          (tiling.rows - 1) * stride + kernel, (tiling.columns - 1) * stride + kernel};
+__device__ inline Window input_window(const Window& of, int kernel, int stride) {
+  return {of.top * stride - kernel / 2, of.left * stride - kernel / 2,
+          (of.rows - 1) * stride + kernel, (of.columns - 1) * stride + kernel};
 }
 
 // A source of planes has `height`, `width` and at<N>(image, y, x, column). Zero outside.
@@ -55,6 +60,17 @@ __device__ void stage_taps(const T* weights, int channels, int column, T* to) {
     const int64_t at = int64_t{K * K} * c + (flipped ? K * K - 1 - tap : tap);
     to[i] = c < channels ? weights[at] : T(0);
   }
+}
+
+// Both, the taps first, for all threads of a block to read; returns where the window lies.
+template <int K, int N, bool flipped, class T, class Source>
+__device__ T* stage_both(const Source& source, int64_t image, const Window& of, const T* weights,
+                         int channels, int column, T* taps) {
+  T* window = taps + K * K * kSlice;
+  stage<N>(source, image, of, column, window);
+  stage_taps<K, flipped>(weights, channels, column, taps);
+  __syncthreads();
+  return window;
 }
 
 // a(BN e), the input of the convolution.
@@ -149,24 +165,20 @@ __device__ void convolve(const T* in, int pitch, const T* taps, int step, T (&su
   }
 }
 
-// out[y, x] = sum_ij w[i, j] in[y S - K / 2 + i, x S - K / 2 + j] for a tile of outputs of one image
-// and 32 channels: one block. Thread (run, c) makes four neighbours of N channels.
+// out[y, x] = sum_ij w[i, j] in[y S - K / 2 + i, x S - K / 2 + j] for a tile of outputs of one
+// image and 32 channels: one block. Thread (run, c) makes four neighbours of N channels.
 template <int K, int stride, int N, bool flipped, class T, class Source, class Out>
 __global__ void __launch_bounds__(kBlock, sizeof(T) == 8 ? 2 : 4)
     depthwise_kernel(Source source, const T* weights, int channels, Tiling tiling, int step,
                      Out out) {
   constexpr int kVectors = kSlice / N;
   const int64_t image = blockIdx.x / tiling.count;
-  const int index = static_cast<int>(blockIdx.x % tiling.count);
   const int column = static_cast<int>(blockIdx.y) * kSlice;
-  const Window window = input_window(tiling, index, K, step);
-  T* in = dynamic_shared<T>();
-  T* taps = in + window.rows * window.columns * kSlice;
-  stage<N>(source, image, window, column, in);
-  stage_taps<K, flipped>(weights, channels, column, taps);
-  __syncthreads();
-  const int c = threadIdx.x % kVectors * N, across = tiling.columns / kRun;
-  for (int run = threadIdx.x / kVectors; run < tiling.rows * across; run += kBlock / kVectors) {
+  const Window tile = tile_at(tiling, blockIdx.x), window = input_window(tile, K, step);
+  T* taps = dynamic_shared<T>();
+  const T* in = stage_both<K, N, flipped>(source, image, window, weights, channels, column, taps);
+  const int c = threadIdx.x % kVectors * N, across = tile.columns / kRun;
+  for (int run = threadIdx.x / kVectors; run < tile.rows * across; run += kBlock / kVectors) {
     const int y = run / across, x = run % across * kRun;
     T sum[kRun][N] = {};
     convolve<K, stride, N>(in + (y * step * window.columns + x * step) * kSlice + c,
@@ -176,8 +188,7 @@ __global__ void __launch_bounds__(kBlock, sizeof(T) == 8 ? 2 : 4)
       Pack<T, N> value;
 #pragma unroll
       for (int n = 0; n < N; ++n) value.at[n] = sum[o][n];
-      out.template write<N>(image, index / tiling.across * tiling.rows + y,
-                            index % tiling.across * tiling.columns + x + o, column + c, value);
+      out.template write<N>(image, tile.top + y, tile.left + x + o, column + c, value);
     }
   }
 }

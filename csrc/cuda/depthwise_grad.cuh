@@ -38,36 +38,30 @@ struct HiddenGradient {
 };
 
 // The outputs that a tile of inputs reaches.
-__device__ inline Window output_window(const Tiling& tiling, int index, int kernel, int stride) {
-  const int top = index / tiling.across * tiling.rows, pad = kernel / 2;
-  const int left = index % tiling.across * tiling.columns;
+__device__ inline Window output_window(const Window& of, int kernel, int stride) {
+  const int pad = kernel / 2;
   // floor((top - pad) / stride): at least -4.
-  const int first = (top - pad + 4 * stride) / stride - 4;
-  const int second = (left - pad + 4 * stride) / stride - 4;
-  return {first, second, (top + tiling.rows - 1 + pad) / stride - first + 1,
-          (left + tiling.columns - 1 + pad) / stride - second + 1};
+  const int top = (of.top - pad + 4 * stride) / stride - 4;
+  const int left = (of.left - pad + 4 * stride) / stride - 4;
+  return {top, left, (of.top + of.rows - 1 + pad) / stride - top + 1,
+          (of.left + of.columns - 1 + pad) / stride - left + 1};
 }
 
-// in[y, x] = sum_ij w[i, j] dd[(y + K / 2 - i) / S, (x + K / 2 - j) / S] where S divides both: a tile
-// of inputs of one image and 32 channels a block, one pixel and N channels a thread.
+// in[y, x] = sum_ij w[i, j] dd[(y + K / 2 - i) / S, (x + K / 2 - j) / S] where S divides both: a
+// tile of inputs of one image and 32 channels a block, one pixel and N channels a thread.
 template <int K, int N, class T, class Source, class Out>
 __global__ void __launch_bounds__(kBlock)
     spread_kernel(Source source, const T* weights, int channels, Tiling tiling, int stride,
                   Out out) {
   constexpr int kVectors = kSlice / N;
   const int64_t image = blockIdx.x / tiling.count;
-  const int index = static_cast<int>(blockIdx.x % tiling.count);
   const int column = static_cast<int>(blockIdx.y) * kSlice;
-  const Window window = output_window(tiling, index, K, stride);
+  const Window tile = tile_at(tiling, blockIdx.x), window = output_window(tile, K, stride);
   T* taps = dynamic_shared<T>();
-  T* grad = taps + K * K * kSlice;
-  stage<N>(source, image, window, column, grad);
-  stage_taps<K, false>(weights, channels, column, taps);
-  __syncthreads();
-  const int c = threadIdx.x % kVectors * N, pixels = tiling.rows * tiling.columns;
+  const T* grad = stage_both<K, N, false>(source, image, window, weights, channels, column, taps);
+  const int c = threadIdx.x % kVectors * N, pixels = tile.rows * tile.columns;
   for (int pixel = threadIdx.x / kVectors; pixel < pixels; pixel += kBlock / kVectors) {
-    const int y = index / tiling.across * tiling.rows + pixel / tiling.columns;
-    const int x = index % tiling.across * tiling.columns + pixel % tiling.columns;
+    const int y = tile.top + pixel / tile.columns, x = tile.left + pixel % tile.columns;
     Pack<T, N> sum{};
     for (int i = (y + K / 2) % stride; i < K; i += stride) {
       for (int j = (x + K / 2) % stride; j < K; j += stride) {
@@ -83,8 +77,8 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-// dw[i, j] = sum_yx in[y S - K / 2 + i, x S - K / 2 + j] dd[y, x]: a part of all tiles and 32 channels
-// a block, which goes through them in order; some taps of N channels a thread.
+// dw[i, j] = sum_yx in[y S - K / 2 + i, x S - K / 2 + j] dd[y, x]: a part of all tiles and 32
+// channels a block, which goes through them in order; some taps of N channels a thread.
 // sums [part][K K][columns].
 template <int K, int N, class T, class Input, class Grad>
 __global__ void __launch_bounds__(kBlock)
@@ -100,11 +94,8 @@ __global__ void __launch_bounds__(kBlock)
   const int64_t begin = blockIdx.x * share, end = begin + share < tiles ? begin + share : tiles;
   for (int64_t at = begin; at < end; ++at) {
     const int64_t image = at / tiling.count;
-    const int index = static_cast<int>(at % tiling.count);
-    const Window window = input_window(tiling, index, K, stride);
-    const Window outputs{index / tiling.across * tiling.rows,
-                         index % tiling.across * tiling.columns, tiling.rows, tiling.columns};
-    stage<N>(grad, image, outputs, column, dd);
+    const Window tile = tile_at(tiling, at), window = input_window(tile, K, stride);
+    stage<N>(grad, image, tile, column, dd);
     stage<N>(input, image, window, column, in);
     __syncthreads();
     for (int pixel = 0; pixel < pixels; ++pixel) {

@@ -41,8 +41,9 @@ Fold<T> fold(const Workspace& workspace, const cpu::Norm<T>& norm, int64_t chann
              Stream stream) {
   const int64_t padded = pad(channels);
   const Fold<T> to = take_fold<T>(workspace, padded);
-  launch("fold_kernel", &fold_kernel<T>, dim3(static_cast<unsigned>((padded + kBlock - 1) / kBlock)),
-         dim3(kBlock), 0, stream, norm, static_cast<int>(channels), static_cast<int>(padded), to);
+  const dim3 grid(static_cast<unsigned>((padded + kBlock - 1) / kBlock));
+  launch("fold_kernel", &fold_kernel<T>, grid, dim3(kBlock), 0, stream, norm,
+         static_cast<int>(channels), static_cast<int>(padded), to);
   return to;
 }
 
@@ -66,9 +67,9 @@ struct NormGradient {
   T *keep, *offset, *pull;
 };
 
-// With s1 = sum dz and s2 = sum dz (v - mean) over `count` rows: the gradients of weight, s2 inverse,
-// and of bias, s1; keep = scale, offset = scale s1 / count, pull = scale inverse^2 s2 / count.
-// sums [parts][2][padded]; one warp per channel, whose lanes take every 32nd part.
+// With s1 = sum dz and s2 = sum dz (v - mean) over `count` rows: the gradients of weight, s2
+// inverse, and of bias, s1; keep = scale, offset = scale s1 / count, pull = scale inverse^2 s2 /
+// count. sums [parts][2][padded]; one warp per channel, whose lanes take every 32nd part.
 template <class T>
 __global__ void __launch_bounds__(kBlock)
     norm_gradient_kernel(const T* sums, int parts, double count, Fold<T> fold, int channels,
@@ -108,11 +109,11 @@ NormGradient<T> norm_gradient(const Workspace& workspace, const T* sums, int par
   return to;
 }
 
-// Sums of dz and dz (v - mean); dz = a'(z) times the gradient where there is an activation.
-template <class S, bool activated>
-struct NormSums {
+// What is summed of v and z = BN v, whose coefficients a thread reads once.
+template <class S>
+struct NormWork {
   using Sum = Wide<S>;
-  Rows<S> grad, value;
+  Rows<S> value;
   Fold<Sum> fold;
   Activation activation;
 
@@ -120,14 +121,23 @@ struct NormSums {
   __device__ FoldOf<Sum, N> start(int64_t, int column) const {
     return {fold, column};
   }
+};
+
+// Sums of dz and dz (v - mean); dz = a'(z) times the gradient where there is an activation.
+template <class S, bool activated>
+struct NormSums : NormWork<S> {
+  using typename NormWork<S>::Sum;
+  Rows<S> grad;
+
   template <int N>
   __device__ void add(const FoldOf<Sum, N>& by, int64_t row, int column, Sum (&sum)[2][N]) const {
-    const auto g = grad.template read<N>(row, column), v = value.template read<N>(row, column);
+    const auto v = this->value.template read<N>(row, column);
+    const auto g = grad.template read<N>(row, column);
 #pragma unroll
     for (int i = 0; i < N; ++i) {
       const Sum gap = v.at[i] - by.mean.at[i];
       Sum dz = g.at[i];
-      if constexpr (activated) dz *= slope(activation, gap * by.scale.at[i] + by.bias.at[i]);
+      if constexpr (activated) dz *= slope(this->activation, gap * by.scale.at[i] + by.bias.at[i]);
       sum[0][i] += dz;
       sum[1][i] += dz * gap;
     }
@@ -144,7 +154,7 @@ NormGradient<Wide<S>> norm_gradient(const Workspace& workspace, const Rows<S>& g
   const Parts parts = cut(value.rows, 64, 256);
   const int64_t padded = pad(channels);
   T* sums = workspace.take<T>(parts.count * 2 * padded);
-  sum_columns<2, kVector<S>>(NormSums<S, activated>{grad, value, fold, activation}, value.rows,
+  sum_columns<2, kVector<S>>(NormSums<S, activated>{{value, fold, activation}, grad}, value.rows,
                              parts.share, padded, sums, stream);
   return norm_gradient(workspace, sums, parts.count, value.rows, fold, channels, affine, stream);
 }

@@ -41,9 +41,10 @@ __device__ void fill(Tile& tile, const Source& source, int64_t first, int64_t de
   }
 }
 
-// One block per 64 x 64 sums and part of `share` terms. Sources are read in vectors of N along their
-// rows, once per tile, into shared memory; how threads share the products is the arithmetic's part.
-// A source that is by depth has its terms as rows. The parts of a sum are added up later, in order.
+// One block per 64 x 64 sums and part of `share` terms. Sources are read in vectors of N along
+// their rows, once per tile, into shared memory; how threads share the products is the arithmetic's
+// part. A source that is by depth has its terms as rows. The parts of a sum are added up later, in
+// order.
 template <class Math, int N, bool a_by_depth, bool b_by_depth, class A, class B, class Out>
 __global__ void __launch_bounds__(kBlock)
     product_kernel(A a, B b, Out out, int64_t depth, int64_t share) {

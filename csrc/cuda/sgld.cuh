@@ -74,8 +74,8 @@ __device__ void move_four(const Entry<T>& to, int64_t at, const float* z, const 
   }
 }
 
-// The normals of elements 4 k to 4 k + 3 of a group, and of those 64 later: the cosines and sines of
-// two blocks of Philox.
+// The normals of elements 4 k to 4 k + 3 of a group, and of those 64 later: the cosines and sines
+// of two blocks of Philox.
 __device__ inline void draw(const sgld::Stream& stream, int64_t group, int k, float* cosine,
                             float* sine) {
   const auto block = static_cast<uint32_t>(group * 32 + 2 * k);
@@ -91,8 +91,8 @@ __device__ inline void draw(const sgld::Stream& stream, int64_t group, int k, fl
   }
 }
 
-// One CUDA block per part of a tensor, 16 threads per group of 128 elements: thread k moves elements
-// 4 k to 4 k + 3 and those 64 later, so that 16 neighbours access 256 bytes in one piece.
+// One CUDA block per part of a tensor, 16 threads per group of 128 elements: thread k moves
+// elements 4 k to 4 k + 3 and those 64 later, so that 16 neighbours access 256 bytes in one piece.
 template <class T, bool noisy, bool averaged>
 __global__ void __launch_bounds__(kThreads)
     sgld_step_kernel(const __grid_constant__ Table<T> table, sgld::Rule rule, const double* rms) {

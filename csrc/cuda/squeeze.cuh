@@ -1,5 +1,5 @@
-// Squeeze-and-excitation, forward and backward. Rows of an image hold [pooled, squeezed, gate], each
-// padded to 16 values, and rows of gradients mirror them.
+// Squeeze-and-excitation, forward and backward. Rows of an image hold [pooled, squeezed, gate],
+// each padded to 16 values, and rows of gradients mirror them.
 #pragma once
 
 #include "sources.cuh"
@@ -8,55 +8,43 @@ namespace stnas::cuda {
 
 // What a thread adds up for the pooled value: u = a(BN d).
 template <class S>
-struct Pooling {
-  using Sum = Wide<S>;
-  Rows<S> hidden;
-  Fold<Sum> fold;
-  Activation activation;
+struct Pooling : NormWork<S> {
+  using typename NormWork<S>::Sum;
 
   template <int N>
-  __device__ FoldOf<Sum, N> start(int64_t, int column) const {
-    return {fold, column};
-  }
-  template <int N>
   __device__ void add(const FoldOf<Sum, N>& by, int64_t row, int column, Sum (&sum)[1][N]) const {
-    const auto d = hidden.template read<N>(row, column);
+    const auto d = this->value.template read<N>(row, column);
 #pragma unroll
-    for (int i = 0; i < N; ++i) sum[0][i] += activate(activation, by.normal(d.at[i], i));
+    for (int i = 0; i < N; ++i) sum[0][i] += activate(this->activation, by.normal(d.at[i], i));
   }
 };
 
 // What the gradient needs of an image: with u = a(z), z = BN d, and du the gradient of the gated u
 // before the gate, the sums of a'(z), a'(z) (d - mean), du a'(z), du a'(z) (d - mean) and u du.
 template <class S>
-struct GateSums {
-  using Sum = Wide<S>;
-  Rows<S> hidden, grad;
-  Fold<Sum> fold;
-  Activation activation;
+struct GateSums : NormWork<S> {
+  using typename NormWork<S>::Sum;
+  Rows<S> grad;
 
   template <int N>
-  __device__ FoldOf<Sum, N> start(int64_t, int column) const {
-    return {fold, column};
-  }
-  template <int N>
   __device__ void add(const FoldOf<Sum, N>& by, int64_t row, int column, Sum (&sum)[5][N]) const {
-    const auto d = hidden.template read<N>(row, column), du = grad.template read<N>(row, column);
+    const auto d = this->value.template read<N>(row, column);
+    const auto du = grad.template read<N>(row, column);
 #pragma unroll
     for (int i = 0; i < N; ++i) {
       const Sum gap = d.at[i] - by.mean.at[i], z = gap * by.scale.at[i] + by.bias.at[i];
-      const Sum down = slope(activation, z), through = du.at[i] * down;
+      const Sum down = slope(this->activation, z), through = du.at[i] * down;
       sum[0][i] += down;
       sum[1][i] += down * gap;
       sum[2][i] += through;
       sum[3][i] += through * gap;
-      sum[4][i] += activate(activation, z) * du.at[i];
+      sum[4][i] += activate(this->activation, z) * du.at[i];
     }
   }
 };
 
-// sum dz and sum dz (d - mean) over the images: dz = (g du + s) a'(z) makes them sums of products of
-// the image's gate g and gradient s of the pooled value with its sums.
+// sum dz and sum dz (d - mean) over the images: dz = (g du + s) a'(z) makes them sums of products
+// of the image's gate g and gradient s of the pooled value with its sums.
 template <class T>
 struct GatedSums {
   using Sum = T;
@@ -89,8 +77,8 @@ __device__ T warp_sum(T value) {
   return value;
 }
 
-// pooled = sums / pixels, squeezed = relu(W1 pooled + b1), gate = sigmoid(W2 squeezed + b2), zero in
-// the padding. One block per image; a warp per squeezed value, a thread per gate.
+// pooled = sums / pixels, squeezed = relu(W1 pooled + b1), gate = sigmoid(W2 squeezed + b2), zero
+// in the padding. One block per image; a warp per squeezed value, a thread per gate.
 template <class T>
 __global__ void __launch_bounds__(kBlock)
     squeeze_kernel(cpu::Shape s, cpu::Weights<T> w, const T* sums, T* rows) {
@@ -126,9 +114,10 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-// From the gradient of the gates, the last of `sums`, through sigmoid, W2, relu and W1 to that of the
-// pooled values over their pixels: rows of [d pooled / pixels, d squeezed, d gate], the latter two
-// before their activations. One block per image, a warp per squeezed value, a thread per channel.
+// From the gradient of the gates, the last of `sums`, through sigmoid, W2, relu and W1 to that of
+// the pooled values over their pixels: rows of [d pooled / pixels, d squeezed, d gate], the latter
+// two before their activations. One block per image, a warp per squeezed value, a thread per
+// channel.
 template <class T>
 __global__ void __launch_bounds__(kBlock)
     squeeze_gradient_kernel(cpu::Shape s, cpu::Weights<T> w, const T* sums, const T* rows,
