@@ -68,15 +68,16 @@ def test_it_equals_its_twin(kernels):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.4])
+@pytest.mark.parametrize(("noise", "relative"), [(0.0, False), (0.4, False), (0.4, True)])
 @pytest.mark.parametrize("shift", [0, 1, 2, 3])
-def test_tensors_may_begin_anywhere(kernels, shift, noise):
+def test_tensors_may_begin_anywhere(kernels, shift, noise, relative):
+    """One tensor: what is written behind its part of the scratch memory lies behind all of it."""
     whole = tensors([1003] * 3, dtype=torch.float32, seed=shift, device=kernels.device)
     views = [part[shift : shift + 997] for part in whole]
     expected = [view.cpu() for view in copy.deepcopy(views)]
     around = whole[0].clone()
-    step(kernels.ops, *([view] for view in views), noise=noise)
-    step(torch.ops.stnas, *([view] for view in expected), noise=noise)
+    step(kernels.ops, *([view] for view in views), noise=noise, relative=relative)
+    step(torch.ops.stnas, *([view] for view in expected), noise=noise, relative=relative)
     assert_same(kernels, [views[0], views[2]], [expected[0], expected[2]])
     assert torch.equal(whole[0][:shift], around[:shift])
     assert torch.equal(whole[0][shift + 997 :], around[shift + 997 :])
