@@ -3,7 +3,8 @@
     python benchmarks/quickstart.py --seeds 3 -- --train.epochs 10
 
 What stands after ``--`` is passed on to both. Writes one line a run, as soon as it is done, to
-``benchmarks/results/quickstart.csv``.
+``benchmarks/results/quickstart.csv``, or to the table that ``--table`` names, such as one of
+another processor.
 """
 
 import argparse
@@ -49,13 +50,14 @@ def main() -> None:
     """Alternate the kernels over the seeds and print medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--table", default="quickstart", metavar="NAME")
     parser.add_argument("options", nargs="*", help="options of stnas quickstart, after --")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
         for kernels in ("fused", "reference"):
             rows.append(measure(kernels, seed, arguments.options))
-            save("quickstart", rows, machine())
+            save(arguments.table, rows, machine())
     for column in (*STAGES, "total"):
         fused, plain = (
             statistics.median(float(str(row[column])) for row in rows if row["kernels"] == kernels)
