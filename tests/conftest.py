@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,10 @@ def tiny_photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def tiny_config(tiny_images: Path, tmp_path: Path) -> Config:
-    """Configure a run of a few seconds: 5 nodes, 9 edges, 432 training images."""
+@pytest.fixture(scope="session")
+def tiny_settings(tiny_images: Path) -> Config:
+    """Configure a run of a few seconds, without its folder: 5 nodes, 9 edges, 432 images."""
     return Config(
-        run=str(tmp_path / "run"),
         seed=3,
         space=SpaceConfig(
             profile="nano", stages=(3, 2), widths=(8, 12), tail_width=16, stem_stride=1
@@ -79,6 +79,12 @@ def tiny_config(tiny_images: Path, tmp_path: Path) -> Config:
         search=SearchConfig(population=4, generations=3, recalibration_images=96),
         retrain=RetrainConfig(epochs=2, batch_size=16, learning_rate=0.1, warmup_epochs=0.5),
     )
+
+
+@pytest.fixture
+def tiny_config(tiny_settings: Config, tmp_path: Path) -> Config:
+    """Configure a run of a few seconds in a folder of the test."""
+    return replace(tiny_settings, run=str(tmp_path / "run"))
 
 
 TIMES = ("seconds", "time", "images_per_second")
@@ -111,7 +117,7 @@ def rows(file: Path) -> list[dict[str, Any]]:
     return sorted(found, key=repr) if file.name == "metrics.jsonl" else found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def results_of() -> Callable[[Path], dict[str, Any]]:
     """Give what reads the results of a run."""
     return results

@@ -1,6 +1,7 @@
 """A stopped run goes on inside an epoch, and from the last state that is whole."""
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -31,12 +32,19 @@ def run_all(config):
             continue
 
 
+@pytest.fixture(scope="module")
+def finished(tiny_settings, tmp_path_factory, results_of):
+    """Run all stages without a stop; give the folder and the results."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    run_all(replace(tiny_settings, run=str(folder)))
+    return folder, results_of(folder)
+
+
 @pytest.fixture
-def whole(tiny_config, tmp_path, results_of):
-    """Run all stages without a stop; give the configuration of another run and the results."""
-    first = replace(tiny_config, run=str(tmp_path / "whole"))
-    run_all(first)
-    return replace(tiny_config, save_every=0.0), results_of(Path(first.run))
+def whole(finished, tiny_config, tmp_path):
+    """Copy a finished run to ``whole``; give the configuration of another run and the results."""
+    shutil.copytree(finished[0], tmp_path / "whole")
+    return replace(tiny_config, save_every=0.0), finished[1]
 
 
 def killing(monkeypatch, every, after):

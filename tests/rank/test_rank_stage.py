@@ -1,6 +1,9 @@
 """The stage `rank`: every way is held against the ground truth, and a stopped ranking goes on."""
 
+import shutil
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +24,9 @@ from stnas.rank.statistics import tau
 WAYS = ("single", "tail", "ema-0.9", "none", "relative-0.02@0.1", "finetune-3", "finetune-epoch")
 
 
-@pytest.fixture
-def trained(tiny_config):
-    options = replace(tiny_config.train, checkpoints=2, ema=(0.9,))
+@pytest.fixture(scope="module")
+def trained_once(tiny_settings, tmp_path_factory):
+    options = replace(tiny_settings.train, checkpoints=2, ema=(0.9,))
     ranking = RankConfig(
         architectures=6,
         repeated=3,
@@ -32,10 +35,31 @@ def trained(tiny_config):
         shared_statistics_steps=20,
         resamples=200,
     )
-    short = replace(tiny_config.retrain, warmup_epochs=0.25)
-    config = replace(tiny_config, train=options, rank=ranking, retrain=short)
+    short = replace(tiny_settings.retrain, warmup_epochs=0.25)
+    config = replace(tiny_settings, train=options, rank=ranking, retrain=short)
+    config = replace(config, run=str(tmp_path_factory.mktemp("trained") / "run"))
     train.run(config)
     return config
+
+
+def copy(config, folder):
+    """Copy a run and return the configuration of the copy."""
+    shutil.copytree(config.run, folder)
+    return replace(config, run=str(folder))
+
+
+@pytest.fixture
+def trained(trained_once, tmp_path):
+    return copy(trained_once, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def ranked(trained_once, tmp_path_factory):
+    """Rank without a stop; give the configuration and what was printed."""
+    config = copy(trained_once, tmp_path_factory.mktemp("ranked") / "run")
+    with redirect_stdout(StringIO()) as printed:
+        rank.run(config)
+    return config, printed.getvalue()
 
 
 def result(config):
@@ -46,9 +70,9 @@ def scores(config):
     return read_rows(Path(config.run) / "rank/scores.jsonl", origin=None)
 
 
-def test_every_way_is_held_against_the_ground_truth(trained, capsys):
-    rank.run(trained)
-    found = result(trained)
+def test_every_way_is_held_against_the_ground_truth(ranked):
+    config, printed = ranked
+    found = result(config)
     rows = found["architectures"]
     assert [len(row["truth"]) for row in rows] == [1, 2, 1, 2, 1, 2]
     assert sorted(row["madds"] for row in rows) == [row["madds"] for row in rows]
@@ -57,19 +81,19 @@ def test_every_way_is_held_against_the_ground_truth(trained, capsys):
     assert {(way, form) for way in ("tail", "none") for form in ("parameters", "scores")} <= kinds
     assert {("finetune-3", "network"), ("ema-0.9", "parameters")} <= kinds
     assert ("truth, seed to seed", "ceiling") in kinds
-    accuracy = vectors(scores(trained), 6, "accuracy")
+    accuracy = vectors(scores(config), 6, "accuracy")
     means = [np.mean(row["truth"]) for row in rows]
     for row in found["table"]:
         if row["form"] in ("parameters", "network") and row["measure"] == "accuracy":
             value = tau(accuracy[row["way"], "mean", row["statistics"]], np.array(means))
             assert row["tau"] == pytest.approx(value)
             assert row["tau_low"] <= value <= row["tau_high"]
-    assert "Agreement with training from scratch" in capsys.readouterr().out
-    assert not (Path(trained.run) / "rank/chains").exists() or not list(
-        (Path(trained.run) / "rank/chains").iterdir()
+    assert "Agreement with training from scratch" in printed
+    assert not (Path(config.run) / "rank/chains").exists() or not list(
+        (Path(config.run) / "rank/chains").iterdir()
     )
     with pytest.raises(StageCompleteError):
-        rank.run(trained)
+        rank.run(config)
 
 
 def test_the_first_scores_are_those_of_the_search(trained):
@@ -94,10 +118,7 @@ class KilledError(Exception):
     """Stands for a kill."""
 
 
-def test_a_stopped_ranking_goes_on_to_the_same_figures(trained, tmp_path, monkeypatch, results_of):
-    whole = replace(trained, run=str(tmp_path / "whole"))
-    train.run(whole)
-    rank.run(whole)
+def test_a_stopped_ranking_goes_on_to_the_same_figures(trained, ranked, monkeypatch, results_of):
     for owner, name in ((truth.Fit, "epoch_"), (scoring, "evaluate_path"), (Bench, "_both")):
         original, calls = getattr(owner, name), []
 
@@ -112,7 +133,7 @@ def test_a_stopped_ranking_goes_on_to_the_same_figures(trained, tmp_path, monkey
             with pytest.raises(KilledError):
                 rank.run(trained)
     rank.run(trained)
-    first, second = (results_of(Path(config.run)) for config in (whole, trained))
+    first, second = (results_of(Path(config.run)) for config in (ranked[0], trained))
     assert first["rank/result.json"] == second["rank/result.json"]
     assert first["rank/scores.jsonl"] == second["rank/scores.jsonl"]
 
