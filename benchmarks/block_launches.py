@@ -65,6 +65,9 @@ class Block:
         self.d = self.out_pixels * self.padded * self.width
         self.y = self.out_pixels * case.c_out * self.width
         self.stores_expanded = stores_expanded(case.c_in, self.hidden)
+        # csrc/cuda/expanded.cuh
+        self.expands_itself = case.c_in <= (64 if self.half else 16)
+        self.expands_itself &= self.half or case.kernel <= 2 * case.stride + 1
         self.through = self.x if case.stride == 1 and case.c_in == case.c_out else 0
 
     def columns(
@@ -114,9 +117,14 @@ class Block:
 
     def window(self, side: int, stride: int) -> int:
         """Return how many values are staged for all tiles of a plane, borders twice."""
-        rows, columns, count = self.tiles(side, stride)
-        k = self.case.kernel
-        return count * ((rows - 1) * stride + k) * ((columns - 1) * stride + k) * self.padded
+        return self.tiles(side, stride)[2] * self.window_pixels(stride) * self.padded
+
+    def window_pixels(self, stride: int) -> int:
+        """Return the pixels of a tile's input."""
+        rows, columns, _ = self.tiles(self.side, stride)
+        return ((rows - 1) * stride + self.case.kernel) * (
+            (columns - 1) * stride + self.case.kernel
+        )
 
     def covered(self, side: int, stride: int) -> int:
         """Return how many values the tiles of a plane hold."""

@@ -7,18 +7,37 @@ from block_launches import Block, Launch, parts, up
 from block_shapes import Case
 
 
+def expansion(b: Block) -> Launch:
+    """Return the launch that stores the expanded tensor."""
+    return b.product("expands x to e", b.x, b.e, (b.pixels, b.hidden, b.case.c_in))
+
+
+def convolution(b: Block, *, itself: bool) -> Launch:
+    """Return the launch of the convolution, which reads e or makes e of x by itself.
+
+    Itself, it makes 16 pixels and 32 hidden channels at a time, of 16 terms or, with tensor cores,
+    of 32.
+    """
+    case, does, read, products = b.case, "convolves a(BN e) to d", b.e, 0
+    work = 5 * b.window(b.side, case.stride)
+    work += 2 * case.kernel**2 * b.covered(b.side, case.stride)
+    if itself:
+        does, read = "convolves a(BN W x) to d", b.x
+        pixels = b.tiles(b.side, case.stride)[2] * up(b.window_pixels(case.stride), 16)
+        products = 2 * pixels * up(b.padded, 32) * up(case.c_in, 32 if b.half else 16)
+    source = f"{'Expanded' if itself else 'Activated'}<{b.s}>"
+    stride = 1 if case.stride == 1 else 0
+    name = f"depthwise_kernel<{case.kernel}, {stride}, {b.n}, false, float, {source}"
+    return Launch(name, does, read, b.d, work, products)
+
+
 def inference(case: Case, dtype: str) -> list[Launch]:
     """List the launches with running statistics."""
     b = Block(case, dtype)
     weights = 4 * b.hidden * (2 * b.squeeze + 1)
-    convolved = 2 * case.kernel**2 * b.covered(b.side, case.stride)
-    stride = 1 if case.stride == 1 else 0
     return [
-        b.product("expands x to e", b.x, b.e, (b.pixels, b.hidden, case.c_in)),
-        Launch(
-            f"depthwise_kernel<{case.kernel}, {stride}, {b.n}, false, float, Activated<{b.s}>",
-            "convolves a(BN e) to d", b.e, b.d, 5 * b.window(b.side, case.stride) + convolved,
-        ),
+        *([] if b.expands_itself else [expansion(b)]),
+        convolution(b, itself=b.expands_itself),
         b.columns("1 Pooling<(S)>", "pools a(BN d)", b.d, (b.out_pixels, b.padded), 6, case.batch),
         Launch(
             "squeeze_kernel<float>", "makes the gates", case.batch * b.padded * 4 + weights,
@@ -45,14 +64,17 @@ def moments(case: Case, dtype: str) -> list[Launch]:
 def forward(case: Case, dtype: str) -> list[Launch]:
     """List the launches of training, with the statistics of the batch."""
     b = Block(case, dtype)
-    expand, depthwise, pool, squeeze, project, node = inference(case, dtype)
+    pool, squeeze, project, node = inference(case, dtype)[-4:]
+    itself = b.expands_itself and not b.stores_expanded
+    expand = [] if itself else [expansion(b)]
     if b.stores_expanded:
         statistics = [b.statistics("statistics of e", b.e, b.pixels, b.padded)]
     else:
         statistics = moments(case, dtype)
+    depthwise = convolution(b, itself=itself)
     of_d = b.statistics("statistics of d", b.d, b.out_pixels, b.padded)
     of_y = b.statistics("statistics of y", b.y, b.out_pixels, case.c_out)
-    return [expand, *statistics, depthwise, of_d, pool, squeeze, project, of_y, node]
+    return [*expand, *statistics, depthwise, of_d, pool, squeeze, project, of_y, node]
 
 
 def convolution_gradients(b: Block) -> list[Launch]:
@@ -89,7 +111,7 @@ def backward(case: Case, dtype: str) -> list[Launch]:
         4 * case.batch * (b.padded + b.excitation) + 8 * b.hidden * b.squeeze,
         4 * case.batch * b.excitation, 4 * case.batch * b.hidden * b.squeeze,
     )  # fmt: skip
-    expand = [] if b.stores_expanded else inference(case, dtype)[:1]
+    expand = [] if b.stores_expanded else [expansion(b)]
     return [
         b.norm_sums("sums for BN of y", g + b.y, rows, out),
         b.product("gradient du of g a(BN d)", g + b.y, b.d, (rows, b.hidden, out), 5),

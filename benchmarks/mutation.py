@@ -34,7 +34,7 @@ Verdicts = dict[tuple[str, str, str, str], str]
 TESTS = {"quick": (90, ""), "sanitized": (200, "not float64"), "checked": (400, "not float64")}
 """Seconds of processor time: many times what a run takes unchanged; and which tests are run."""
 
-BLOCK = ("bottleneck_kernel", "node_kernel", "norm_act_kernel", "predictions")
+BLOCK = ("bottleneck_kernel", "expanded_kernel", "node_kernel", "norm_act_kernel", "predictions")
 SUITES: dict[str, tuple[str, ...]] = {
     "count_madds": ("counting_kernel",),
     "lanes": ("sgld_kernel",),

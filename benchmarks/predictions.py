@@ -10,13 +10,23 @@ the published bandwidth or its operations at the published rate, whichever is lo
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from block_launches import WIDTHS, Launch
-from block_passes import backward, forward, fused, inference, moments, norm_act
+from block_launches import WIDTHS, Block, Launch
+from block_passes import (
+    backward,
+    convolution,
+    expansion,
+    forward,
+    fused,
+    inference,
+    moments,
+    norm_act,
+)
 from block_shapes import Case
 from ranking_text import filled, lines
 
@@ -42,13 +52,15 @@ BLOCK = Case(128, 32, 32, kernel=5, expand=6, stride=1, resolution=28)
 STRIDED = Case(128, 32, 64, kernel=5, expand=6, stride=2, resolution=28)
 LATE = Case(128, 64, 64, kernel=5, expand=6, stride=1, resolution=14)
 STEM = Case(128, 16, 16, kernel=3, expand=1, stride=1, resolution=112)
+WIDE = [Case(128, 16, 16, kernel, expand=6, stride=1, resolution=112) for kernel in (3, 5, 7)]
+EXPANDED = (*WIDE, Case(128, 16, 24, 5, expand=6, stride=2, resolution=112), BLOCK, STRIDED, LATE)
 PASSES = {"inference": inference, "forward": forward, "backward": backward}
 Rules = Sequence[dict[str, Any]]
 
 
 def seconds(launch: Launch, gpu: Gpu) -> float:
     """Return the longer of the times of a kernel's bytes and of its operations."""
-    if "TensorCores" in launch.kernel:
+    if "TensorCores" in launch.kernel or "Expanded<BFloat16>" in launch.kernel:
         work = max(launch.operations / gpu.float32, launch.products / gpu.bfloat16)
     else:
         work = (launch.operations + launch.products) / gpu.float32
@@ -74,6 +86,26 @@ def size(case: Case) -> str:
     return f"{images} to {case.c_out}, kernel {case.kernel}, stride {case.stride}"
 
 
+def paired(
+    first: Sequence[Launch], second: Sequence[Launch]
+) -> Iterator[tuple[Launch | None, Launch | None]]:
+    """Pair the launches of two chains that do the same; one that is in a chain alone has None."""
+    does = [[one.does for one in chain] for chain in (first, second)]
+    for tag, i, to_i, j, to_j in SequenceMatcher(None, *does, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield from zip(first[i:to_i], second[j:to_j], strict=True)
+        else:
+            yield from ((one, None) for one in first[i:to_i])
+            yield from ((None, one) for one in second[j:to_j])
+
+
+def cells(launch: Launch | None, rules: Rules) -> list[str]:
+    """Return what the table of kernels says of a launch in a type."""
+    if launch is None:
+        return [""] * (len(GPUS) + 2)
+    return [f"{launch.moved / 1e6:.1f}", *times([launch]), f"{occupancy(launch, rules):.0%}"]
+
+
 def kernel_table(rules: Rules) -> str:
     """Tabulate every launch of the example block, and the one that only a stride has."""
     chains = []
@@ -84,13 +116,27 @@ def kernel_table(rules: Rules) -> str:
     for dtype in WIDTHS:
         head += [f"{dtype}: MB", *(f"{gpu.name} us" for gpu in GPUS), "occupancy"]
     rows = []
-    for pair in zip(*chains, strict=True):
-        name, work = pair[0].kernel.partition("<")[0], pair[0].operations + pair[0].products
-        row = [f"`{name}`", pair[0].does, f"{work / 1e9:.2f}"]
-        for one in pair:
-            row += [f"{one.moved / 1e6:.1f}", *times([one]), f"{occupancy(one, rules):.0%}"]
-        rows.append(row)
+    for pair in paired(*chains):
+        one = pair[0] or pair[1]
+        assert one is not None
+        name, work = one.kernel.partition("<")[0], one.operations + one.products
+        row = [f"`{name}`", one.does, f"{work / 1e9:.2f}"]
+        rows.append(row + [cell for each in pair for cell in cells(each, rules)])
     return lines(head, rows)
+
+
+def expansion_table() -> str:
+    """Tabulate what makes d of x: with e stored, and with e made by the convolution itself."""
+    rows = []
+    for case in EXPANDED:
+        for dtype in WIDTHS:
+            b = Block(case, dtype)
+            stored = times([expansion(b), convolution(b, itself=False)])
+            used = "itself" if b.expands_itself else "stored"
+            row = [size(case), dtype, *stored, *times([convolution(b, itself=True)]), used]
+            rows.append(row)
+    names = [f"{form}, {gpu.name} us" for form in ("stored", "itself") for gpu in GPUS]
+    return lines(["block", "type", *names, "used"], rows)
 
 
 def operator_table(rules: Rules) -> str:
@@ -132,6 +178,7 @@ def tables() -> dict[str, str]:
     rules = json.loads(RULES.read_text())
     return {
         "kernels": kernel_table(rules),
+        "expansion": expansion_table(),
         "operators": operator_table(rules),
         "blocks": block_table(),
     }

@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "depthwise.cuh"
+#include "expanded.cuh"
 #include "rows.cuh"
 
 namespace stnas::cuda {
@@ -58,8 +58,8 @@ void convolve(const cpu::Shape& s, const Source& source, const Wide<S>* weights,
     const int64_t values = window_pixels(tiling, s.kernel, s.stride) + s.kernel * s.kernel;
     const auto start = [&](auto function) {
       launch("depthwise_kernel", function, tile_grid(s.images, tiling, s.padded()), dim3(kBlock),
-             static_cast<size_t>(values) * kSlice * sizeof(T), stream, source, weights,
-             static_cast<int>(s.hidden), tiling, static_cast<int>(s.stride), out);
+             static_cast<size_t>(values) * kSlice * sizeof(T) + scratch(source), stream, source,
+             weights, static_cast<int>(s.hidden), tiling, static_cast<int>(s.stride), out);
     };
     if (flipped || s.stride == 1) {
       start(&depthwise_kernel<kernel, 1, kVector<S>, flipped, T, Source, Out>);
@@ -75,6 +75,15 @@ Activated<S> activated(const cpu::Problem<Wide<S>, S>& p, const S* expanded,
   const cpu::Shape& s = p.shape;
   return {Sizes<S>(s).expanded(expanded), fold, static_cast<int>(s.height),
           static_cast<int>(s.width), p.activation};
+}
+
+template <class S>
+Expanded<S> made_expanded(const cpu::Problem<Wide<S>, S>& p, const Fold<Wide<S>>& fold) {
+  const cpu::Shape& s = p.shape;
+  const Sizes<S> sizes(s);
+  return {dense(p.x, sizes.pixels, s.in), dense(p.weights.expand, s.hidden, s.in), fold,
+          static_cast<int>(s.height), static_cast<int>(s.width), static_cast<int>(s.padded()),
+          p.activation};
 }
 
 // expand x [pixels, padded], zero in the padding.

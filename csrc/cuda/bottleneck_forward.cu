@@ -16,14 +16,19 @@ struct Pass {
   Sizes<S> sizes{p.shape};
 };
 
-// hidden = depthwise(a(BN expand x))
+// hidden = depthwise(a(BN expand x)), where `expanded` is null without a stored expand x.
 template <class S>
 void make_hidden(const Pass<S>& pass, const S* expanded, const Fold<Wide<S>>& fold) {
   const cpu::Shape& s = pass.p.shape;
   const Planes<S> out{pass.saved.hidden, static_cast<int>(s.out_height()),
                       static_cast<int>(s.out_width()), static_cast<int>(s.padded())};
-  convolve<S, false>(s, activated(pass.p, expanded, fold), pass.p.weights.depthwise, out,
-                     pass.stream);
+  const auto convolved = [&](const auto& source) {
+    convolve<S, false>(s, source, pass.p.weights.depthwise, out, pass.stream);
+  };
+  if constexpr (kExpands<S>) {
+    if (!expanded) return convolved(made_expanded(pass.p, fold));
+  }
+  convolved(activated(pass.p, expanded, fold));
 }
 
 // projected = project(SE(a(BN hidden)))
@@ -80,10 +85,15 @@ Fold<Wide<S>> normalise_expanded(const Pass<S>& pass, const S* expanded) {
   return fold_batch(pass.p, 0, pass.saved.statistics, pass.workspace, pass.stream);
 }
 
+// expand x, stored where it is `wanted` besides, or null where the convolution makes it itself.
 template <class S>
-S* take_expanded(const Pass<S>& pass) {
-  if (pass.p.shape.stores_expanded() && pass.saved.expanded) return pass.saved.expanded;
-  return pass.workspace.template take<S>(pass.sizes.pixels * pass.sizes.padded);
+const S* make_expanded(const Pass<S>& pass, bool wanted) {
+  if (!wanted && expands_itself<S>(pass.p.shape)) return nullptr;
+  S* to = wanted && pass.saved.expanded
+              ? pass.saved.expanded
+              : pass.workspace.template take<S>(pass.sizes.pixels * pass.sizes.padded);
+  expand(pass.p, to, pass.stream);
+  return to;
 }
 
 }  // namespace
@@ -93,8 +103,7 @@ void BottleneckForward<S>::train(const Problem& p, const cpu::Saved<T, S>& saved
                                  const cpu::Target<T, S>& to, const Workspace& workspace,
                                  void* stream) {
   const Pass<S> pass{p, saved, workspace, static_cast<Stream>(stream)};
-  S* expanded = take_expanded(pass);
-  expand(p, expanded, pass.stream);
+  const S* expanded = make_expanded(pass, p.shape.stores_expanded());
   make_hidden(pass, expanded, normalise_expanded(pass, expanded));
   make_projected(pass, normalise(pass, 1, pass.sizes.hidden_rows(saved.hidden), p.shape.hidden));
   const auto projected = dense<S>(saved.projected, pass.sizes.out_pixels, pass.sizes.out);
@@ -119,9 +128,7 @@ void BottleneckForward<S>::infer(const Problem& p, S* out, const Workspace& work
   for (int i = 0; i < 3; ++i) {
     folds[i] = fold_layer(p, i, p.norms[i].mean, p.norms[i].var, workspace, pass.stream);
   }
-  S* expanded = take_expanded(pass);
-  expand(p, expanded, pass.stream);
-  make_hidden(pass, expanded, folds[0]);
+  make_hidden(pass, make_expanded(pass, false), folds[0]);
   make_projected(pass, folds[1]);
   add_to_node(pass, folds[2], {out});
 }

@@ -36,7 +36,8 @@ __device__ inline Window input_window(const Window& of, int kernel, int stride) 
           (of.rows - 1) * stride + kernel, (of.columns - 1) * stride + kernel};
 }
 
-// A source of planes has `height`, `width` and at<N>(image, y, x, column). Zero outside.
+// A source of planes has `height`, `width` and at<N>(image, y, x, column); `Expanded`, which makes
+// its values in shared memory, has a `stage` of its own. Zero outside.
 template <int N, class T, class Source>
 __device__ void stage(const Source& source, int64_t image, const Window& of, int column, T* to) {
   constexpr int kVectors = kSlice / N;
@@ -50,6 +51,12 @@ __device__ void stage(const Source& source, int64_t image, const Window& of, int
     }
     *reinterpret_cast<Pack<T, N>*>(to + pixel * kSlice + c) = value;
   }
+}
+
+// Bytes behind the window that staging takes.
+template <class Source>
+size_t scratch(const Source&) {
+  return 0;
 }
 
 // Taps [K K][32] of weights [M][K K], in reverse where `flipped`.
@@ -67,8 +74,8 @@ template <int K, int N, bool flipped, class T, class Source>
 __device__ T* stage_both(const Source& source, int64_t image, const Window& of, const T* weights,
                          int channels, int column, T* taps) {
   T* window = taps + K * K * kSlice;
-  stage<N>(source, image, of, column, window);
   stage_taps<K, flipped>(weights, channels, column, taps);
+  stage<N>(source, image, of, column, window);
   __syncthreads();
   return window;
 }
@@ -93,7 +100,7 @@ struct Activated {
   }
 };
 
-// Planes of outputs: written as they are, or as the gradient before an activation and its BN.
+// Planes of outputs.
 template <class S>
 struct Planes {
   S* to;
@@ -104,22 +111,6 @@ struct Planes {
                         const Pack<Wide<S>, N>& value) const {
     if (y >= height || x >= width || column >= columns) return;
     cuda::write<N>(to + ((image * height + y) * width + x) * columns + column, value, N, true);
-  }
-};
-template <class S>
-struct SlopedPlanes {
-  Planes<S> planes;
-  Activated<S> input;
-
-  template <int N>
-  __device__ void write(int64_t image, int y, int x, int column, Pack<Wide<S>, N> value) const {
-    if (y >= planes.height || x >= planes.width || column >= planes.columns) return;
-    const int64_t pixel = (image * planes.height + y) * planes.width + x;
-    const auto e = input.expanded.template read<N>(pixel, column);
-    const FoldOf<Wide<S>, N> by(input.fold, column);
-#pragma unroll
-    for (int i = 0; i < N; ++i) value.at[i] *= slope(input.activation, by.normal(e.at[i], i));
-    planes.write(image, y, x, column, value);
   }
 };
 

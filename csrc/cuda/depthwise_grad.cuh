@@ -37,6 +37,24 @@ struct HiddenGradient {
   }
 };
 
+// Planes that get the gradient before an activation and its BN.
+template <class S>
+struct SlopedPlanes {
+  Planes<S> planes;
+  Activated<S> input;
+
+  template <int N>
+  __device__ void write(int64_t image, int y, int x, int column, Pack<Wide<S>, N> value) const {
+    if (y >= planes.height || x >= planes.width || column >= planes.columns) return;
+    const int64_t pixel = (image * planes.height + y) * planes.width + x;
+    const auto e = input.expanded.template read<N>(pixel, column);
+    const FoldOf<Wide<S>, N> by(input.fold, column);
+#pragma unroll
+    for (int i = 0; i < N; ++i) value.at[i] *= slope(input.activation, by.normal(e.at[i], i));
+    planes.write(image, y, x, column, value);
+  }
+};
+
 // The outputs that a tile of inputs reaches.
 __device__ inline Window output_window(const Window& of, int kernel, int stride) {
   const int pad = kernel / 2;

@@ -10,14 +10,14 @@ constexpr int kBlock = 128;  // threads
 constexpr int kTile = 64;    // rows and columns of a block's sums
 
 // Thread (i, j) of [8, 16] adds up rows 8 i to 8 i + 7 and columns 4 j to 4 j + 3. A tile lies as
-// [depth][64], whatever its source; four more columns keep vectors aligned and banks apart.
+// [depth][side], whatever its source; four more columns keep vectors aligned and banks apart.
 template <class T>
 struct MultiplyAdd {
   static constexpr int kDepth = 16, kColumns = 4;
 
-  template <bool by_depth>
+  template <bool by_depth, int side = kTile>
   struct Tile {
-    alignas(16) T at[kDepth][kTile + 4];
+    alignas(16) T at[kDepth][side + 4];
 
     template <int N>
     __device__ void put(int row, int column, const Pack<T, N>& values) {
@@ -72,9 +72,9 @@ struct MultiplyAdd {
 struct TensorCores {
   static constexpr int kDepth = 32, kColumns = 8;
 
-  template <bool by_depth>
+  template <bool by_depth, int side = kTile>
   struct Tile {
-    alignas(16) uint16_t at[by_depth ? kDepth : kTile][(by_depth ? kTile : kDepth) + 8];
+    alignas(16) uint16_t at[by_depth ? kDepth : side][(by_depth ? side : kDepth) + 8];
 
     __device__ void put(int row, int column, const Pack<float, 8>& values) {
       Pack<uint16_t, 8> stored;
@@ -109,25 +109,31 @@ struct TensorCores {
   __device__ static int first_row() { return static_cast<int>(threadIdx.x) / 64 * 32; }
   __device__ static int first_column() { return static_cast<int>(threadIdx.x) / 32 % 2 * 32; }
 
-  template <bool a_by_depth, bool b_by_depth>
-  __device__ static void multiply(const Tile<a_by_depth>& a, const Tile<b_by_depth>& b,
-                                  Sums& sums) {
+  // A warp's part: `strips` times 16 rows of a from `row` on, 32 of b from `column` on.
+  template <int strips, class A, class B>
+  __device__ static void multiply(const A& a, int row, const B& b, int column,
+                                  float (&sums)[strips][4][4]) {
 #pragma unroll
     for (int k = 0; k < kDepth; k += 16) {
-      uint32_t left[2][4], right[2][4];
+      uint32_t left[strips][4], right[2][4];
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        a.template load<true>(first_row() + 16 * i, k, left[i]);
-        b.template load<false>(first_column() + 16 * i, k, right[i]);
-      }
+      for (int i = 0; i < strips; ++i) a.template load<true>(row + 16 * i, k, left[i]);
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
+      for (int i = 0; i < 2; ++i) b.template load<false>(column + 16 * i, k, right[i]);
+#pragma unroll
+      for (int i = 0; i < strips; ++i) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          multiply_matrices(sums.at[i][j], left[i], right[j / 2] + j % 2 * 2);
+          multiply_matrices(sums[i][j], left[i], right[j / 2] + j % 2 * 2);
         }
       }
     }
+  }
+
+  template <bool a_by_depth, bool b_by_depth>
+  __device__ static void multiply(const Tile<a_by_depth>& a, const Tile<b_by_depth>& b,
+                                  Sums& sums) {
+    multiply<2>(a, first_row(), b, first_column(), sums.at);
   }
 
   // The sums go through shared memory, so that a thread gets eight neighbours.

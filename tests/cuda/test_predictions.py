@@ -27,6 +27,25 @@ def test_the_tables_of_the_page_are_those_of_the_predictions(load):
     assert text.filled(page, predictions.tables()) == page
 
 
+def test_blocks_expand_themselves_where_that_is_predicted_to_take_less_time(load):
+    passes, launches, predictions = (
+        load("block_passes"),
+        load("block_launches"),
+        load("predictions"),
+    )
+    shapes = load("block_shapes")
+    cases = {case for profile in shapes.BATCHES for case in shapes.cases(profile)}
+    blocks = [launches.Block(case, dtype) for case in cases for dtype in launches.WIDTHS]
+    chosen = [block for block in blocks if block.expands_itself]
+    assert {block.case.kernel for block in chosen} == {3, 5, 7}
+    for block in chosen:
+        stored = [passes.expansion(block), passes.convolution(block, itself=False)]
+        itself = passes.convolution(block, itself=True)
+        for gpu in predictions.GPUS:
+            taken = sum(predictions.seconds(launch, gpu) for launch in stored)
+            assert predictions.seconds(itself, gpu) < taken
+
+
 @pytest.mark.parametrize(
     "size",
     [(2, 16, 16, 3, 6, 1, 12), (3, 16, 24, 5, 3, 2, 12), (2, 64, 16, 3, 3, 1, 8)],
