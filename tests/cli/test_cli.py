@@ -205,6 +205,15 @@ def test_doctor_tells_versions_kernels_threads_and_repairs(capsys):
         assert part in out
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT interrupt, which a shell's background process ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_with_its_code_and_the_command_that_goes_on(
     options, monkeypatch, capsys, number
