@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
@@ -118,35 +119,35 @@ class BuildKernels(build_ext):
     """Compile ``KERNELS`` once per instruction set, each with its own flags."""
 
     def build_extension(self, extension: Extension) -> None:
-        """Build one extension; ``stnas._C`` with the objects of every instruction set."""
+        """Build one extension; ``stnas._C`` with the objects of every set and of every device."""
         if extension is ops:
-            extension.extra_objects = [
-                item
+            work = [
+                partial(self.kernel, source, name, [*own, *flags])
                 for name, flags in instruction_sets().items()
                 for source, own in KERNELS.items()
-                for item in self.kernel(source, name, [*own, *flags])
             ]
             nvcc = find_nvcc()
             if nvcc:
                 self.add_cuda(nvcc)
+                rows = (ROOT / "csrc/cuda/kernels.txt").read_text().splitlines()
+                work += [partial(self.device_kernel, nvcc, *row.split()) for row in rows]
+            with ThreadPoolExecutor(int(os.environ.get("STNAS_BUILD_JOBS", "2"))) as pool:
+                objects = pool.map(lambda unit: unit(), work)
+                extension.extra_objects = [item for items in objects for item in items]
         super().build_extension(extension)
 
     def add_cuda(self, nvcc: Path) -> None:
-        """Add the device kernels and their bindings; the CUDA runtime is linked statically.
+        """Add the bindings of the device kernels; the CUDA runtime is linked statically.
 
         The result needs neither CUDA's libraries nor a GPU to be imported.
         """
-        rows = [row.split() for row in (ROOT / "csrc/cuda/kernels.txt").read_text().splitlines()]
-        with ThreadPoolExecutor(int(os.environ.get("STNAS_BUILD_JOBS", "2"))) as pool:
-            objects = list(pool.map(lambda row: self.device_kernel(nvcc, *row), rows))
         libraries = [nvcc.resolve().parent.parent / name for name in ("lib64", "lib")]
-        ops.extra_objects += objects
         ops.sources += sources("cuda")
         ops.library_dirs += [str(path) for path in libraries if path.is_dir()]
         ops.libraries += ["cudart_static", "dl", "rt", "pthread"]
         ops.define_macros.append(("STNAS_CUDA_TARGETS", f'"{cuda_targets()}"'))
 
-    def device_kernel(self, nvcc: Path, source: str, *flags: str) -> str:
+    def device_kernel(self, nvcc: Path, source: str, *flags: str) -> list[str]:
         """Compile one source for every device and return the object file."""
         target = Path(self.build_temp) / "cuda" / f"{source}.o"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +156,7 @@ class BuildKernels(build_ext):
         code.append(f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}")
         command = [str(nvcc), *NVCC_FLAGS, *flags, *code, "-Icsrc", "-x", "cu", "-c"]
         subprocess.run([*command, f"csrc/cuda/{source}", "-o", str(target)], check=True)
-        return str(target)
+        return [str(target)]
 
     def kernel(self, source: str, name: str, flags: list[str]) -> list[str]:
         """Compile one source for one instruction set and return the object files."""
