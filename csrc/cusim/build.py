@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[1]
-KEPT = ("-O1", "-g", "-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
+KEPT = ("-O1", "-g1", "-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 MODES = {
     "plain": ("-O2",),
     "quick": ("-O0", "-g0"),
