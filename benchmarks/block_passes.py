@@ -84,6 +84,8 @@ def convolution_gradients(b: Block) -> list[Launch]:
     taps = 2 * k**2 * b.covered(b.side, case.stride)
     tiles = b.tiles(b.side, case.stride)[2]
     sums = 4 * -(-tiles // -(-tiles // 128)) * k**2 * b.padded
+    count = b.tiles(case.resolution, 1)[2]
+    of_tiles = 8 * count * b.padded
     name, part = "spread_kernel", f"{k}, {b.n}, float, HiddenGradient<{b.s}>"
     spread = b.covered(case.resolution, 1) * 2 * -(-(k**2) // case.stride**2)
     if case.stride == 1:
@@ -96,8 +98,12 @@ def convolution_gradients(b: Block) -> list[Launch]:
         ),
         Launch("add_parts_kernel<float>", "adds up its parts", sums, 4 * k**2 * b.hidden),
         Launch(
-            f"{name}<{part}, SlopedPlanes<{b.s}> >", "gradient dz before a(BN e)",
-            2 * b.d + b.e, b.e, spread + 6 * b.pixels * b.padded,
+            f"{name}<{part}, SlopedPlanes<{b.s}> >", "gradient dz before a(BN e), its sums",
+            2 * b.d + b.e, b.e + of_tiles, spread + 10 * b.pixels * b.padded,
+        ),
+        Launch(
+            "column_sums_kernel<1, 4, Plain<float> >", "adds up sums for BN of e",
+            of_tiles, 8 * parts(count, 64, 256) * b.padded, of_tiles // 4,
         ),
     ]  # fmt: skip
 
@@ -123,7 +129,6 @@ def backward(case: Case, dtype: str) -> list[Launch]:
         squeezed,
         *expand,
         *convolution_gradients(b),
-        b.norm_sums("sums for BN of e", 2 * b.e, b.pixels, b.padded),
         b.product(
             "gradient of x", 2 * b.e + b.through, b.x, (b.pixels, case.c_in, b.padded), 5
         ),

@@ -97,17 +97,32 @@ HiddenGradient<S> hidden_gradient(const Pass<S>& pass, const S* du, const Fold<W
           static_cast<int>(s.out_width()), pass.p.activation};
 }
 
-// dx = de W [+ grad] and dW = sum de x', de the gradient before the expand BN.
+// Through the depthwise convolution to the gradient de before the expand BN.
 template <class S>
-void expand_gradient(const Pass<S>& pass, const S* grad, const S* dz, const S* expanded,
-                     const Fold<Wide<S>>& first) {
+BeforeNorm<S> expanded_gradient(const Pass<S>& pass, const HiddenGradient<S>& dd,
+                                const Activated<S>& input) {
+  using T = Wide<S>;
+  const Sizes<S>& sizes = pass.sizes;
+  const Workspace& workspace = pass.workspace;
+  S* dz = workspace.template take<S>(sizes.pixels * sizes.padded);
+  const int64_t tiles = input_tiles(pass.p.shape);
+  T* sums = workspace.template take<T>(tiles * 2 * sizes.padded);
+  input_gradient(pass.p, dd, input, dz, sums, pass.stream);
+  const Parts parts = cut(tiles, 64, 256);
+  T* totals = workspace.template take<T>(parts.count * 2 * sizes.padded);
+  sum_columns<1, 4>(Plain<T>{dense<T>(sums, tiles, 2 * sizes.padded)}, tiles, parts.share,
+                    2 * sizes.padded, totals, pass.stream);
+  const auto by = norm_gradient(workspace, totals, parts.count, sizes.pixels, input.fold,
+                                sizes.hidden, pass.to.affine, pass.stream);
+  return {sizes.expanded(dz), input.expanded, input.fold, by};
+}
+
+// dx = de W [+ grad] and dW = sum de x'.
+template <class S>
+void expand_gradient(const Pass<S>& pass, const S* grad, const BeforeNorm<S>& de) {
   using T = Wide<S>;
   const Sizes<S>& sizes = pass.sizes;
   const auto& p = pass.p;
-  const auto incoming = sizes.expanded(dz), e = sizes.expanded(expanded);
-  const auto by = norm_gradient<false>(pass.workspace, incoming, e, sizes.hidden, first,
-                                       p.activation, pass.to.affine, pass.stream);
-  const BeforeNorm<S> de{incoming, e, first, by};
   InputSink<S> out{sink(pass.to.x, sizes.pixels, sizes.channels), p.residual ? grad : nullptr,
                    pass.to.add_x, sizes.pixels, static_cast<int>(sizes.channels)};
   if (out.through) out.to.wide = out.to.wide && aligned(out.through);
@@ -137,9 +152,7 @@ void BottleneckBackward<S>::run(const cpu::Problem<T, S>& p, const cpu::Saved<T,
   const auto first = fold_batch(p, 0, saved.statistics, workspace, pass.stream);
   const auto input = activated(p, expanded, first);
   tap_gradient(p, dd, input, to.depthwise, workspace, pass.stream);
-  S* dz = workspace.take<S>(pass.sizes.pixels * pass.sizes.padded);
-  input_gradient(p, dd, input, dz, pass.stream);
-  expand_gradient(pass, grad, dz, expanded, first);
+  expand_gradient(pass, grad, expanded_gradient(pass, dd, input));
 }
 
 template struct BottleneckBackward<float>;

@@ -85,13 +85,12 @@ Fold<Wide<S>> normalise_expanded(const Pass<S>& pass, const S* expanded) {
   return fold_batch(pass.p, 0, pass.saved.statistics, pass.workspace, pass.stream);
 }
 
-// expand x, stored where it is `wanted` besides, or null where the convolution makes it itself.
+// expand x; null where the backward pass does not keep it and the convolution makes it itself.
 template <class S>
-const S* make_expanded(const Pass<S>& pass, bool wanted) {
-  if (!wanted && expands_itself<S>(pass.p.shape)) return nullptr;
-  S* to = wanted && pass.saved.expanded
-              ? pass.saved.expanded
-              : pass.workspace.template take<S>(pass.sizes.pixels * pass.sizes.padded);
+const S* make_expanded(const Pass<S>& pass, bool kept) {
+  if (!kept && expands_itself<S>(pass.p.shape)) return nullptr;
+  S* to = kept ? pass.saved.expanded
+               : pass.workspace.template take<S>(pass.sizes.pixels * pass.sizes.padded);
   expand(pass.p, to, pass.stream);
   return to;
 }

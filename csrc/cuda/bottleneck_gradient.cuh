@@ -6,13 +6,20 @@
 
 namespace stnas::cuda {
 
-// dz = a'(z) times the gradient of the convolution's input, z the expand BN's result.
+// The tiles of x, whose sums the gradient of the convolution's input adds up.
+inline int64_t input_tiles(const cpu::Shape& s) {
+  return s.images * tile(s.height, s.width, 1).count;
+}
+
+// dz = a'(z) times the gradient of the convolution's input, z the expand BN's result, and the sums
+// of its tiles.
 template <class S>
 void input_gradient(const cpu::Problem<Wide<S>, S>& p, const HiddenGradient<S>& dd,
-                    const Activated<S>& input, S* dz, Stream stream) {
+                    const Activated<S>& input, S* dz, Wide<S>* sums, Stream stream) {
   using T = Wide<S>;
   const cpu::Shape& s = p.shape;
-  const SlopedPlanes<S> out{{dz, input.height, input.width, input.expanded.columns}, input};
+  const Planes<S> planes{dz, input.height, input.width, input.expanded.columns};
+  const SlopedPlanes<S> out{planes, input, sums};
   if (s.stride == 1) return convolve<S, true>(s, dd, p.weights.depthwise, out, stream);
   const Tiling tiling = tile(s.height, s.width, 1);
   const auto edge = [&](int64_t side) { return (side + s.kernel - 2) / s.stride + 2; };

@@ -7,24 +7,13 @@ namespace stnas::cuda {
 
 constexpr int kLanes = 8, kLines = kBlock / kLanes;
 
-// sums[part][i][column] = sum of what `work` adds for the rows of a part. Lane l of a line of eight
-// threads adds up the columns N l to N l + N - 1, line r every 16th row from r on, so that a line
-// reads 128 bytes of float32 or bfloat16 in one piece; the lines are added in their order.
-template <int count, int N, class Work>
-__global__ void __launch_bounds__(kBlock)
-    column_sums_kernel(Work work, int64_t rows, int64_t share, int columns,
-                       typename Work::Sum* sums) {
-  using T = typename Work::Sum;
-  constexpr int kWidth = kLanes * N;
-  SHARED(T, lines, [kLines][count][kWidth]);
-  const int lane = threadIdx.x % kLanes, line = threadIdx.x / kLanes;
-  const int column = (static_cast<int>(blockIdx.y) * kLanes + lane) * N;
-  const int64_t begin = blockIdx.x * share, end = begin + share < rows ? begin + share : rows;
-  T sum[count][N] = {};
-  if (column < columns) {
-    const auto start = work.template start<N>(begin, column);
-    for (int64_t row = begin + line; row < end; row += kLines) work.add(start, row, column, sum);
-  }
+// sums[part][i][column] = the sum of what the threads of a block have: lane l of `lanes` in a line
+// `count` sums of the N columns from first + N l on. The lines are added in their order.
+template <int count, int N, int lanes, class T>
+__device__ void add_lines(const T (&sum)[count][N], int lane, int line, int first, int columns,
+                          T* sums) {
+  constexpr int kWidth = lanes * N;
+  SHARED(T, lines, [kBlock / lanes][count][kWidth]);
 #pragma unroll
   for (int i = 0; i < count; ++i) {
 #pragma unroll
@@ -33,11 +22,31 @@ __global__ void __launch_bounds__(kBlock)
   __syncthreads();
   for (int i = threadIdx.x; i < count * kWidth; i += kBlock) {
     const int which = i / kWidth, at = i % kWidth;
-    const int64_t to = static_cast<int64_t>(blockIdx.y) * kWidth + at;
+    const int64_t to = first + at;
     T total = 0;
-    for (int k = 0; k < kLines; ++k) total += lines[k][which][at];
+    for (int k = 0; k < kBlock / lanes; ++k) total += lines[k][which][at];
     if (to < columns) sums[(blockIdx.x * count + which) * columns + to] = total;
   }
+}
+
+// sums[part][i][column] = sum of what `work` adds for the rows of a part. Lane l of a line of eight
+// threads adds up the columns N l to N l + N - 1, line r every 16th row from r on, so that a line
+// reads 128 bytes of float32 or bfloat16 in one piece.
+template <int count, int N, class Work>
+__global__ void __launch_bounds__(kBlock)
+    column_sums_kernel(Work work, int64_t rows, int64_t share, int columns,
+                       typename Work::Sum* sums) {
+  using T = typename Work::Sum;
+  const int lane = threadIdx.x % kLanes, line = threadIdx.x / kLanes;
+  const int column = (static_cast<int>(blockIdx.y) * kLanes + lane) * N;
+  const int64_t begin = blockIdx.x * share, end = begin + share < rows ? begin + share : rows;
+  T sum[count][N] = {};
+  if (column < columns) {
+    const auto start = work.template start<N>(begin, column);
+    for (int64_t row = begin + line; row < end; row += kLines) work.add(start, row, column, sum);
+  }
+  const int first = static_cast<int>(blockIdx.y) * kLanes * N;
+  add_lines<count, N, kLanes>(sum, lane, line, first, columns, sums);
 }
 
 // `columns` is a multiple of N, and the stride of the sums.

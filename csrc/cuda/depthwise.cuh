@@ -100,18 +100,23 @@ struct Activated {
   }
 };
 
-// Planes of outputs.
+// Planes of outputs. `Totals` is what a thread adds up of those it writes: here nothing.
 template <class S>
 struct Planes {
+  template <int N>
+  struct Totals {};
+
   S* to;
   int height, width, columns;
 
   template <int N>
-  __device__ void write(int64_t image, int y, int x, int column,
-                        const Pack<Wide<S>, N>& value) const {
+  __device__ void write(int64_t image, int y, int x, int column, const Pack<Wide<S>, N>& value,
+                        Totals<N>&) const {
     if (y >= height || x >= width || column >= columns) return;
     cuda::write<N>(to + ((image * height + y) * width + x) * columns + column, value, N, true);
   }
+  template <class Totals>
+  __device__ void finish(int, const Totals&) const {}
 };
 
 // sum[o] += w[j] in[o S + j] over the taps of a row, for kRun neighbours and four channels, from n
@@ -169,6 +174,7 @@ __global__ void __launch_bounds__(kBlock, sizeof(T) == 8 ? 2 : 4)
   T* taps = dynamic_shared<T>();
   const T* in = stage_both<K, N, flipped>(source, image, window, weights, channels, column, taps);
   const int c = threadIdx.x % kVectors * N, across = tile.columns / kRun;
+  typename Out::template Totals<N> totals;
   for (int run = threadIdx.x / kVectors; run < tile.rows * across; run += kBlock / kVectors) {
     const int y = run / across, x = run % across * kRun;
     T sum[kRun][N] = {};
@@ -179,9 +185,10 @@ __global__ void __launch_bounds__(kBlock, sizeof(T) == 8 ? 2 : 4)
       Pack<T, N> value;
 #pragma unroll
       for (int n = 0; n < N; ++n) value.at[n] = sum[o][n];
-      out.template write<N>(image, tile.top + y, tile.left + x + o, column + c, value);
+      out.template write<N>(image, tile.top + y, tile.left + x + o, column + c, value, totals);
     }
   }
+  out.finish(column, totals);
 }
 
 }  // namespace stnas::cuda

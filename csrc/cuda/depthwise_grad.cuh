@@ -37,21 +37,41 @@ struct HiddenGradient {
   }
 };
 
-// Planes that get the gradient before an activation and its BN.
+// Planes that get the gradient dz before an activation and its BN, and the sums of a tile, of dz
+// and dz (e - mean), as they are stored: [tile][2][columns].
 template <class S>
 struct SlopedPlanes {
+  using T = Wide<S>;
+  template <int N>
+  struct Totals {
+    T at[2][N] = {};
+  };
+
   Planes<S> planes;
   Activated<S> input;
+  T* sums;
 
   template <int N>
-  __device__ void write(int64_t image, int y, int x, int column, Pack<Wide<S>, N> value) const {
+  __device__ void write(int64_t image, int y, int x, int column, Pack<T, N> value,
+                        Totals<N>& totals) const {
     if (y >= planes.height || x >= planes.width || column >= planes.columns) return;
     const int64_t pixel = (image * planes.height + y) * planes.width + x;
     const auto e = input.expanded.template read<N>(pixel, column);
-    const FoldOf<Wide<S>, N> by(input.fold, column);
+    const FoldOf<T, N> by(input.fold, column);
 #pragma unroll
-    for (int i = 0; i < N; ++i) value.at[i] *= slope(input.activation, by.normal(e.at[i], i));
-    planes.write(image, y, x, column, value);
+    for (int i = 0; i < N; ++i) {
+      value.at[i] *= slope(input.activation, by.normal(e.at[i], i));
+      const T dz = widen(narrow<S>(value.at[i]));
+      totals.at[0][i] += dz;
+      totals.at[1][i] += dz * (e.at[i] - by.mean.at[i]);
+    }
+    cuda::write<N>(planes.to + pixel * planes.columns + column, value, N, true);
+  }
+  template <int N>
+  __device__ void finish(int column, const Totals<N>& totals) const {
+    constexpr int kVectors = kSlice / N;
+    const int lane = threadIdx.x % kVectors, line = threadIdx.x / kVectors;
+    add_lines<2, N, kVectors>(totals.at, lane, line, column, planes.columns, sums);
   }
 };
 
@@ -78,6 +98,7 @@ __global__ void __launch_bounds__(kBlock)
   T* taps = dynamic_shared<T>();
   const T* grad = stage_both<K, N, false>(source, image, window, weights, channels, column, taps);
   const int c = threadIdx.x % kVectors * N, pixels = tile.rows * tile.columns;
+  typename Out::template Totals<N> totals;
   for (int pixel = threadIdx.x / kVectors; pixel < pixels; pixel += kBlock / kVectors) {
     const int y = tile.top + pixel / tile.columns, x = tile.left + pixel % tile.columns;
     Pack<T, N> sum{};
@@ -91,8 +112,9 @@ __global__ void __launch_bounds__(kBlock)
         for (int n = 0; n < N; ++n) sum.at[n] += w.at[n] * dd.at[n];
       }
     }
-    out.template write<N>(image, y, x, column + c, sum);
+    out.template write<N>(image, y, x, column + c, sum, totals);
   }
+  out.finish(column, totals);
 }
 
 // dw[i, j] = sum_yx in[y S - K / 2 + i, x S - K / 2 + j] dd[y, x]: a part of all tiles and 32
