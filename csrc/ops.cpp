@@ -36,14 +36,21 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
       "Tensor project, Tensor?[] affine, Tensor statistics, Tensor hidden, Tensor projected, "
       "Tensor excitation, Tensor expanded, int stride, str activation, bool residual) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
-  // The same with the gradient of x written to grad_x, or added to it.
+  // All blocks of an architecture. plan: for each step source, target, stride (0: the identity), residual,
+  // whether the block has running statistics, divisor, the number of other sources and these:
+  // value[target] = ([value[target] +] block(value[source]) [+ value[other]...]) / divisor, with
+  // value[0] = x. weights: seven of each block. affine: six of each, or none at all. running: of each block
+  // that has them mean and variance of the three BN. Returns the last value or, where `keep`, the values of
+  // all targets, then what the gradient of each block needs, where `keep`, and last the running statistics
+  // moved by the momenta of their blocks.
   ops.def(
-      "linear_bottleneck_backward_add_(Tensor grad, Tensor x, Tensor expand, Tensor depthwise, "
-      "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
-      "Tensor project, Tensor?[] affine, Tensor statistics, Tensor hidden, Tensor projected, "
-      "Tensor excitation, Tensor expanded, Tensor(a!) grad_x, bool add, int stride, "
-      "str activation, bool residual) "
-      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+      "linear_bottleneck_path(Tensor x, Tensor[] weights, Tensor?[] affine, Tensor[] running, "
+      "float[] momenta, int[] plan, str activation, bool keep) -> (Tensor[], Tensor[], Tensor[])");
+  // The gradient of x, and of each block that the gradient reaches those of the seven weights and, unless
+  // `affine` is empty, of the affine parameters in one. values: of the targets but the last.
+  ops.def(
+      "linear_bottleneck_path_backward(Tensor grad, Tensor x, Tensor[] values, Tensor[] weights, "
+      "Tensor?[] affine, Tensor[] kept, int[] plan, str activation) -> (Tensor, Tensor[])");
   // Mean and covariance [1 + C, C] over the pixels of x [N, C, H, W] in channels_last order.
   ops.def("node_moments(Tensor x) -> Tensor");
   // The SE linear bottleneck with running statistics: mean and variance of the three BN.

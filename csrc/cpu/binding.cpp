@@ -6,6 +6,7 @@
 #include "instruction_set.h"
 #include "norm_act_operators.h"
 #include "operators.h"
+#include "path_gradient.h"
 #include "pool_operators.h"
 #include "running.h"
 #include "scratch.h"
@@ -23,20 +24,11 @@ class Host {
   }
   template <class S>
   Saved<Wide<S>, S> borrow(const Shape& s) const {
-    using T = Wide<S>;
-    const SavedSizes sizes(s);
-    const auto take = [&](auto zero, const std::vector<index>& size) {
+    return take_saved<S>(s, [&](auto zero, const std::vector<index>& sizes) {
       index count = 1;
-      for (index length : size) count *= length;
+      for (index size : sizes) count *= size;
       return scratch_.take<decltype(zero)>(count);
-    };
-    const bool stored = s.stores_expanded();
-    return {take(T{}, sizes.statistics),
-            take(S{}, sizes.hidden),
-            take(S{}, sizes.projected),
-            take(T{}, sizes.excitation),
-            stored ? take(S{}, sizes.expanded) : nullptr,
-            stored ? nullptr : take(T{}, sizes.expanded)};
+    });
   }
   template <class T, class S>
   void move_running(const Problem<T, S>& p, const T* statistics, const Tensors& running,
@@ -56,6 +48,10 @@ class Host {
   void differentiate(const Problem<T, S>& p, const Saved<T, S>& saved, const S* grad,
                      const Gradients<T, S>& to) const {
     kernels<S>().backward(p, saved, grad, to);
+  }
+  template <class S>
+  void sum(const ImageSum<S>& of) const {
+    sum_images(of, kExecutor);
   }
   template <class T>
   void norm_act(const NormAct<T>& p, T* statistics, T* out) const {
@@ -83,10 +79,11 @@ STABLE_TORCH_LIBRARY_IMPL(stnas, CPU, ops) {
   ops.impl("linear_bottleneck_add_", TORCH_BOX(&stnas::cpu::linear_bottleneck_add<Host>));
   ops.impl("linear_bottleneck_backward",
            TORCH_BOX(&stnas::cpu::linear_bottleneck_backward<Host>));
-  ops.impl("linear_bottleneck_backward_add_",
-           TORCH_BOX(&stnas::cpu::linear_bottleneck_backward_add<Host>));
   ops.impl("linear_bottleneck_inference",
            TORCH_BOX(&stnas::cpu::linear_bottleneck_inference<Host>));
+  ops.impl("linear_bottleneck_path", TORCH_BOX(&stnas::cpu::linear_bottleneck_path<Host>));
+  ops.impl("linear_bottleneck_path_backward",
+           TORCH_BOX(&stnas::cpu::linear_bottleneck_path_backward<Host>));
   ops.impl("node_moments", TORCH_BOX(&stnas::cpu::node_moments<Host>));
   ops.impl("norm_act_forward", TORCH_BOX(&stnas::cpu::norm_act_forward<Host>));
   ops.impl("norm_act_backward", TORCH_BOX(&stnas::cpu::norm_act_backward<Host>));

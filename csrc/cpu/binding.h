@@ -34,22 +34,41 @@ inline Activation parse_activation(const std::string& name) {
   throw std::invalid_argument("activation must be relu, relu6, hardswish or silu, got " + name);
 }
 
+// A tensor, not set, where x is; without a way through the dispatcher, which takes ten times as long.
+inline Tensor empty(const Tensor& x, const std::vector<index>& sizes,
+                    const std::vector<index>& strides, ScalarType type) {
+  AtenTensorHandle made;
+  int32_t device;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(x.get(), &device));
+  const auto code = torch::stable::detail::to<int32_t>(torch::stable::detail::from(type));
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(index(sizes.size()), sizes.data(),
+                                                         strides.data(), code, device,
+                                                         x.get_device_index(), &made));
+  return Tensor(made);
+}
+
+inline Tensor contiguous(const Tensor& x, const std::vector<index>& sizes, ScalarType type) {
+  std::vector<index> strides(sizes.size(), 1);
+  for (size_t i = sizes.size(); i-- > 1;)
+    strides[i - 1] = strides[i] * (sizes[i] ? sizes[i] : 1);
+  return empty(x, sizes, strides, type);
+}
+
 // Of the dtype of images.
-inline Tensor like(const Tensor& x, std::vector<index> sizes) {
-  return torch::stable::new_empty(x, sizes);
+inline Tensor like(const Tensor& x, const std::vector<index>& sizes) {
+  return contiguous(x, sizes, x.scalar_type());
 }
 
 // Of the dtype that images are computed in.
-inline Tensor like_sums(const Tensor& x, std::vector<index> sizes) {
+inline Tensor like_sums(const Tensor& x, const std::vector<index>& sizes) {
   const auto type = x.scalar_type();
-  return torch::stable::new_empty(x, sizes,
-                                  type == ScalarType::BFloat16 ? ScalarType::Float : type);
+  return contiguous(x, sizes, type == ScalarType::BFloat16 ? ScalarType::Float : type);
 }
 
 // NCHW sizes in channels_last order.
-inline Tensor image_like(const Tensor& x, std::vector<index> sizes) {
-  return torch::stable::empty(sizes, x.scalar_type(), std::nullopt, x.device(), std::nullopt,
-                              torch::headeronly::MemoryFormat::ChannelsLast);
+inline Tensor image_like(const Tensor& x, const std::vector<index>& sizes) {
+  const index row = sizes[3] * sizes[1];
+  return empty(x, sizes, {sizes[2] * row, 1, row, sizes[1]}, x.scalar_type());
 }
 
 // use(T{}) for the type T of an x that is float32 or float64.

@@ -9,46 +9,32 @@ namespace stnas::cpu {
 
 using Backward = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-// Gradients of the weights and of the affine parameters; that of x goes to grad_x.
-template <class Device>
-Backward differentiate(const Block& block, const Tensor& grad, const SavedTensors& saved,
+// Gradients of the weights and of the affine parameters; that of x goes to grad_x. saved: has the
+// pointers of a Saved.
+template <class Device, class Kept>
+Backward differentiate(const Block& block, const Tensor& grad, const Kept& saved,
                        const Tensor& grad_x, bool add) {
   const Tensor& x = block.x;
   const Shape& s = block.shape;
-  const SavedSizes sizes(s);
   check_target(grad, "grad", x, block.out_sizes());
-  check_saved(saved, x, s);
+  saved.check(x, s);
   return with_type(x, [&](auto zero) -> Backward {
     using S = decltype(zero);
     using T = Wide<S>;
     const auto p = block.problem<S>();
     const WeightTensors& w = block.weights;
-    const auto same = [](const Tensor& tensor) { return torch::stable::empty_like(tensor); };
+    const auto same = [&](const Tensor& tensor) {
+      return like_sums(x, {tensor.sizes().begin(), tensor.sizes().end()});
+    };
     Backward to{same(w.expand), same(w.depthwise), same(w.squeeze_weight), same(w.squeeze_bias),
                 same(w.excite_weight), same(w.excite_bias), same(w.project),
-                like_sums(x, sizes.statistics)};
+                like_sums(x, {4 * s.hidden + 2 * s.out})};
     const auto pointers = std::apply(
         [&](auto&... part) { return Gradients<T, S>{data<S>(grad_x), data<T>(part)..., add}; },
         to);
-    Device(x).differentiate(p, saved.pointers<S>(), data<S>(grad), pointers);
+    Device(x).differentiate(p, saved.template pointers<S>(), data<S>(grad), pointers);
     return to;
   });
-}
-
-template <class Device>
-Backward linear_bottleneck_backward_add(
-    const Tensor& grad, const Tensor& x, const Tensor& expand, const Tensor& depthwise,
-    const Tensor& squeeze_weight, const Tensor& squeeze_bias, const Tensor& excite_weight,
-    const Tensor& excite_bias, const Tensor& project, const Affine& affine,
-    const Tensor& statistics, const Tensor& hidden, const Tensor& projected,
-    const Tensor& excitation, const Tensor& expanded, const Tensor& grad_x, bool add, index stride,
-    const std::string& activation, bool residual) {
-  const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
-                        excite_bias, project}, affine, stride, activation, residual};
-  const Shape& s = block.shape;
-  check_target(grad_x, "grad_x", x, {s.images, s.in, s.height, s.width});
-  const SavedTensors saved{statistics, hidden, projected, excitation, expanded};
-  return differentiate<Device>(block, grad, saved, grad_x, add);
 }
 
 template <class Device>

@@ -34,6 +34,48 @@ Forward linear_bottleneck_forward(const Tensor& x, const Tensor& expand, const T
   });
 }
 
+// Where a training pass goes: into = ([into +] block [+ also...]) / divisor, which moves the running
+// statistics, none or those of the three BN, by momentum.
+struct Destination {
+  const Tensor& into;
+  bool add;
+  const Tensors& also;
+  double divisor;
+  const Tensors& running;
+  double momentum;
+};
+
+// Adds a block to a node. kept: has the pointers of a Saved, null where there is no gradient. moments: `node_moments`
+// of x, where known. gathered: gets those of the new node, where wanted.
+template <class Device, class Kept>
+void add_block(const Block& block, const Destination& to, const Kept* kept,
+               const Tensor* moments, const Tensor* gathered) {
+  const Tensor& x = block.x;
+  const Shape& s = block.shape;
+  with_type(x, [&](auto zero) {
+    using S = decltype(zero);
+    using T = Wide<S>;
+    auto p = block.problem<S>();
+    if (!to.running.empty()) set_running(p, to.running, x);
+    if (moments) {
+      check_type(*moments, "moments", x);
+      check_size(*moments, "moments", {1 + s.in, s.in});
+      p.moments = data<T>(*moments);
+    }
+    std::vector<const S*> others;
+    for (const Tensor& other : to.also) others.push_back(data<S>(other));
+    const Device device(x);
+    const Saved<T, S> saved = kept ? kept->template pointers<S>() : device.template borrow<S>(s);
+    device.train(p, saved,
+                 {data<S>(to.into), to.add, others.data(), index(others.size()), T(to.divisor),
+                  gathered ? data<T>(*gathered) : nullptr});
+    if (!to.running.empty()) {
+      check(s.images * s.out_pixels() > 1, "x must give more than 1 value per channel, got 1");
+      device.move_running(p, saved.statistics, to.running, to.momentum);
+    }
+  });
+}
+
 template <class Device>
 Forward linear_bottleneck_add(const Tensor& x, const Maybe& moments, const Tensor& expand,
                               const Tensor& depthwise, const Tensor& squeeze_weight,
@@ -48,32 +90,12 @@ Forward linear_bottleneck_add(const Tensor& x, const Maybe& moments, const Tenso
   const Shape& s = block.shape;
   check_target(into, "into", x, block.out_sizes());
   for (const Tensor& other : also) check_target(other, "also", x, block.out_sizes());
-  return with_type(x, [&](auto zero) -> Forward {
-    using S = decltype(zero);
-    using T = Wide<S>;
-    auto p = block.problem<S>();
-    if (!running.empty()) set_running(p, running, x);
-    if (moments) {
-      check_type(*moments, "moments", x);
-      check_size(*moments, "moments", {1 + s.in, s.in});
-      p.moments = data<T>(*moments);
-    }
-    std::vector<const S*> others;
-    for (const Tensor& other : also) others.push_back(data<S>(other));
-    const Tensor none = like(x, {0});
-    const Tensor gathered = gather ? like_sums(x, {1 + s.out, s.out}) : none;
-    const SavedTensors kept = keep ? allocate(x, s) : SavedTensors{none, none, none, none, none};
-    const Device device(x);
-    const Saved<T, S> saved = keep ? kept.pointers<S>() : device.template borrow<S>(s);
-    device.train(p, saved,
-                 {data<S>(into), add, others.data(), index(others.size()), T(divisor),
-                  gather ? data<T>(gathered) : nullptr});
-    if (!running.empty()) {
-      check(s.images * s.out_pixels() > 1, "x must give more than 1 value per channel, got 1");
-      device.move_running(p, saved.statistics, running, momentum);
-    }
-    return {kept.statistics, kept.hidden, kept.projected, kept.excitation, kept.expanded, gathered};
-  });
+  const Tensor none = like(x, {0});
+  const Tensor gathered = gather ? like_sums(x, {1 + s.out, s.out}) : none;
+  const SavedTensors kept = keep ? allocate(x, s) : SavedTensors{none, none, none, none, none};
+  add_block<Device>(block, {into, add, also, divisor, running, momentum}, keep ? &kept : nullptr,
+                    moments ? &*moments : nullptr, gather ? &gathered : nullptr);
+  return {kept.statistics, kept.hidden, kept.projected, kept.excitation, kept.expanded, gathered};
 }
 
 template <class Device>

@@ -15,6 +15,8 @@ struct SavedTensors {
     return {data<T>(statistics), data<S>(hidden),   data<S>(projected),
             data<T>(excitation), data<S>(expanded), data<T>(expanded)};
   }
+  // Raises where the gradient of a block of x cannot use them.
+  void check(const Tensor& x, const Shape& s) const;
 };
 
 struct SavedSizes {
@@ -30,6 +32,59 @@ struct SavedSizes {
   }
 };
 
+// Memory for a Saved: take(zero, sizes) gives that of values of the type of zero.
+template <class S, class Take>
+Saved<Wide<S>, S> take_saved(const Shape& s, const Take& take) {
+  using T = Wide<S>;
+  const SavedSizes sizes(s);
+  const bool stored = s.stores_expanded();
+  return {take(T{}, sizes.statistics), take(S{}, sizes.hidden), take(S{}, sizes.projected),
+          take(T{}, sizes.excitation), stored ? take(S{}, sizes.expanded) : nullptr,
+          stored ? nullptr : take(T{}, sizes.expanded)};
+}
+
+// The same in one tensor of the dtype that x is computed in, for what nobody else reads.
+struct SavedPiece {
+  Tensor memory;
+  Shape shape;
+
+  static SavedPiece allocate(const Tensor& x, const Shape& s) {
+    return {like_sums(x, {numbers(x, s)}), s};
+  }
+  void check(const Tensor& x, const Shape& s) const {
+    check_type(memory, "kept", x);
+    check_size(memory, "kept", {numbers(x, s)});
+  }
+  template <class S>
+  Saved<Wide<S>, S> pointers() const {
+    auto* next = data<char>(memory);
+    return take_saved<S>(shape, [&](auto zero, const std::vector<index>& sizes) {
+      auto* part = reinterpret_cast<decltype(zero)*>(next);
+      next += bytes(sizes, sizeof(zero));
+      return part;
+    });
+  }
+
+ private:
+  // Parts begin at multiples of 64 bytes.
+  static index bytes(const std::vector<index>& sizes, size_t each) {
+    index count = index(each);
+    for (index size : sizes) count *= size;
+    return round_up(count, 64);
+  }
+  static index numbers(const Tensor& x, const Shape& s) {
+    return with_type(x, [&](auto zero) {
+      using S = decltype(zero);
+      index total = 0;
+      take_saved<S>(s, [&](auto value, const std::vector<index>& sizes) {
+        total += bytes(sizes, sizeof(value));
+        return static_cast<decltype(value)*>(nullptr);
+      });
+      return total / index(sizeof(Wide<S>));
+    });
+  }
+};
+
 inline SavedTensors allocate(const Tensor& x, const Shape& s) {
   const SavedSizes sizes(s);
   return {like_sums(x, sizes.statistics), like(x, sizes.hidden), like(x, sizes.projected),
@@ -37,19 +92,19 @@ inline SavedTensors allocate(const Tensor& x, const Shape& s) {
           s.stores_expanded() ? like(x, sizes.expanded) : like_sums(x, sizes.expanded)};
 }
 
-inline void check_saved(const SavedTensors& saved, const Tensor& x, const Shape& s) {
+inline void SavedTensors::check(const Tensor& x, const Shape& s) const {
   const SavedSizes sizes(s);
-  check_type(saved.statistics, "statistics", x);
-  check_same_type(saved.hidden, "hidden", x);
-  check_same_type(saved.projected, "projected", x);
-  check_type(saved.excitation, "excitation", x);
-  s.stores_expanded() ? check_same_type(saved.expanded, "expanded", x)
-                      : check_type(saved.expanded, "expanded", x);
-  check_size(saved.statistics, "statistics", sizes.statistics);
-  check_size(saved.hidden, "hidden", sizes.hidden);
-  check_size(saved.projected, "projected", sizes.projected);
-  check_size(saved.excitation, "excitation", sizes.excitation);
-  check_size(saved.expanded, "expanded", sizes.expanded);
+  check_type(statistics, "statistics", x);
+  check_same_type(hidden, "hidden", x);
+  check_same_type(projected, "projected", x);
+  check_type(excitation, "excitation", x);
+  s.stores_expanded() ? check_same_type(expanded, "expanded", x)
+                      : check_type(expanded, "expanded", x);
+  check_size(statistics, "statistics", sizes.statistics);
+  check_size(hidden, "hidden", sizes.hidden);
+  check_size(projected, "projected", sizes.projected);
+  check_size(excitation, "excitation", sizes.excitation);
+  check_size(expanded, "expanded", sizes.expanded);
 }
 
 }  // namespace stnas::cpu

@@ -1,7 +1,6 @@
 // The choice block, and BN with its activation, on a device.
-#include "../cpu/gradient_operators.h"
 #include "../cpu/norm_act_operators.h"
-#include "../cpu/operators.h"
+#include "../cpu/path_gradient.h"
 #include "device.h"
 #include "launchers.h"
 
@@ -82,6 +81,15 @@ class Block {
                                     to.excite_weight, to.excite_bias, to.project}, false);
     lend(to.affine, 4 * s.hidden + 2 * s.out, "affine gradients", false);
     BottleneckBackward<S>::run(p, saved, grad, to, workspace(), device_.stream());
+  }
+
+  template <class S>
+  void sum(const cpu::ImageSum<S>& of) const {
+    check(of.count <= 16, "at most 16 images can be added on a CUDA device, got ", of.count);
+    const int64_t values = of.rows * of.channels;
+    lend(of.out, values, "sum", of.in_place());
+    for (int64_t i = 0; i < of.count; ++i) lend(of.parts[i], values, "part", true);
+    sum_images(of, device_.stream());
   }
 
   template <class T>
@@ -178,10 +186,11 @@ STABLE_TORCH_LIBRARY_IMPL(STNAS_DEVICE_LIBRARY, STNAS_DEVICE_KEY, ops) {
   ops.impl("linear_bottleneck_add_", TORCH_BOX(&stnas::cpu::linear_bottleneck_add<Block>));
   ops.impl("linear_bottleneck_backward",
            TORCH_BOX(&stnas::cpu::linear_bottleneck_backward<Block>));
-  ops.impl("linear_bottleneck_backward_add_",
-           TORCH_BOX(&stnas::cpu::linear_bottleneck_backward_add<Block>));
   ops.impl("linear_bottleneck_inference",
            TORCH_BOX(&stnas::cpu::linear_bottleneck_inference<Block>));
+  ops.impl("linear_bottleneck_path", TORCH_BOX(&stnas::cpu::linear_bottleneck_path<Block>));
+  ops.impl("linear_bottleneck_path_backward",
+           TORCH_BOX(&stnas::cpu::linear_bottleneck_path_backward<Block>));
   ops.impl("node_moments", TORCH_BOX(&stnas::cpu::node_moments<Block>));
   ops.impl("norm_act_forward", TORCH_BOX(&stnas::cpu::norm_act_forward<Block>));
   ops.impl("norm_act_backward", TORCH_BOX(&stnas::cpu::norm_act_backward<Block>));

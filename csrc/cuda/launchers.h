@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../cpu/problem.h"
+#include "../cpu/image_sum.h"
 #include "../sgld/step.h"
 
 namespace stnas::cuda {
@@ -72,6 +72,10 @@ struct NodeMoments {
   static void run(const cpu::Node<cpu::Wide<S>, S>&, cpu::Wide<S>* to, const Workspace&,
                   void* stream);
 };
+
+// Of at most 16 parts.
+template <class S>
+void sum_images(const cpu::ImageSum<S>&, void* stream);
 
 // BN with the statistics of the batch and its activation: mean and biased variance to `statistics`,
 // the gradients of weight and bias to `affine`.

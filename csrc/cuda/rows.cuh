@@ -59,6 +59,32 @@ struct NodeSum {
   }
 };
 
+// out = (parts[0] + parts[1] + ...) / divisor; out may be one of the parts.
+template <class S>
+struct PartSum {
+  const S* parts[kOthers];
+  int count, columns;
+  bool wide;
+  Wide<S> divisor;
+  S* out;
+
+  template <int N>
+  __device__ void run(int64_t row, int column) const {
+    const int64_t at = row * columns + column, left = columns - column;
+    auto value = read<N>(parts[0] + at, left, wide);
+    for (int k = 1; k < count; ++k) {
+      const auto other = read<N>(parts[k] + at, left, wide);
+#pragma unroll
+      for (int i = 0; i < N; ++i) value.at[i] += other.at[i];
+    }
+    if (divisor != Wide<S>(1)) {
+#pragma unroll
+      for (int i = 0; i < N; ++i) value.at[i] /= divisor;
+    }
+    write<N>(out + at, value, left, wide);
+  }
+};
+
 // out = a(BN x).
 template <class T>
 struct NormActivated {

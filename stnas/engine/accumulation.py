@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from stnas.config import RetrainConfig, TrainConfig
 from stnas.engine.process_group import current
+from stnas.ops.path import direct_gradients
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,20 @@ def mean_gradients_(
     process's parts, in order. statistics: running statistics of BN, of which every part moves
     those from before the batch; they become the mean over the parts.
     """
+
+    def logits(part: int, images: Tensor) -> Tensor:
+        with direct_gradients():
+            return forward(part, images)
+
     if parts.count == 1:
-        loss, accuracy = backward(forward(0, images), labels, share=1.0)
+        loss, accuracy = backward(logits(0, images), labels, share=1.0)
         return Outcome([loss], [accuracy])
     before = [value.clone() for value in statistics]
     own = len(parts.own)
     pieces = list(zip(parts.own, images.chunk(own), labels.chunk(own), strict=True))
 
     def bucket(part: int, images: Tensor, labels: Tensor) -> Tensor:
-        results = backward(forward(part, images), labels, share=1 / parts.count)
+        results = backward(logits(part, images), labels, share=1 / parts.count)
         numbers = images.new_zeros(2, parts.count)
         numbers[:, part] = torch.tensor(results)
         found = [p.grad for p in parameters if p.grad is not None]

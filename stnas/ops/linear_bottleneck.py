@@ -88,8 +88,7 @@ def checked_input(x: Tensor, weight: Tensor) -> Tensor:
 
 def packed(weights: BottleneckWeights) -> BottleneckWeights:
     """Return the weights without gaps in memory, bfloat16 as float32."""
-    wide = map(widen, weights)
-    return BottleneckWeights(*(w if w.is_contiguous() else w.contiguous() for w in wide))
+    return BottleneckWeights(*(widen(w if w.is_contiguous() else w.contiguous()) for w in weights))
 
 
 def affine_parameters(norms: Norms) -> Affine:

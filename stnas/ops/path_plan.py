@@ -6,9 +6,14 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from stnas.ops.linear_bottleneck import Norms, Options, affine_parameters, packed
+from stnas.ops.linear_bottleneck import (
+    Norms,
+    Options,
+    affine_parameters,
+    packed,
+    running_statistics,
+)
 from stnas.ops.reference import BatchNorm, BottleneckWeights
-from stnas.ops.shapes import stores_expanded
 
 WEIGHTS, AFFINE = 7, 6
 """Tensors of a block that may have gradients."""
@@ -29,19 +34,16 @@ class Step(NamedTuple):
     """A block, or an identity, and what comes with it into its target node.
 
     source, target: nodes; one that a lone identity enters has the name of the identity's source.
-    add: the target holds a sum already. also: identity edges beside it, by their sources.
-    divisor: of the whole sum, once this is the last. reads: the block reads its source's moments.
-    gather: the target's moments will be read.
+    also: identity edges beside it, by their sources. divisor: of the whole sum, once this is the
+    last. stride: that of the block, 0 of an identity.
     """
 
     edge: PathEdge
     source: int
     target: int
-    add: bool
+    stride: int
     also: tuple[int, ...]
     divisor: int
-    reads: bool
-    gather: bool
 
 
 def plan(edges: Sequence[PathEdge], *, mean: bool) -> list[Step]:
@@ -55,6 +57,11 @@ def plan(edges: Sequence[PathEdge], *, mean: bool) -> list[Step]:
                 f"edges must leave nodes that have a value, got node {node} without one at an "
                 f"edge to node {target}: sort the edges by their targets"
             )
+        if target in names:
+            raise ValueError(
+                f"edges must come in the order of their targets, got node {target} a second time: "
+                "sort the edges by their targets"
+            )
         if len(entering) == 1 and entering[0].weights is None:
             names[target] = names[entering[0].source]
             continue
@@ -62,8 +69,7 @@ def plan(edges: Sequence[PathEdge], *, mean: bool) -> list[Step]:
         steps += _node_steps(entering, names, mean=mean)
     if all(step.edge.weights is None for step in steps):
         raise ValueError(f"edges must hold at least one block, got {len(edges)} identity edges")
-    read = {step.source for step in steps if step.reads}
-    return [step._replace(gather=step.gather and step.target in read) for step in steps]
+    return steps
 
 
 def _node_steps(entering: list[PathEdge], names: dict[int, int], *, mean: bool) -> list[Step]:
@@ -83,21 +89,82 @@ def _node_steps(entering: list[PathEdge], names: dict[int, int], *, mean: bool) 
         beside = [e for e in entering[begin:end] if e.weights is None and e is not edge]
         also = tuple(names[e.source] for e in beside)
         divisor = len(entering) if mean and last else 1
-        source, add = names[edge.source], bool(steps)
-        steps.append(Step(edge, source, edge.target, add, also, divisor, reads(edge), last))
+        stride = 0 if edge.weights is None else edge.options.stride
+        steps.append(Step(edge, names[edge.source], edge.target, stride, also, divisor))
     return steps
 
 
-def reads(edge: PathEdge) -> bool:
-    """Tell whether an edge reads the moments of its source."""
-    if edge.weights is None:
-        return False
-    hidden, channels = edge.weights.expand.shape[:2]
-    return not stores_expanded(channels, hidden)
+class Packed(NamedTuple):
+    """The arguments of the operator of a path.
+
+    weights: seven of each block. affine: six of each, or none at all. reached: for each block,
+    whether the last value depends on it.
+    """
+
+    weights: list[Tensor]
+    affine: list[Tensor | None]
+    running: list[Tensor]
+    momenta: list[float]
+    plan: list[int]
+    activation: str
+    reached: list[bool]
 
 
-def block_tensors(edge: PathEdge) -> list[Tensor | None]:
-    """List the weights and the affine parameters of a block; as many None of an identity."""
-    if edge.weights is None:
-        return [None] * (WEIGHTS + AFFINE)
-    return [*packed(edge.weights), *affine_parameters(edge.norms)]
+def pack(steps: Sequence[Step]) -> Packed:
+    """Flatten steps; the operator's schema says how. Raises ValueError for mixed activations."""
+    blocks = [step.edge for step in steps if step.edge.weights is not None]
+    activations = {edge.options.activation for edge in blocks}
+    if len(activations) > 1:
+        raise ValueError(f"edges must have one activation, got {', '.join(sorted(activations))}")
+    weights: list[Tensor] = []
+    affine: list[Tensor | None] = []
+    running: list[Tensor] = []
+    numbers: list[int] = []
+    numbered = {steps[0].source: 0}
+    for edge, source, target, stride, also, divisor in steps:
+        own: list[Tensor] = []
+        if edge.weights is not None:
+            weights += packed(edge.weights)
+            affine += affine_parameters(edge.norms)
+            own = running_statistics(edge.norms, edge.weights)
+            running += own
+        number = numbered.setdefault(target, len(numbered))
+        numbers += (numbered[source], number, stride, edge.options.residual, len(own) > 0, divisor)
+        numbers += (len(also), *(numbered[node] for node in also))
+    momenta = [edge.momentum for edge in blocks]
+    if all(value is None for value in affine):
+        affine = []
+    return Packed(weights, affine, running, momenta, numbers, activations.pop(), reached(steps))
+
+
+class Planned(NamedTuple):
+    """What the numbers of a plan say about the values of a step."""
+
+    source: int
+    target: int
+    stride: int
+    also: tuple[int, ...]
+
+
+def unpack(numbers: Sequence[int]) -> list[Planned]:
+    """Read the steps of ``Packed.plan``."""
+    steps: list[Planned] = []
+    at = 0
+    while at < len(numbers):
+        source, target, stride, _, _, _, count = numbers[at : at + 7]
+        at += 7 + count
+        steps.append(Planned(source, target, stride, tuple(numbers[at - count : at])))
+    return steps
+
+
+def reached(steps: Sequence[Step | Planned]) -> list[bool]:
+    """Tell for each block whether the last value depends on it."""
+    nodes = {steps[-1].target}
+    found: list[bool] = []
+    for step in reversed(steps):
+        there = step.target in nodes
+        if there:
+            nodes.update((step.source, *step.also))
+        if step.stride:
+            found.append(there)
+    return found[::-1]

@@ -67,15 +67,16 @@ def test_a_block_is_added_to_its_node(kernels, dtype):
     assert all(error(a, b) <= bound for a, b in zip(running, expected, strict=True))
 
 
-def architecture(x, dtype, device):
-    """Return the edges of four nodes, with every kind of step."""
-    cases = [
-        (0, 1, Case((2, 6, 6, 3, 8, 8), 3, 1)), (0, 2, Case((2, 6, 6, 2, 8, 8), 5, 1)),
-        (1, 2, None), (1, 3, Case((2, 6, 10, 1, 8, 8), 3, 2)),
-        (2, 3, Case((2, 6, 10, 6, 8, 8), 7, 2)),
-    ]  # fmt: skip
+def architecture(channels, dtype, device):
+    """Return the edges of five nodes, with every kind of step."""
+    c = channels
+    blocks = {
+        (0, 1): Case((2, c, c, 3, 8, 8), 3, 1), (0, 3): Case((2, c, c, 2, 8, 8), 5, 1),
+        (1, 4): Case((2, c, 10, 1, 8, 8), 3, 2), (3, 4): Case((2, c, 10, 6, 8, 8), 7, 2),
+    }  # fmt: skip
     edges = []
-    for source, target, case in cases:
+    for source, target in [(0, 1), (0, 2), (1, 2), (0, 3), (2, 3), (1, 4), (3, 4)]:
+        case = blocks.get((source, target))
         if case is None:
             edges.append(PathEdge(source, target))
             continue
@@ -86,27 +87,30 @@ def architecture(x, dtype, device):
             BatchNorm(*affine[2 * i : 2 * i + 2], *given.running[2 * i : 2 * i + 2])
             for i in range(3)
         ]
-        options = Options(*case.options)
+        options = Options(case.stride, "silu", case.residual)
         edges.append(PathEdge(source, target, weights, (norms[0], norms[1], norms[2]), options))
     return edges
 
 
-def path_outcome(device, dtype):
-    x = draw(Case((2, 6, 6, 1, 8, 8)), dtype).x.to(device).requires_grad_()
-    edges = architecture(x, dtype, device)
+def path_outcome(channels, dtype, device):
+    x = draw(Case((2, channels, channels, 1, 8, 8)), dtype).x.to(device).requires_grad_()
+    edges = architecture(channels, dtype, device)
     out = linear_bottleneck_path(x, edges, mean=True)
     tensors = [w for edge in edges if edge.weights for w in edge.weights]
     norms = [v for edge in edges if edge.weights for norm in edge.norms for v in norm]
     grads = torch.autograd.grad(out.float().square().sum(), [x, *tensors])
-    return [out.detach(), *grads, *norms]
+    return [out.detach(), *norms, *grads]
 
 
-def test_an_architecture_is_that_of_the_cpu(fused, monkeypatch):
-    found = path_outcome(fused.device, torch.float64)
+@pytest.mark.parametrize("channels", [6, 8])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_an_architecture_is_that_of_the_cpu(fused, monkeypatch, dtype, channels):
+    found = path_outcome(channels, dtype, fused.device)
     let_call(monkeypatch, torch.ops.stnas)
-    expected = path_outcome(torch.device("cpu"), torch.float64)
+    expected = path_outcome(channels, dtype, torch.device("cpu"))
+    bound = 1e-9 if dtype == torch.float64 else 2.0**-4
     for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-9, atol=1e-9)
+        assert error(ours, theirs) <= bound
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)

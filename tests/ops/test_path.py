@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
 
 from stnas.ops import reference
 from stnas.ops.linear_bottleneck import Norms, Options, linear_bottleneck, node_moments
-from stnas.ops.path import linear_bottleneck_path
-from stnas.ops.path_plan import PathEdge
+from stnas.ops.path import direct_gradients, linear_bottleneck_path
+from stnas.ops.path_plan import Packed, PathEdge, pack, plan
 from stnas.ops.reference import BatchNorm, BottleneckWeights
 
 CHANNELS = (8, 8, 12, 12, 12)
@@ -226,6 +227,45 @@ def test_a_node_without_a_way_to_the_last_has_no_gradient() -> None:
     assert all(grad is not None for grad in grads[half:])
 
 
+@pytest.mark.parametrize("options", [{}, {"affine": False, "running": False}], ids=str)
+def test_direct_gradients_are_autograds(options: dict[str, Any]) -> None:
+    expected = outcome(linear_bottleneck_path, GRAPH, torch.float32, **options)
+    x, edges = make(GRAPH, torch.float32, **options)
+    with direct_gradients():
+        out = linear_bottleneck_path(x, edges)
+    direction = torch.linspace(-1, 2, out.numel(), dtype=torch.float64).float().view_as(out)
+    for times in (1, 2):
+        out.backward(direction, retain_graph=True)
+        found = [value.grad for value in (x, *parameters(edges))]
+        assert all(
+            grad is not None and torch.equal(grad, times * own)
+            for grad, own in zip(found, expected[1 : 1 + len(found)], strict=True)
+        )
+
+
+def test_direct_gradients_leave_the_others_alone() -> None:
+    x, edges = make([(0, 1, 3, 1), (0, 2, 3, 1), (0, 3, 3, 1), (2, 3, 3, 1)], torch.float32)
+    frozen = parameters(edges[1:2])[0].requires_grad_(requires_grad=False)
+    with direct_gradients():
+        out = linear_bottleneck_path(x, edges).sum()
+    out.backward()
+    assert all(value.grad is None for value in (frozen, *parameters(edges[:1])))
+    assert all(value.grad is not None for value in parameters(edges[2:]))
+    with pytest.raises(RuntimeError, match="a second time"):
+        out.backward()
+
+
+def test_direct_gradients_are_for_leaves_below_a_gradient() -> None:
+    x, edges = make(GRAPH, torch.float32)
+    doubled = [e._replace(weights=BottleneckWeights(*(2 * w for w in e.weights)))
+               if e.weights else e for e in edges]  # fmt: skip
+    for image, given in ((x.detach(), edges), (x, doubled)):
+        with direct_gradients():
+            out = linear_bottleneck_path(image, given).sum()
+        grads = torch.autograd.grad(out, parameters(edges), allow_unused=True)
+        assert all(grad is not None for grad in grads[:7])
+
+
 def test_values_are_let_go_with_the_graph() -> None:
     x, edges = make(GRAPH, torch.float32)
     out = linear_bottleneck_path(x, edges)
@@ -253,11 +293,108 @@ def test_opcheck() -> None:
     into, also = torch.ones_like(x), [torch.ones_like(x)]
     tensors = (x, node_moments(x), *first.weights, affine)
     state = (running([first]), 0.1, into, True, also, 2.0, *first.options, True, True)
-    add = torch.ops.stnas.linear_bottleneck_add_.default
-    torch.library.opcheck(add, (*tensors, *state))
-    saved = add(*tensors, *state)[:5]
-    backward = (into, x, *first.weights, affine, *saved, into.clone(), True, *first.options)
-    torch.library.opcheck(torch.ops.stnas.linear_bottleneck_backward_add_.default, backward)
+    torch.library.opcheck(torch.ops.stnas.linear_bottleneck_add_.default, (*tensors, *state))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("affine", [True, False], ids=["affine", "plain"])
+def test_opcheck_of_a_path(dtype: torch.dtype, affine: bool) -> None:
+    x, path, last = packed_path(SUMS, dtype, affine=affine)
+    forward = torch.ops.stnas.linear_bottleneck_path.default
+    torch.library.opcheck(forward, (x, *path[:6], False))
+    # Nothing is written between the parts of what is kept, so that two calls need not agree there.
+    torch.library.opcheck(
+        forward, (x, *path[:6], True), test_utils=("test_schema", "test_faketensor")
+    )
+    values, kept, _ = forward(x, *path[:6], True)
+    assert torch.equal(values[-1], last)
+    given = (values[-1], x, values[:-1], *path[:2], kept, path.plan, path.activation)
+    torch.library.opcheck(torch.ops.stnas.linear_bottleneck_path_backward.default, given)
+
+
+def packed_path(
+    graph: list[Any], dtype: torch.dtype, **options: Any
+) -> tuple[Tensor, Packed, Tensor]:
+    """Return an input, the operator's arguments, with no gradients, and the last value."""
+    wide = torch.float32 if dtype == torch.bfloat16 else dtype
+    x, edges = make(graph, wide, **options)
+    path = pack(plan([cast(e, wide) for e in edges], mean=True))
+    x = x.detach().to(dtype)
+    with torch.no_grad():
+        return x, path, linear_bottleneck_path(x, edges, mean=True)
+
+
+def test_flops_are_those_of_the_blocks() -> None:
+    counts = []
+    for form in (linear_bottleneck_path, by_blocks):
+        x, edges = make([*GRAPH, (0, 4, 3, 1)], torch.float32)
+        with FlopCounterMode(display=False) as counter:
+            form(x, edges, mean=False).sum().backward()
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
+
+
+BAD_PLANS: list[tuple[dict[int, int], str]] = [
+    ({0: 1}, "plan must read values that are there, got 1 at a step to 1"),
+    ({0: -1}, "plan must read values that are there, got -1 at a step to 1"),
+    ({1: 2}, "plan must number values as they come, got a step to 2 after 0"),
+    ({2: 3}, "stride must be 1, 2 or 4, got 3"),
+    ({2: 0}, "plan must keep statistics of blocks alone"),
+    ({2: 0, 4: 0}, r"weights must hold 7 for each of 2 blocks, got 21"),
+    ({4: 0}, r"running must hold 6 for each of 2 blocks, got 18"),
+    ({5: 0}, "plan must divide by 1 or more, got 0"),
+    ({6: -1}, "plan must list what a step adds, got 14 of -1"),
+    ({6: 15}, "plan must list what a step adds, got 14 of 15"),
+    ({8: 1}, "plan must read values that are there, got 1 at a step to 1|plan must complete"),
+    ({15: 1}, "plan must complete a value before it is read, got a step to 1 after that"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_PLANS, ids=str)
+def test_wrong_plans_are_refused(changes: dict[int, int], message: str) -> None:
+    x, path, _ = packed_path([(0, 1, 3, 1), (1, 2, 3, 1), (2, 3, 3, 1)], torch.float32)
+    numbers = list(path.plan)
+    for place, value in changes.items():
+        numbers[place] = value
+    with pytest.raises(ValueError, match=message):
+        torch.ops.stnas.linear_bottleneck_path(x, *path[:4], numbers, path.activation, True)
+
+
+@pytest.mark.parametrize(("count", "message"), [(0, "end with a step"), (20, "7 numbers .* got 6")])
+def test_a_short_plan_is_refused(count: int, message: str) -> None:
+    x, path, _ = packed_path([(0, 1, 3, 1), (1, 2, 3, 1), (2, 3, 3, 1)], torch.float32)
+    cut = path.plan[:count]
+    with pytest.raises(ValueError, match=f"plan must .*{message}"):
+        torch.ops.stnas.linear_bottleneck_path(x, *path[:4], cut, path.activation, True)
+
+
+@pytest.mark.parametrize("name", ["values", "weights", "affine", "kept"])
+def test_a_gradient_counts_what_it_is_given(name: str) -> None:
+    x, path, last = packed_path(GRAPH, torch.float32)
+    values, kept, _ = torch.ops.stnas.linear_bottleneck_path(x, *path[:6], True)
+    given = {"values": values[:-1], "weights": path.weights, "affine": path.affine, "kept": kept}
+    given[name] = given[name][1:]
+    with pytest.raises(ValueError, match=f"{name} must hold"):
+        torch.ops.stnas.linear_bottleneck_path_backward(
+            last, x, *given.values(), path.plan, path.activation
+        )
+
+
+def test_a_gradient_refuses_what_another_path_kept() -> None:
+    x, path, last = packed_path(GRAPH, torch.float32)
+    values, kept, _ = torch.ops.stnas.linear_bottleneck_path(x, *path[:6], True)
+    kept[0] = kept[0][1:]
+    with pytest.raises(ValueError, match="kept must have shape"):
+        torch.ops.stnas.linear_bottleneck_path_backward(
+            last, x, values[:-1], *path[:2], kept, path.plan, path.activation
+        )
+
+
+def test_edges_of_two_activations_are_refused() -> None:
+    x, edges = make([(0, 1, 3, 1), (1, 2, 3, 1)], torch.float32)
+    edges[1] = edges[1]._replace(options=edges[1].options._replace(activation="relu"))
+    with pytest.raises(ValueError, match="edges must have one activation, got relu, silu"):
+        linear_bottleneck_path(x, edges)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +402,7 @@ def test_opcheck() -> None:
     [
         ([(0, 1, 0, 0)], "at least one block, got 1 identity"),
         ([(0, 1, 3, 1), (2, 3, 3, 1)], "got node 2 without one at an edge to node 3"),
+        ([(0, 1, 3, 1), (0, 2, 3, 1), (0, 1, 3, 1)], "got node 1 a second time"),
     ],
 )
 def test_wrong_graphs_are_refused(graph: list[Any], message: str) -> None:
