@@ -2,6 +2,8 @@
 // kinks.
 #pragma once
 
+#include <limits>
+
 #include "simd.h"
 
 namespace stnas::cpu::STNAS_ISA {
@@ -46,9 +48,10 @@ struct Hardswish {
   }
   template <class T>
   static STNAS_INLINE Vec<T> slope(Vec<T> z) {
+    constexpr T kBelow = 3 - 2 * std::numeric_limits<T>::epsilon();  // the next number: z >= 3
     const auto inner = z * broadcast(T(1.0 / 3)) + broadcast(T(0.5));
-    const auto right = where_less(broadcast(T(3)), z, broadcast(T(1)), inner);
-    return where_less(z, broadcast(T(-3)), zero<T>(), right);
+    const auto right = where_less(broadcast(kBelow), z, broadcast(T(1)), inner);
+    return where_less(z, broadcast(-kBelow), zero<T>(), right);
   }
 };
 

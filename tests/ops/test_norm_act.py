@@ -54,6 +54,20 @@ def test_equals_twin(activation: str, dtype: torch.dtype, affine: bool) -> None:
         assert ours[0].is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_slopes_at_the_kinks_are_torchs(activation: str, dtype: torch.dtype) -> None:
+    kinks = torch.tensor([-3.0, 0.0, 3.0, 6.0]).to(dtype)
+    beside = [torch.nextafter(kinks, kinks + side) for side in (-1, 1)]
+    bias = torch.cat([kinks, *beside])  # BN with weight 0: every pixel of a channel is at one place
+    x = draw((3, len(bias), 3, 3), dtype, affine=False)[0]
+    norm = BatchNorm(torch.zeros_like(bias), bias)
+    options = {"activation": activation, "training": True}
+    ours, twin = (outcome(form, x, norm, **options) for form in (norm_act, reference.norm_act))
+    assert_close(ours[0], twin[0])
+    assert_close(ours[3], twin[3])  # the gradient of the bias: the slope at every place
+
+
 def test_bits_are_the_same_without_gradients() -> None:
     x, norm = draw(SIZES[-1], torch.float32, affine=True)
     options = {"activation": "relu6", "training": True, "momentum": 0.3}
