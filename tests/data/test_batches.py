@@ -154,5 +154,4 @@ def test_a_core_makes_tens_of_thousands_of_images_a_second():
         start = time.process_time()
         batch(split, rows, crop_padding=4, flip=True)
         seconds.append(time.process_time() - start)
-    # Of the core's own time; one that shares its units with a busy thread takes twice as long.
-    assert 512 / min(seconds) > 20_000
+    assert 512 / min(seconds) > 50_000

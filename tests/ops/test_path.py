@@ -345,7 +345,7 @@ BAD_PLANS: list[tuple[dict[int, int], str]] = [
     ({5: 0}, "plan must divide by 1 or more, got 0"),
     ({6: -1}, "plan must list what a step adds, got 14 of -1"),
     ({6: 15}, "plan must list what a step adds, got 14 of 15"),
-    ({8: 1}, "plan must read values that are there, got 1 at a step to 1|plan must complete"),
+    ({8: 1}, "plan must read values that are there, got 1 at a step to 1"),
     ({15: 1}, "plan must complete a value before it is read, got a step to 1 after that"),
 ]
 
