@@ -24,11 +24,8 @@ class Host {
   }
   template <class S>
   Saved<Wide<S>, S> borrow(const Shape& s) const {
-    return take_saved<S>(s, [&](auto zero, const std::vector<index>& sizes) {
-      index count = 1;
-      for (index size : sizes) count *= size;
-      return scratch_.take<decltype(zero)>(count);
-    });
+    return take_saved<S>(
+        s, [&](auto zero, index count) { return scratch_.take<decltype(zero)>(count); });
   }
   template <class T, class S>
   void move_running(const Problem<T, S>& p, const T* statistics, const Tensors& running,

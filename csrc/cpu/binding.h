@@ -34,7 +34,7 @@ inline Activation parse_activation(const std::string& name) {
   throw std::invalid_argument("activation must be relu, relu6, hardswish or silu, got " + name);
 }
 
-// A tensor, not set, where x is; without a way through the dispatcher, which takes ten times as long.
+// A tensor, not set, where x is; past the dispatcher, which takes ten times as long.
 inline Tensor empty(const Tensor& x, const std::vector<index>& sizes,
                     const std::vector<index>& strides, ScalarType type) {
   AtenTensorHandle made;

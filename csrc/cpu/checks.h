@@ -22,8 +22,12 @@ struct WeightTensors {
       &project;
 };
 
+inline std::vector<index> sizes_of(const Tensor& tensor) {
+  return {tensor.sizes().begin(), tensor.sizes().end()};
+}
+
 inline void check_size(const Tensor& tensor, const char* name, std::vector<index> sizes) {
-  std::vector<index> given(tensor.sizes().begin(), tensor.sizes().end());
+  const auto given = sizes_of(tensor);
   const auto text = [](const std::vector<index>& values) {
     std::string out = "[";
     for (size_t i = 0; i < values.size(); ++i) out += (i ? ", " : "") + std::to_string(values[i]);

@@ -15,7 +15,7 @@ struct Convolved {
   Convolved(const Tensor& x, const Tensor& weight, index stride) {
     check_values(x);
     check(x.is_cpu(), "x must be on the CPU: call torch.nn.functional.conv2d on other devices");
-    check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
+    check_image(x, "x", sizes_of(x));
     check_same_type(weight, "weight", x);
     check(weight.dim() == 4, "weight must have 4 dimensions (C_out, C_in, K, K), got ",
           weight.dim());

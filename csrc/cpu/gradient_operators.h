@@ -23,9 +23,7 @@ Backward differentiate(const Block& block, const Tensor& grad, const Kept& saved
     using T = Wide<S>;
     const auto p = block.problem<S>();
     const WeightTensors& w = block.weights;
-    const auto same = [&](const Tensor& tensor) {
-      return like_sums(x, {tensor.sizes().begin(), tensor.sizes().end()});
-    };
+    const auto same = [&](const Tensor& tensor) { return like_sums(x, sizes_of(tensor)); };
     Backward to{same(w.expand), same(w.depthwise), same(w.squeeze_weight), same(w.squeeze_bias),
                 same(w.excite_weight), same(w.excite_bias), same(w.project),
                 like_sums(x, {4 * s.hidden + 2 * s.out})};

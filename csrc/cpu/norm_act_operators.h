@@ -29,7 +29,7 @@ inline void check_rows(const Tensor& x) {
   check_values(x);
   check(x.scalar_type() != ScalarType::BFloat16,
         "x must be float32 or float64, got bfloat16: call x.float()");
-  check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
+  check_image(x, "x", sizes_of(x));
 }
 
 template <class Device>
@@ -39,7 +39,7 @@ std::tuple<Tensor, Tensor> norm_act_forward(const Tensor& x, const Maybe& weight
   return with_wide_type(x, [&](auto zero) {
     using T = decltype(zero);
     const auto p = make_norm_act<T>(x, weight, bias, activation);
-    const Tensor out = image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});
+    const Tensor out = image_like(x, sizes_of(x));
     const Tensor statistics = like(x, {2 * p.channels});
     Device(x).norm_act(p, data<T>(statistics), data<T>(out));
     return std::tuple{out, statistics};
@@ -52,13 +52,13 @@ std::tuple<Tensor, Tensor> norm_act_backward(const Tensor& grad, const Tensor& x
                                              const Tensor& statistics,
                                              const std::string& activation) {
   check_rows(x);
-  check_target(grad, "grad", x, {x.size(0), x.size(1), x.size(2), x.size(3)});
+  check_target(grad, "grad", x, sizes_of(x));
   check_type(statistics, "statistics", x);
   check_size(statistics, "statistics", {2 * x.size(1)});
   return with_wide_type(x, [&](auto zero) {
     using T = decltype(zero);
     const auto p = make_norm_act<T>(x, weight, bias, activation);
-    const Tensor grad_x = image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});
+    const Tensor grad_x = image_like(x, sizes_of(x));
     const Tensor affine = like(x, {2 * p.channels});
     Device(x).norm_act_gradient(p, data<T>(statistics), data<T>(grad), data<T>(grad_x),
                                 data<T>(affine));

@@ -45,13 +45,15 @@ struct Destination {
   double momentum;
 };
 
-// Adds a block to a node. kept: has the pointers of a Saved, null where there is no gradient. moments: `node_moments`
-// of x, where known. gathered: gets those of the new node, where wanted.
+// Adds a block to a node. kept: has the pointers of a Saved, null where there is no gradient.
+// moments: `node_moments` of x, where known. gathered: gets those of the new node, where wanted.
 template <class Device, class Kept>
 void add_block(const Block& block, const Destination& to, const Kept* kept,
                const Tensor* moments, const Tensor* gathered) {
   const Tensor& x = block.x;
   const Shape& s = block.shape;
+  check_target(to.into, "into", x, block.out_sizes());
+  for (const Tensor& other : to.also) check_target(other, "also", x, block.out_sizes());
   with_type(x, [&](auto zero) {
     using S = decltype(zero);
     using T = Wide<S>;
@@ -88,8 +90,6 @@ Forward linear_bottleneck_add(const Tensor& x, const Maybe& moments, const Tenso
   const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
                         excite_bias, project}, affine, stride, activation, residual};
   const Shape& s = block.shape;
-  check_target(into, "into", x, block.out_sizes());
-  for (const Tensor& other : also) check_target(other, "also", x, block.out_sizes());
   const Tensor none = like(x, {0});
   const Tensor gathered = gather ? like_sums(x, {1 + s.out, s.out}) : none;
   const SavedTensors kept = keep ? allocate(x, s) : SavedTensors{none, none, none, none, none};
@@ -120,7 +120,7 @@ Tensor linear_bottleneck_inference(const Tensor& x, const Tensor& expand, const 
 template <class Device>
 Tensor node_moments(const Tensor& x) {
   check_values(x);
-  check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
+  check_image(x, "x", sizes_of(x));
   return with_type(x, [&](auto zero) {
     using S = decltype(zero);
     Tensor moments = like_sums(x, {1 + x.size(1), x.size(1)});

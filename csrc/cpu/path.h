@@ -52,9 +52,7 @@ void sum(const Tensor& out, const Tensors& parts, index divisor) {
   });
 }
 
-inline Tensor image_beside(const Tensor& x) {
-  return image_like(x, {x.size(0), x.size(1), x.size(2), x.size(3)});
-}
+inline Tensor image_beside(const Tensor& x) { return image_like(x, sizes_of(x)); }
 
 template <class Device>
 class PathForward {
@@ -111,8 +109,6 @@ class PathForward {
     for (size_t i = 0; step.tracked && i < kBlockNorms; ++i)
       running.push_back(torch::stable::clone(running_[step.running * kBlockNorms + i]));
     moved_.insert(moved_.end(), running.begin(), running.end());
-    check_target(*into, "the sum of a node", x, block.out_sizes());
-    for (const Tensor& other : also) check_target(other, "also", x, block.out_sizes());
     std::optional<SavedPiece> saved;
     if (keep_) {
       saved = SavedPiece::allocate(x, s);
@@ -134,8 +130,7 @@ class PathForward {
     for (index other : step.also) parts.push_back(value(other));
     if (!into) into = image_beside(x);
     for (const Tensor& part : parts)
-      check_target(part, "an identity's source", *into,
-                   {into->size(0), into->size(1), into->size(2), into->size(3)});
+      check_target(part, "an identity's source", *into, sizes_of(*into));
     sum<Device>(*into, parts, step.divisor);
     if (gather) moments_[size_t(step.target)] = node_moments<Device>(*into);
   }
@@ -143,7 +138,7 @@ class PathForward {
   // Lets values go that no later step reads.
   void forget(const PathStep& step, size_t i) {
     const auto drop = [&](index value) {
-      if (plan_.last_use(value) == i + 1) values_[size_t(value)].reset();
+      if (plan_.is_last_use(value, i)) values_[size_t(value)].reset();
     };
     drop(step.source);
     std::for_each(step.also.begin(), step.also.end(), drop);
@@ -166,9 +161,9 @@ std::tuple<Tensors, Tensors, Tensors> linear_bottleneck_path(
     const std::vector<double>& momenta, const std::vector<index>& plan,
     const std::string& activation, bool keep) {
   check_values(x);
-  check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
-  return PathForward<Device>(x, {weights, affine}, running, momenta, PathPlan(plan), activation, keep)
-      .run();
+  check_image(x, "x", sizes_of(x));
+  return PathForward<Device>(x, {weights, affine}, running, momenta, PathPlan(plan), activation,
+                             keep).run();
 }
 
 }  // namespace stnas::cpu

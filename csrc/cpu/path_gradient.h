@@ -1,4 +1,4 @@
-// The gradient of an architecture: its blocks in reverse, each adding to the gradient of its source.
+// The gradient of an architecture: its blocks in reverse, each adding to that of its source.
 #pragma once
 
 #include "path.h"
@@ -31,7 +31,8 @@ class PathBackward {
       const Tensor grad = *of_target;
       if (!step->add) of_target.reset();
       for (index other : step->also) add(other, grad);
-      step->is_block() ? found.push_back(differentiate_block(*step, grad)) : add(step->source, grad);
+      step->is_block() ? found.push_back(differentiate_block(*step, grad))
+                       : add(step->source, grad);
     }
     Tensors flat;
     for (auto block = found.rbegin(); block != found.rend(); ++block) {
@@ -52,7 +53,7 @@ class PathBackward {
   // ([to +] grad) / divisor, in place where there is a sum.
   static Tensor added(const Maybe& to, const Tensor& grad, index divisor) {
     const Tensor out = to ? *to : image_beside(grad);
-    check_target(grad, "grad", out, {out.size(0), out.size(1), out.size(2), out.size(3)});
+    check_target(grad, "grad", out, sizes_of(out));
     sum<Device>(out, to ? Tensors{out, grad} : Tensors{grad}, divisor);
     return out;
   }

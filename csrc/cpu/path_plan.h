@@ -18,7 +18,7 @@ struct PathStep {
   bool residual, tracked;  // whether the block has running statistics
   index divisor;
   std::vector<index> also;
-  bool add;         // the target has a value already
+  bool add;               // the target has a value already
   size_t block, running;  // how many blocks, and blocks with running statistics, came before
 
   bool is_block() const { return stride != 0; }
@@ -38,10 +38,11 @@ class PathPlan {
       const index* head = plan.data() + at;
       const index count = head[kHead - 1];
       at += kHead;
-      check(count >= 0 && size_t(count) <= plan.size() - at, "plan must list what a step adds, got ",
-            plan.size() - at, " of ", count);
+      check(count >= 0 && size_t(count) <= plan.size() - at,
+            "plan must list what a step adds, got ", plan.size() - at, " of ", count);
       append({head[0], head[1], head[2], head[3] != 0, head[4] != 0, head[5],
-              {plan.begin() + index(at), plan.begin() + index(at) + count}, false, blocks, tracked});
+              {plan.begin() + index(at), plan.begin() + index(at) + count}, false, blocks,
+              tracked});
       at += size_t(count);
     }
     check(!steps.empty() && steps.back().target == values - 1,
@@ -50,15 +51,16 @@ class PathPlan {
 
   // Whether this is the last step to its target, given its place.
   bool is_last(size_t step) const { return last_[size_t(steps[step].target)] == step; }
-  // The last step that reads a value; that of the last value is none.
-  size_t last_use(index value) const { return used_[size_t(value)]; }
+  // Whether no later step reads a value that this one reads.
+  bool is_last_use(index value, size_t step) const { return used_[size_t(value)] == step + 1; }
 
  private:
   static constexpr size_t kHead = 7;
 
   void append(PathStep step) {
     check(step.target >= 1 && step.target <= values,
-          "plan must number values as they come, got a step to ", step.target, " after ", values - 1);
+          "plan must number values as they come, got a step to ", step.target, " after ",
+          values - 1);
     check(step.divisor >= 1, "plan must divide by 1 or more, got ", step.divisor);
     check(step.is_block() || !step.tracked, "plan must keep statistics of blocks alone");
     use(step.source, step.target);
@@ -69,20 +71,21 @@ class PathPlan {
       last_.resize(size_t(values));
       used_.resize(size_t(values));
     }
-    check(!used_[size_t(step.target)], "plan must complete a value before it is read, got a step to ",
-          step.target, " after that");
+    check(!used_[size_t(step.target)],
+          "plan must complete a value before it is read, got a step to ", step.target,
+          " after that");
     last_[size_t(step.target)] = steps.size();
     blocks += step.is_block();
     tracked += step.tracked;
     steps.push_back(std::move(step));
   }
   void use(index value, index target) {
-    check(value >= 0 && value < values && value != target, "plan must read values that are there, got ",
-          value, " at a step to ", target);
+    check(value >= 0 && value < values && value != target,
+          "plan must read values that are there, got ", value, " at a step to ", target);
     used_[size_t(value)] = steps.size() + 1;
   }
 
-  std::vector<size_t> last_{0}, used_{0};
+  std::vector<size_t> last_{0}, used_{0};  // by value; used_: one more, 0 where nothing reads it
 };
 
 }  // namespace stnas::cpu

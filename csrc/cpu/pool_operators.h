@@ -14,7 +14,7 @@ inline Tensor pool_forward(const Tensor& x) {
   check_values(x);
   check(x.is_cpu() && x.scalar_type() != ScalarType::BFloat16,
         "x must be float32 or float64 on the CPU: call x.mean((2, 3))");
-  check_image(x, "x", {x.size(0), x.size(1), x.size(2), x.size(3)});
+  check_image(x, "x", sizes_of(x));
   const Tensor out = like(x, {x.size(0), x.size(1)});
   with_wide_type(x, [&](auto zero) {
     using T = decltype(zero);

@@ -32,15 +32,20 @@ struct SavedSizes {
   }
 };
 
-// Memory for a Saved: take(zero, sizes) gives that of values of the type of zero.
+// Memory for a Saved: take(zero, count) gives that of `count` values of the type of zero.
 template <class S, class Take>
 Saved<Wide<S>, S> take_saved(const Shape& s, const Take& take) {
   using T = Wide<S>;
   const SavedSizes sizes(s);
   const bool stored = s.stores_expanded();
-  return {take(T{}, sizes.statistics), take(S{}, sizes.hidden), take(S{}, sizes.projected),
-          take(T{}, sizes.excitation), stored ? take(S{}, sizes.expanded) : nullptr,
-          stored ? nullptr : take(T{}, sizes.expanded)};
+  const auto part = [&](auto zero, const std::vector<index>& size) {
+    index count = 1;
+    for (index length : size) count *= length;
+    return take(zero, count);
+  };
+  return {part(T{}, sizes.statistics), part(S{}, sizes.hidden), part(S{}, sizes.projected),
+          part(T{}, sizes.excitation), stored ? part(S{}, sizes.expanded) : nullptr,
+          stored ? nullptr : part(T{}, sizes.expanded)};
 }
 
 // The same in one tensor of the dtype that x is computed in, for what nobody else reads.
@@ -58,26 +63,25 @@ struct SavedPiece {
   template <class S>
   Saved<Wide<S>, S> pointers() const {
     auto* next = data<char>(memory);
-    return take_saved<S>(shape, [&](auto zero, const std::vector<index>& sizes) {
+    return take_saved<S>(shape, [&](auto zero, index count) {
       auto* part = reinterpret_cast<decltype(zero)*>(next);
-      next += bytes(sizes, sizeof(zero));
+      next += bytes<decltype(zero)>(count);
       return part;
     });
   }
 
  private:
   // Parts begin at multiples of 64 bytes.
-  static index bytes(const std::vector<index>& sizes, size_t each) {
-    index count = index(each);
-    for (index size : sizes) count *= size;
-    return round_up(count, 64);
+  template <class Value>
+  static index bytes(index count) {
+    return round_up(count * index(sizeof(Value)), 64);
   }
   static index numbers(const Tensor& x, const Shape& s) {
     return with_type(x, [&](auto zero) {
       using S = decltype(zero);
       index total = 0;
-      take_saved<S>(s, [&](auto value, const std::vector<index>& sizes) {
-        total += bytes(sizes, sizeof(value));
+      take_saved<S>(s, [&](auto value, index count) {
+        total += bytes<decltype(value)>(count);
         return static_cast<decltype(value)*>(nullptr);
       });
       return total / index(sizeof(Wide<S>));

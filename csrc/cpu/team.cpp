@@ -113,7 +113,7 @@ class Team {
     const auto end = Clock::now() + kLookout;
     do {
       for (int i = 0; i < kGlances && !called(); ++i) pause();
-      std::this_thread::yield();
+      std::this_thread::yield();  // to threads of torch's, which wait for a core meanwhile
     } while (!called() && Clock::now() < end);
     while (!called()) {
       asleep_.fetch_add(1);

@@ -152,22 +152,17 @@ def add_block_(
     momentum: float,
     moments: Tensor | None = None,
     add: bool = False,
-    also: Sequence[Tensor] = (),
-    divisor: float = 1.0,
     keep: bool = False,
-    gather: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Make ``into = ([into +] block(x) [+ also...]) / divisor`` with the batch's statistics.
+    """Make ``into = [into +] block(x)`` with the batch's statistics, and move the running ones.
 
-    Moves the running ones. Returns what ``block_gradients`` needs where ``keep``, and last the
-    moments of the new ``into`` where ``gather``; empty tensors otherwise.
+    Returns what the gradient needs where ``keep``; empty tensors otherwise.
     """
-    saved: tuple[Tensor, ...] = OPS.linear_bottleneck_add_.default(
-        x, moments, *weights, affine, running, momentum, into, add, also, divisor, *options,
-        keep, gather,
-    )  # fmt: skip
+    *saved, _moments = OPS.linear_bottleneck_add_.default(
+        x, moments, *weights, affine, running, momentum, into, add, (), 1.0, *options, keep, False
+    )
     increment_version([into, *running])
-    return saved
+    return tuple(saved)
 
 
 def affine_gradients(gradient: Tensor, weights: Sequence[Tensor], affine: Affine) -> Affine:
@@ -222,11 +217,11 @@ class _Block(torch.autograd.Function):
         else:
             out = into
             ctx.mark_dirty(into)
-        *kept, _ = add_block_(
+        kept = add_block_(
             out, x, weights, affine, options, running=running, momentum=momentum,
             moments=moments, add=into is not None, keep=True,
         )  # fmt: skip
-        _save(ctx, (x, *tensors, *options), tuple(kept))
+        _save(ctx, (x, *tensors, *options), kept)
         return out
 
     @staticmethod

@@ -35,8 +35,8 @@ def linear_bottleneck_path(x: Tensor, edges: Sequence[PathEdge], *, mean: bool =
     """
     path = pack(plan(edges, mean=mean))
     x = checked_input(x, path.weights[0])
-    if torch.is_grad_enabled() and needs_gradient(x, *path.weights, *path.affine):
-        parameters = [*path.weights, *path.affine]
+    parameters = [*path.weights, *path.affine]
+    if torch.is_grad_enabled() and needs_gradient(x, *parameters):
         if _direct.get() and x.requires_grad and all(p is None or p.is_leaf for p in parameters):
             return _Path.apply(path, True, x)  # type: ignore
         return _Path.apply(path, False, x, *parameters)  # type: ignore
@@ -114,8 +114,6 @@ def _leave(parameter: Tensor, gradient: Tensor) -> None:
 
 def _by_parameter(path: Packed, found: list[Tensor]) -> Affine:
     """Give each parameter its gradient; None where the last value does not depend on its block."""
-    if not path.affine and all(path.reached):
-        return list(found)
     of_weights, of_affine = Affine(), Affine()
     gradients = iter(found)
     for i, reached in enumerate(path.reached):

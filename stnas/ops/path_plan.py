@@ -35,15 +35,19 @@ class Step(NamedTuple):
 
     source, target: nodes; one that a lone identity enters has the name of the identity's source.
     also: identity edges beside it, by their sources. divisor: of the whole sum, once this is the
-    last. stride: that of the block, 0 of an identity.
+    last.
     """
 
     edge: PathEdge
     source: int
     target: int
-    stride: int
     also: tuple[int, ...]
     divisor: int
+
+    @property
+    def stride(self) -> int:
+        """Return that of the block, 0 of an identity."""
+        return 0 if self.edge.weights is None else self.edge.options.stride
 
 
 def plan(edges: Sequence[PathEdge], *, mean: bool) -> list[Step]:
@@ -89,8 +93,7 @@ def _node_steps(entering: list[PathEdge], names: dict[int, int], *, mean: bool) 
         beside = [e for e in entering[begin:end] if e.weights is None and e is not edge]
         also = tuple(names[e.source] for e in beside)
         divisor = len(entering) if mean and last else 1
-        stride = 0 if edge.weights is None else edge.options.stride
-        steps.append(Step(edge, names[edge.source], edge.target, stride, also, divisor))
+        steps.append(Step(edge, names[edge.source], edge.target, also, divisor))
     return steps
 
 
@@ -121,7 +124,8 @@ def pack(steps: Sequence[Step]) -> Packed:
     running: list[Tensor] = []
     numbers: list[int] = []
     numbered = {steps[0].source: 0}
-    for edge, source, target, stride, also, divisor in steps:
+    for step in steps:
+        edge, source, target, also, divisor = step
         own: list[Tensor] = []
         if edge.weights is not None:
             weights += packed(edge.weights)
@@ -129,7 +133,8 @@ def pack(steps: Sequence[Step]) -> Packed:
             own = running_statistics(edge.norms, edge.weights)
             running += own
         number = numbered.setdefault(target, len(numbered))
-        numbers += (numbered[source], number, stride, edge.options.residual, len(own) > 0, divisor)
+        residual, tracked = edge.options.residual, len(own) > 0
+        numbers += (numbered[source], number, step.stride, residual, tracked, divisor)
         numbers += (len(also), *(numbered[node] for node in also))
     momenta = [edge.momentum for edge in blocks]
     if all(value is None for value in affine):
