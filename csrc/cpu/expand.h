@@ -24,7 +24,7 @@ struct Layout {
 template <class T>
 Layout input_layout(const Shape& s, index images, Range rows) {
   const index pad = s.kernel / 2, width = s.width;
-  if (is_bare<T>(s.stride, width)) return {images, rows.begin, rows.count(), width, width, 0};
+  if (is_bare(s.stride, width)) return {images, rows.begin, rows.count(), width, width, 0};
   const index right = most(0, (s.out_width() - 1) * s.stride + pad + 1 - width);
   return {images, rows.begin, rows.count(), width, pad + width + right, pad};
 }
@@ -33,7 +33,7 @@ Layout input_layout(const Shape& s, index images, Range rows) {
 template <class T>
 Layout output_layout(const Shape& s, index images, Range rows) {
   const index pad = s.kernel / 2, width = s.out_width();
-  if (is_bare<T>(s.stride, s.width)) return {images, rows.begin, rows.count(), width, width, 0};
+  if (is_bare(s.stride, s.width)) return {images, rows.begin, rows.count(), width, width, 0};
   const index left = pad / s.stride;
   const index last = (round_up(s.width, s.stride) - 1 + pad) / s.stride;
   return {images, rows.begin, rows.count(), width, left + most(width, last + 1), left};

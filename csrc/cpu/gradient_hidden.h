@@ -93,7 +93,7 @@ void fill_depthwise_grad(const HiddenGradient<T, S>& sweep, const Unit& unit,
       T* to = plane.at(y, 0);
       for (index x = 0; x < width; ++x, d += kLanes, du += kLanes) {
         const auto gap = load(d) - mean;
-        const auto dz = (load(du) * gate + pooled) * Act::slope(gap * scale + bias);
+        const auto dz = times_slope<Act>(gap * scale + bias)(load(du) * gate + pooled);
         store(to + x * kLanes, (dz * keep - offset) - gap * pull);
       }
     }

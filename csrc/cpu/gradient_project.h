@@ -44,24 +44,30 @@ const int32_t* hidden_offsets(Scratch& scratch, const Plan& plan) {
 // One image and block: g u into `gated`, and the image's sums.
 template <class Act, class T, class S>
 void gate_block(const Fold<T>& fold, index b, index pixels, const S* hidden, const S* grad,
-                Vec<T> gate, T* gated, T* sums) {
-  const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
-  const auto bias = load(fold.bias + b * kLanes);
-  Vec<T> acc[ImageSums::count];
-  for (auto& v : acc) v = zero<T>();
-  for (index i = 0; i < pixels * kLanes; i += kLanes) {
-    const auto gap = load(hidden + i) - mean, z = gap * scale + bias;
-    const auto u = Act::value(z), slope = Act::slope(z), du = load(grad + i);
-    const auto through = du * slope;
-    acc[ImageSums::slope] = acc[ImageSums::slope] + slope;
-    acc[ImageSums::slope_gap] = acc[ImageSums::slope_gap] + slope * gap;
-    acc[ImageSums::grad] = acc[ImageSums::grad] + through;
-    acc[ImageSums::grad_gap] = acc[ImageSums::grad_gap] + through * gap;
-    acc[ImageSums::gate] = acc[ImageSums::gate] + u * du;
-    store(gated + i, u * gate);
-  }
-  for (index k = 0; k < ImageSums::count; ++k)
-    store(sums + k * kLanes, load(sums + k * kLanes) + acc[k]);
+                const T* gates, T* gated, T* sums) {
+  for_each_part<kRegisterLanes<T>>([&](auto n, index lane) __attribute__((always_inline)) {
+    const auto of = [&](const T* values) { return load<n>(values + b * kLanes + lane); };
+    const auto mean = of(fold.mean), scale = of(fold.scale), bias = of(fold.bias);
+    const auto gate = of(gates);
+    Vec<T, n> acc[ImageSums::count];
+    for (auto& v : acc) v = zero<T, n>();
+    for (index i = lane; i < pixels * kLanes; i += kLanes) {
+      const auto gap = load<n>(hidden + i) - mean, z = gap * scale + bias;
+      const auto u = Act::value(z), du = load<n>(grad + i);
+      const auto through = times_slope<Act>(z);
+      const auto dz = through(du);
+      acc[ImageSums::slope] = acc[ImageSums::slope] + through(broadcast<n>(T(1)));
+      acc[ImageSums::slope_gap] = acc[ImageSums::slope_gap] + through(gap);
+      acc[ImageSums::grad] = acc[ImageSums::grad] + dz;
+      acc[ImageSums::grad_gap] = acc[ImageSums::grad_gap] + dz * gap;
+      acc[ImageSums::gate] = acc[ImageSums::gate] + u * du;
+      store(gated + i, u * gate);
+    }
+    for (index k = 0; k < ImageSums::count; ++k) {
+      T* to = sums + k * kLanes + lane;
+      store(to, load<n>(to) + acc[k]);
+    }
+  });
 }
 
 // Pixels [begin, end) of every image of a group; weight += [block][out][16]; sums
@@ -93,7 +99,7 @@ void gate_unit(const ProjectSweep<T, S>& sweep, const Unit& unit, T* weight, T* 
     for (index n = 0; n < unit.images; ++n) {
       const index at = n * s.padded() * s.out_pixels();
       gate_block<Act>(sweep.fold, b, pixels, hidden + at, grad + at,
-                      load(gates + n * s.excitation() + b * kLanes), gated + n * pixels * kLanes,
+                      gates + n * s.excitation(), gated + n * pixels * kLanes,
                       sums + (n * s.blocks() + b) * ImageSums::count * kLanes);
     }
     correlate(s.out, total, columns.data, columns.lda, operand_vectors<O>(gated, total, buffer),

@@ -111,7 +111,7 @@ void add_gradient_sums(const RowPlan& plan, const T* patterns, const T* x, const
     for (index at = v; at < count; at += row) {
       const index lanes = count - at;
       const auto gap = load(x + at, lanes) - mean;
-      const auto dz = load(grad + at, lanes) * Act::slope(gap * scale + bias);
+      const auto dz = times_slope<Act>(gap * scale + bias)(load(grad + at, lanes));
       plain = plain + dz;
       product = product + dz * gap;
     }
@@ -169,8 +169,8 @@ void norm_act_gradient(const NormAct<T>& p, const T* statistics, const T* grad, 
     for_each_vector(count / p.channels, p.channels, [&](index at, index phase, index lanes) {
       const T* by = patterns + phase;
       const auto scale = load(by + row), gap = load(p.x + first + at, lanes) - load(by);
-      const auto dz = load(grad + first + at, lanes) *
-                      Act::slope(gap * scale + load(by + 2 * row));
+      const auto z = gap * scale + load(by + 2 * row);
+      const auto dz = times_slope<Act>(z)(load(grad + first + at, lanes));
       store(grad_x + first + at,
             (dz * scale - load(minus + phase)) - gap * load(minus + row + phase), lanes);
     });

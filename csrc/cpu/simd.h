@@ -52,6 +52,11 @@ struct Vec {
   Part part[kParts];
 };
 
+// Channels of a block that one register holds. Kernels that keep many vectors go through a block's
+// channels that many at a time.
+template <class T>
+constexpr int kRegisterLanes = Vec<T>::kPartLanes;
+
 // Registers that hold accumulators while others hold operands: the budget of every register tile.
 template <class T, int N = kLanes>
 constexpr int kBudget = (kRegisterBytes == 64 ? 28 : 12) / Vec<T, N>::kParts;
@@ -135,38 +140,63 @@ STNAS_INLINE void for_each_panel(index columns, const Use& use) {
       use(std::integral_constant<int, kLanes / 2>{}, j);
 }
 
+// use(N, first channel) for the parts of N channels of a block.
+template <int N, class Use>
+STNAS_INLINE void for_each_part(const Use& use) {
+  for (index lane = 0; lane < kLanes; lane += N) use(std::integral_constant<int, N>{}, lane);
+}
+
 // a < b ? x : y; a NaN takes y.
-template <class T>
-STNAS_INLINE Vec<T> where_less(Vec<T> a, Vec<T> b, Vec<T> x, Vec<T> y) {
+template <class T, int N>
+STNAS_INLINE Vec<T, N> where_less(Vec<T, N> a, Vec<T, N> b, Vec<T, N> x, Vec<T, N> y) {
 #ifdef __AVX512F__
-  if constexpr (sizeof(T) == 4) {
+  if constexpr (sizeof(T) == 4 && N == kLanes) {
     const __mmask16 less = _mm512_cmp_ps_mask((__m512)a.part[0], (__m512)b.part[0], _CMP_LT_OQ);
     return {{(typename Vec<T>::Part)_mm512_mask_mov_ps((__m512)y.part[0], less,
                                                        (__m512)x.part[0])}};
   }
 #endif
-  Vec<T> r;
-  STNAS_EACH_PART(Vec<T>) r.part[p] = a.part[p] < b.part[p] ? x.part[p] : y.part[p];
+  Vec<T, N> r;
+  STNAS_EACH_PART(Vec<T, N>) r.part[p] = a.part[p] < b.part[p] ? x.part[p] : y.part[p];
   return r;
 }
 
-// max and min of a bound and a value; a NaN stays.
-template <class T>
-STNAS_INLINE Vec<T> at_least(Vec<T> bound, Vec<T> v) {
+// bound > v ? bound : v and bound < v ? bound : v of one register, an instruction of x86.
+template <class T, class Part>
+STNAS_INLINE Part larger(Part bound, Part v) {
 #ifdef __AVX512F__
-  if constexpr (sizeof(T) == 4)
-    return {{(typename Vec<T>::Part)_mm512_max_ps((__m512)bound.part[0], (__m512)v.part[0])}};
+  if constexpr (sizeof(T) == 4 && sizeof(Part) == 64)
+    return (Part)_mm512_max_ps((__m512)bound, (__m512)v);
 #endif
-  return where_less(v, bound, bound, v);
+#ifdef __AVX2__
+  if constexpr (sizeof(T) == 4 && sizeof(Part) == 32)
+    return (Part)_mm256_max_ps((__m256)bound, (__m256)v);
+#endif
+  return bound > v ? bound : v;
+}
+template <class T, class Part>
+STNAS_INLINE Part smaller(Part bound, Part v) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4 && sizeof(Part) == 64)
+    return (Part)_mm512_min_ps((__m512)bound, (__m512)v);
+#endif
+#ifdef __AVX2__
+  if constexpr (sizeof(T) == 4 && sizeof(Part) == 32)
+    return (Part)_mm256_min_ps((__m256)bound, (__m256)v);
+#endif
+  return bound < v ? bound : v;
 }
 
-template <class T>
-STNAS_INLINE Vec<T> at_most(Vec<T> bound, Vec<T> v) {
-#ifdef __AVX512F__
-  if constexpr (sizeof(T) == 4)
-    return {{(typename Vec<T>::Part)_mm512_min_ps((__m512)bound.part[0], (__m512)v.part[0])}};
-#endif
-  return where_less(bound, v, bound, v);
+// max and min of a bound and a value; a NaN stays.
+template <class T, int N>
+STNAS_INLINE Vec<T, N> at_least(Vec<T, N> bound, Vec<T, N> v) {
+  STNAS_EACH_PART(Vec<T, N>) v.part[p] = larger<T>(bound.part[p], v.part[p]);
+  return v;
+}
+template <class T, int N>
+STNAS_INLINE Vec<T, N> at_most(Vec<T, N> bound, Vec<T, N> v) {
+  STNAS_EACH_PART(Vec<T, N>) v.part[p] = smaller<T>(bound.part[p], v.part[p]);
+  return v;
 }
 
 template <class T>
@@ -179,33 +209,36 @@ STNAS_INLINE T sum(Vec<T> v) {
 }
 
 // e^x = 2^n e^r with n = round(x / ln 2) and a polynomial in r, |r| <= ln 2 / 2 (2 ulp).
-STNAS_INLINE Vec<float> exp(Vec<float> x) {
-  const auto magic = broadcast(12582912.f);
-  x = at_most(broadcast(88.f), at_least(broadcast(-87.f), x));
-  const auto shifted = x * broadcast(1.44269504f) + magic;
+template <int N>
+STNAS_INLINE Vec<float, N> exp(Vec<float, N> x) {
+  const auto magic = broadcast<N>(12582912.f);
+  x = at_most(broadcast<N>(88.f), at_least(broadcast<N>(-87.f), x));
+  const auto shifted = x * broadcast<N>(1.44269504f) + magic;
   const auto n = shifted - magic;
-  const auto r = (x - n * broadcast(0.693359375f)) - n * broadcast(-2.12194440e-4f);
-  auto poly = broadcast(1.9875691e-4f);
+  const auto r = (x - n * broadcast<N>(0.693359375f)) - n * broadcast<N>(-2.12194440e-4f);
+  auto poly = broadcast<N>(1.9875691e-4f);
   for (const float c : {1.3981999e-3f, 8.3334519e-3f, 4.1665795e-2f, 1.6666665e-1f, 0.5f, 1.f, 1.f})
-    poly = poly * r + broadcast(c);
-  STNAS_EACH_PART(Vec<float>) {
-    using Bits = Register<float>::bits;
+    poly = poly * r + broadcast<N>(c);
+  using V = Vec<float, N>;
+  STNAS_EACH_PART(V) {
+    using Bits = typename Register<float, V::kBytes>::bits;
     const Bits scale = ((Bits)shifted.part[p] << 23) + 0x3f800000;
-    poly.part[p] = poly.part[p] * (Vec<float>::Part)scale;
+    poly.part[p] = poly.part[p] * (typename V::Part)scale;
   }
   return poly;
 }
 
-STNAS_INLINE Vec<double> exp(Vec<double> x) {
-  double lane[kLanes];
+template <int N>
+STNAS_INLINE Vec<double, N> exp(Vec<double, N> x) {
+  double lane[N];
   store(lane, x);
   for (double& value : lane) value = std::exp(value);
-  return load(lane);
+  return load<N>(lane);
 }
 
-template <class T>
-STNAS_INLINE Vec<T> sigmoid(Vec<T> x) {
-  return broadcast(T(1)) / (broadcast(T(1)) + exp(zero<T>() - x));
+template <class T, int N>
+STNAS_INLINE Vec<T, N> sigmoid(Vec<T, N> x) {
+  return broadcast<N>(T(1)) / (broadcast<N>(T(1)) + exp(zero<T, N>() - x));
 }
 
 }  // namespace stnas::cpu::STNAS_ISA
