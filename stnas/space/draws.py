@@ -25,25 +25,28 @@ def drop_probabilities(edges: Sequence[Edge], p_drop: float) -> NDArray[np.float
     return np.array([p_drop if edge.kind == "branch" else 0.0 for edge in edges])
 
 
-def choose(
-    edges: Sequence[Edge], uniform: NDArray[np.float64], drop: NDArray[np.float64]
-) -> NDArray[np.int8]:
-    """Turn uniform numbers in [0, 1) ``[n, genes]`` into genotypes ``[n, genes]``.
+class Choices:
+    """Turns uniform numbers in [0, 1) ``[n, genes]`` into genotypes, int8 ``[n, genes]``."""
 
-    drop: probability of none ``[genes]``, 0 on stem edges; the other choices are equally likely.
-    """
-    branch = np.array([edge.kind == "branch" for edge in edges])
-    counts = np.array([len(edge.operations) for edge in edges])
-    kept = np.where(drop < 1, 1 - drop, 1.0)
-    index = np.minimum(((uniform - drop) / kept * counts).astype(np.int64), counts - 1)
-    return np.where(uniform < drop, 0, index + branch).astype(np.int8)
+    def __init__(self, edges: Sequence[Edge], drop: NDArray[np.float64]) -> None:
+        """Keep the probability of none ``[genes]``: 0 on stem edges; other choices are alike."""
+        self.drop = drop
+        self.branch = np.array([edge.kind == "branch" for edge in edges])
+        self.counts = np.array([len(edge.operations) for edge in edges])
+        self.kept = np.where(drop < 1, 1 - drop, 1.0)
+
+    def __call__(self, uniform: NDArray[np.float64]) -> NDArray[np.int8]:
+        """Return the genotype of each row, by inversion."""
+        index = ((uniform - self.drop) / self.kept * self.counts).astype(np.int64)
+        index = np.minimum(index, self.counts - 1)
+        return np.where(uniform < self.drop, 0, index + self.branch).astype(np.int8)
 
 
 def sample(edges: Sequence[Edge], n: int, *, p_drop: float, seed: int) -> NDArray[np.int8]:
     """Draw ``n`` genotypes ``[n, genes]``: stem uniform, branch none with ``p_drop``."""
     check_integer("n", n, least=0, below=2**40)
-    drop = drop_probabilities(edges, check_p_drop(p_drop))
-    return choose(edges, generator(seed).random((n, len(edges))), drop)
+    choices = Choices(edges, drop_probabilities(edges, check_p_drop(p_drop)))
+    return choices(generator(seed).random((n, len(edges))))
 
 
 def check_integer(name: str, value: int, *, least: int, below: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.space.cost import check_p_drop
-from stnas.space.draws import check_integer, choose, drop_probabilities, generator
+from stnas.space.draws import Choices, check_integer, drop_probabilities, generator
 from stnas.space.graph import Edge
 from stnas.space.space import SearchSpace
 
@@ -31,13 +31,13 @@ class IndependentSampler:
 
     def __init__(self, edges: Sequence[Edge], drop: NDArray[np.float64], *, seed: int) -> None:
         """Keep the edges, the probabilities of none ``[genes]`` and the seed."""
-        self.edges, self.drop, self.seed = edges, drop, seed
+        self.choices, self.seed = Choices(edges, drop), seed
 
     def genotype(self, step: int) -> NDArray[np.int8]:
         """Return the genotype of a step (Guo et al. 2020, equations 2 and 3 or 5)."""
         check_integer("step", step, least=0, below=2**63)
-        uniform = generator(self.seed, STEP, step).random((1, len(self.edges)))
-        return choose(self.edges, uniform, self.drop).reshape(-1)
+        uniform = generator(self.seed, STEP, step).random(len(self.choices.drop))
+        return self.choices(uniform)
 
 
 class FairSampler:
@@ -86,7 +86,8 @@ class BinSampler:
                 " use the sampler p_drop"
             )
         middles = (self.bounds[:-1] + self.bounds[1:]) / 2
-        self.drops = [drop_probabilities(space.edges, self._solve(m, p_drop)) for m in middles]
+        drops = [drop_probabilities(space.edges, self._solve(m, p_drop)) for m in middles]
+        self.choices = [Choices(space.edges, drop) for drop in drops]
         for index in range(bins):
             self._draw(generator(seed, BINS, 2**63, index), index)
 
@@ -94,7 +95,7 @@ class BinSampler:
         """Return the genotype of a step."""
         check_integer("step", step, least=0, below=2**63)
         stream = generator(self.seed, BINS, step)
-        return self._draw(stream, int(stream.integers(len(self.drops))))
+        return self._draw(stream, int(stream.integers(len(self.choices))))
 
     def _solve(self, madds: float, p_drop: float) -> float:
         high, low = self.space.expected_madds(0.0), self.space.expected_madds(1.0)
@@ -106,14 +107,14 @@ class BinSampler:
         low, high = self.bounds[index], self.bounds[index + 1]
         for _ in range(BLOCKS):
             uniform = stream.random((BLOCK, self.space.num_genes))
-            genotypes = choose(self.space.edges, uniform, self.drops[index])
+            genotypes = self.choices[index](uniform)
             madds = self.space.madds(genotypes)
             inside = np.flatnonzero((low <= madds) & (madds <= high))
             if inside.size:
                 return np.ascontiguousarray(genotypes[inside[0]])
         raise ValueError(
             f"bins must each hold architectures, got none in {BLOCK * BLOCKS} draws with MAdds in"
-            f" [{low:,.0f}, {high:,.0f}]: use fewer than {len(self.drops)} bins"
+            f" [{low:,.0f}, {high:,.0f}]: use fewer than {len(self.choices)} bins"
         )
 
 
