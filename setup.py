@@ -101,6 +101,7 @@ ops = Extension(
         "csrc/cuda/targets.cpp",
         "csrc/counting/binding.cpp",
         *COUNTING,
+        *sources("images"),
         *sources("cpu"),
         *sources("sgld"),
     ],

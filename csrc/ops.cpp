@@ -78,6 +78,10 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def(
       "convolution_backward(Tensor grad, Tensor x, Tensor weight, int stride, bool wants_x) "
       "-> (Tensor, Tensor)");
+  // Windows of the images [N, C, H, W] `rows`, padded with black: (v / 255 - mean) / std, channels_last.
+  ops.def(
+      "crop_mirror_normalise(Tensor images, Tensor rows, Tensor? offsets, Tensor? mirrored, "
+      "int padding, float[] mean, float[] std) -> Tensor");
   // One step of stochastic gradient Langevin descent on every parameter, and the running mean of the
   // samples where `mean` is not empty. The noise of tensor t is `noise` times a standard normal of
   // (seed, step, ids[t], element), times the root mean square of the tensor where `relative`.

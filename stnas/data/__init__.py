@@ -1,6 +1,6 @@
 """Load labelled images, or stream them from their files, and make augmented batches of them."""
 
-from stnas.data.batches import epoch_order, eval_batch, normalise, train_batch
+from stnas.data.batches import epoch_order, eval_batch, train_batch
 from stnas.data.dataset import Dataset, FileSplit, Split
 from stnas.data.loading import load
 from stnas.data.requests import evaluation_requests, part, training_requests
@@ -17,7 +17,6 @@ __all__ = [
     "eval_batch",
     "evaluation_requests",
     "load",
-    "normalise",
     "open_streamed",
     "part",
     "settled",

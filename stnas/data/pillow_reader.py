@@ -13,10 +13,11 @@ from PIL import __version__ as pillow_version
 from torch import Tensor
 
 from stnas.config.data import DataConfig
-from stnas.data.batches import jittered, normalise
+from stnas.data.batches import jittered
 from stnas.data.requests import AHEAD, Request
 from stnas.data.scan import FORMATS
 from stnas.data.source import Pixels
+from stnas.ops.images import normalise
 
 
 def name() -> str:

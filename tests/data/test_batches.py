@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from stnas.config.data import DataConfig
-from stnas.data import Split, eval_batch, normalise, train_batch
+from stnas.data import Split, eval_batch, train_batch
+from stnas.ops.images import normalise
 
 PLAIN = DataConfig(path="embedded", crop_padding=0, flip=False)
 
