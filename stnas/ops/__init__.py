@@ -1,5 +1,6 @@
 """The package's operators: compiled, checked, each with a plain twin that is its oracle."""
 
+from stnas.ops.conv_norm_act import conv_norm_act
 from stnas.ops.convolution import convolution
 from stnas.ops.counting import count_madds
 from stnas.ops.linear_bottleneck import linear_bottleneck
@@ -9,6 +10,7 @@ from stnas.ops.pool import pool
 from stnas.ops.sgld import sgld_step_
 
 __all__ = [
+    "conv_norm_act",
     "convolution",
     "count_madds",
     "crowding_distance",

@@ -29,14 +29,19 @@ def convolution(x: Tensor, weight: Tensor, *, stride: int) -> Tensor:
     ``[N, C_out, ceil(H / stride), ceil(W / stride)]`` is in channels_last order. Raises ValueError
     for a wrong shape or stride.
     """
-    narrow = x.is_cpu and torch.is_autocast_enabled("cpu")
-    if narrow or not has_plain_kernels(x) or weight.numel() > MOST_WEIGHTS:
+    if not has_convolution(x, weight):
         return functional.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
     x = x.contiguous(memory_format=torch.channels_last)
     weight = weight.contiguous(memory_format=torch.channels_last)
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         return _recorded(x, weight, stride)  # type: ignore[no-any-return]
     return OPS.convolution_forward.default(x, weight, stride)  # type: ignore[no-any-return]
+
+
+def has_convolution(x: Tensor, weight: Tensor) -> bool:
+    """Tell whether the kernels are there for x and weight, and the faster ones."""
+    narrow = x.is_cpu and torch.is_autocast_enabled("cpu")
+    return not narrow and has_plain_kernels(x) and weight.numel() <= MOST_WEIGHTS
 
 
 @register_fake("stnas::convolution_forward")  # type: ignore[untyped-decorator]

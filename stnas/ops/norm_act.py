@@ -30,23 +30,35 @@ def norm_act(
         return reference.norm_act(
             x, norm, activation=activation, training=training, momentum=momentum
         )
-    count = x.numel() // x.shape[1]
-    if count == 1:
-        raise ValueError(
-            "x must give more than 1 value per channel when training, got 1: use a larger batch"
-        )
+    check_several(x)
     x = x.contiguous(memory_format=torch.channels_last)
     inputs = (x, norm.weight, norm.bias, activation)
     if torch.is_grad_enabled():
         out, statistics = _recorded(*inputs)
     else:
         out, statistics = OPS.norm_act_forward.default(*inputs)
-    if norm.running_mean is not None and norm.running_var is not None:
-        with torch.no_grad():
-            mean, variance = statistics.chunk(2)
-            norm.running_mean.lerp_(mean, momentum)
-            norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
+    advance_running_(norm, statistics, out, momentum=momentum)
     return out  # type: ignore[no-any-return]
+
+
+def check_several(x: Tensor) -> None:
+    """Raise ValueError where a channel has one value, which has no variance."""
+    if x.numel() == x.shape[1]:
+        raise ValueError(
+            "x must give more than 1 value per channel when training, got 1: use a larger batch"
+        )
+
+
+@torch.no_grad()
+def advance_running_(
+    norm: BatchNorm, statistics: Tensor, normalised: Tensor, *, momentum: float
+) -> None:
+    """Move the running statistics, if any, towards mean and variance ``[2 C]`` of a batch."""
+    if norm.running_mean is not None and norm.running_var is not None:
+        count = normalised.numel() // normalised.shape[1]
+        mean, variance = statistics.chunk(2)
+        norm.running_mean.lerp_(mean, momentum)
+        norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
 
 
 @register_fake("stnas::norm_act_forward")  # type: ignore[untyped-decorator]
@@ -74,13 +86,17 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ..
     grad_x, affine = OPS.norm_act_backward.default(
         grad, x, weight, bias, statistics, ctx.activation
     )
-    grad_weight, grad_bias = affine.chunk(2)
-    return (
-        grad_x,
-        None if weight is None else grad_weight,
-        None if bias is None else grad_bias,
-        None,
-    )
+    return grad_x, *given_gradients(affine, weight, bias), None
+
+
+def given_gradients(
+    affine: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of the weight and bias that are there, out of both ``[2 C]``."""
+    if weight is None and bias is None:
+        return None, None
+    of_weight, of_bias = affine.chunk(2)
+    return (None if weight is None else of_weight, None if bias is None else of_bias)
 
 
 _recorded = differentiable(OPS.norm_act_forward.default, _gradient, save=_save)

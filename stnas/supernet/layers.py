@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stnas.ops import convolution, norm_act, pool
+from stnas.ops import conv_norm_act, convolution, norm_act, pool
 from stnas.ops.reference import BatchNorm, batch_norm
 from stnas.space import SearchSpace
 from stnas.supernet.norms import Bound, norm, with_own_statistics
@@ -61,8 +61,11 @@ class ConvNormAct(nn.Module):
         def compute(
             x: Tensor, *, norms: tuple[BatchNorm, ...], training: bool, momentum: float
         ) -> Tensor:
-            state = {"activation": self.activation, "training": training, "momentum": momentum}
-            return self.function(self.convolution(x), norms[0], **state)
+            state: dict[str, Any] = {"activation": self.activation, "momentum": momentum}
+            if training and self.function is norm_act:
+                weight, stride = self.convolution.weight, self.convolution.stride[0]
+                return conv_norm_act(x, weight, norms[0], stride=stride, training=True, **state)
+            return self.function(self.convolution(x), norms[0], training=training, **state)
 
         return compute
 
