@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
+from stnas.config import rules
+
 Backend = Literal["memory", "auto", "dali", "pillow"]
 Decoder = Literal["cpu", "mixed"]
 Broken = Literal["refuse", "skip"]
@@ -99,7 +101,7 @@ class DataConfig:
                 f"{self.crop_padding}: windows of padding alone would be cut; an eighth is usual"
             )
         for name, kind in (("backend", Backend), ("decoder", Decoder), ("broken", Broken)):
-            _check_word(name, getattr(self, name), get_args(kind))
+            rules.one_of(f"data.{name}", getattr(self, name), get_args(kind))
         _check_count("workers", self.workers, least=1, most=1024, optional=True)
         _check_scale(self.crop_scale)
         self._check_streaming()
@@ -152,14 +154,6 @@ def _check_jitter(value: float) -> None:
     if not (math.isfinite(number) and 0.0 <= number < 1.0):
         raise ValueError(
             f"data.jitter must lie in [0, 1), got {value!r}: 0 turns it off, 0.4 is strong"
-        )
-
-
-def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
-    """Refuse what is none of the words."""
-    if value not in words:
-        raise ValueError(
-            f"data.{name} must be one of {', '.join(words)}, got {value!r}: correct the word"
         )
 
 

@@ -1,8 +1,10 @@
 """Training of the chosen networks on their own."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 from stnas.config import rules
+from stnas.config.train import Precision
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class RetrainConfig:
     sync_batch_norm: bool = False
     """Whether BN uses the statistics of the whole batch instead: of as many processes as there are
     parts. Needs kernels `reference`."""
+    precision: Precision = "float32"
+    """What the values between the layers are stored in, as in `train.precision`."""
     learning_rate: float = 0.8
     """Learning rate after the warm-up; it follows a cosine to 0."""
     warmup_epochs: float = 5.0
@@ -37,6 +41,7 @@ class RetrainConfig:
         rules.at_least("retrain.epochs", self.epochs, 1)
         rules.at_least("retrain.batch_size", self.batch_size, 2)
         rules.parts("retrain.micro_batches", self.micro_batches, of=self.batch_size)
+        rules.one_of("retrain.precision", self.precision, get_args(Precision))
         rules.positive("retrain.learning_rate", self.learning_rate)
         rules.require(
             0 <= self.warmup_epochs < self.epochs,

@@ -14,6 +14,14 @@ def at_least(key: str, value: int, bound: int) -> None:
     require(value >= bound, key, f"{bound} or more", value)
 
 
+def one_of(key: str, value: object, words: tuple[str, ...]) -> None:
+    """Require one of some words."""
+    if value not in words:
+        raise ValueError(
+            f"{key} must be one of {', '.join(words)}, got {value!r}: correct the word"
+        )
+
+
 def positive(key: str, value: float) -> None:
     """Require a finite number above 0."""
     require(math.isfinite(value) and value > 0, key, "a finite number above 0", value)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from stnas.config import rules
+
 Profile = Literal["imagenet", "parity", "small", "micro", "nano"]
 Activation = Literal["relu6", "relu", "hardswish", "silu"]
 Residual = Literal["stem", "none", "all"]
@@ -45,14 +47,14 @@ class SpaceConfig:
 
     def __post_init__(self) -> None:
         """Check each field by itself; raise ValueError or TypeError that names the key."""
-        _check_choice("profile", self.profile, get_args(Profile))
+        rules.one_of("space.profile", self.profile, get_args(Profile))
         for name in ("stages", "widths", "kernels", "expands", "branch_distances"):
             _check_tuple(name, getattr(self, name))
         for name in ("stem_stride", "tail_width"):
             _check_integer(name, getattr(self, name), least=1)
         for name, kind in (("activation", Activation), ("residual", Residual), ("merge", Merge)):
             if getattr(self, name) is not None:
-                _check_choice(name, getattr(self, name), get_args(kind))
+                rules.one_of(f"space.{name}", getattr(self, name), get_args(kind))
         _check_number("se_ratio", self.se_ratio, "(0, 1]", lambda value: 0 < value <= 1)
         _check_number("dropout", self.dropout, "[0, 1)", lambda value: 0 <= value < 1)
         self._check_blocks()
@@ -76,13 +78,6 @@ class SpaceConfig:
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         del named["profile"]
         return {name: value for name, value in named.items() if value is not None}
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(
-            f"space.{name} must be one of {', '.join(choices)}, got {value!r}: correct the name"
-        )
 
 
 def _check_integer(name: str, value: object, *, least: int) -> None:

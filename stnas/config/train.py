@@ -1,11 +1,12 @@
 """Training of the hyper-network."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from stnas.config import rules
 
 Sampling = Literal["p_drop", "uniform", "fair", "bins"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class TrainConfig:
     sync_batch_norm: bool = False
     """Whether BN uses the statistics of the whole batch instead: of as many processes as there are
     parts. Needs kernels `reference`."""
+    precision: Precision = "float32"
+    """What the values between the layers are stored in while training, and while sampling: in
+    `bfloat16` they take half the memory. Weights, gradients of weights and sums stay float32."""
     learning_rate: float = 0.1
     """Learning rate at the first step; the cosine schedule starts here."""
     final_learning_rate: float = 2.5e-4
@@ -48,6 +52,7 @@ class TrainConfig:
         rules.at_least("train.epochs", self.epochs, 1)
         rules.at_least("train.batch_size", self.batch_size, 2)
         rules.parts("train.micro_batches", self.micro_batches, of=self.batch_size)
+        rules.one_of("train.precision", self.precision, get_args(Precision))
         rules.positive("train.learning_rate", self.learning_rate)
         rules.not_negative("train.final_learning_rate", self.final_learning_rate)
         rules.require(

@@ -7,6 +7,7 @@ processes, and the same but for rounding for other numbers of them.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stnas.config import RetrainConfig, TrainConfig
+from stnas.config.train import Precision
 from stnas.engine.process_group import current
 from stnas.ops.path import direct_gradients
 
@@ -101,17 +103,19 @@ def mean_gradients_(
     *,
     parts: Parts,
     statistics: Sequence[Tensor] = (),
+    precision: Precision = "float32",
 ) -> Outcome:
     """Leave the batch's mean gradient in ``grad`` of the parameters that the forward pass uses.
 
     forward: computes the logits ``[n, classes]`` of a part. images, labels: those of this
     process's parts, in order. statistics: running statistics of BN, of which every part moves
-    those from before the batch; they become the mean over the parts.
+    those from before the batch; they become the mean over the parts. precision: of the values
+    between the layers, by autocast; the loss is computed in float32.
     """
 
     def logits(part: int, images: Tensor) -> Tensor:
-        with direct_gradients():
-            return forward(part, images)
+        with direct_gradients(), autocast(precision, images):
+            return forward(part, images).float()
 
     if parts.count == 1:
         loss, accuracy = backward(logits(0, images), labels, share=1.0)
@@ -140,6 +144,13 @@ def mean_gradients_(
     for value, mean in zip(statistics, sums[len(active) :], strict=True):
         value.copy_(mean.view(value.shape))
     return Outcome(losses.tolist(), accuracies.tolist())
+
+
+def autocast(precision: Precision, images: Tensor) -> AbstractContextManager[Any]:
+    """Compute in a precision where the images are."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(images.device.type, torch.bfloat16)
 
 
 def backward(logits: Tensor, labels: Tensor, *, share: float) -> tuple[float, float]:

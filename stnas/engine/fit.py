@@ -162,6 +162,7 @@ class Fit:
             labels,
             parts=self.parts,
             statistics=self.statistics,
+            precision=self.config.retrain.precision,
         ).loss
         if not math.isfinite(loss):
             raise self.stopped_at(step, loss, seed=seed)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stnas.config import Config
+from stnas.config.train import Precision
 from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts, total
 from stnas.engine.files import load_weights_
 from stnas.engine.images import batch_text, training_batches
@@ -64,6 +65,7 @@ def train_step_(
     step: int,
     parameters: Sequence[nn.Parameter] | None = None,
     parts: Parts = Parts(),  # noqa: B008 it is frozen
+    precision: Precision = "float32",
     averages: Sequence[MovingAverage] = (),
     **options: Any,
 ) -> tuple[float, float]:
@@ -71,8 +73,8 @@ def train_step_(
 
     parameters: those of the hyper-network, in its order, for callers of many steps: to list them
     takes as long as to train a small path. parts: which parts of the batch the images are; those
-    of the other processes count as much. averages: of the parameters, kept up with the steps.
-    options: those of ``sgld_step_``.
+    of the other processes count as much. precision: as ``mean_gradients_`` takes it. averages: of
+    the parameters, kept up with the steps. options: those of ``sgld_step_``.
     Raises FloatingPointError that names genotype and step, before anything moves, where the
     loss is not finite.
     """
@@ -83,7 +85,9 @@ def train_step_(
 
     listed = list(supernet.parameters()) if parameters is None else parameters
     used = supernet.active_parameters(genotype)
-    outcome = mean_gradients_([listed[i] for i in used], forward, images, labels, parts=parts)
+    outcome = mean_gradients_(
+        [listed[i] for i in used], forward, images, labels, parts=parts, precision=precision
+    )
     if not math.isfinite(outcome.loss):
         supernet.zero_grad()
         raise FloatingPointError(
@@ -154,6 +158,7 @@ def epoch_steps_(
                 step=number,
                 parameters=parameters,
                 parts=parts,
+                precision=config.train.precision,
                 averages=averages,
                 **step.options,
             )
