@@ -1,12 +1,12 @@
 """Time a training step of the hyper-network, and the score of a candidate, ours beside PyTorch's.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/training_step.py [--threads 2] [--compile]
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/training_step.py [--threads 2] [--compile] [--table NAME]
 
 A step is everything: augmentation, forward, backward, and the update of the activated tensors. A
 candidate is cut out, recalibrated and evaluated. The forms take turns on the same sampled paths;
 the figures are medians over paths. With ``--compile`` torch.compile runs the first path, its
 compile time is listed beside: every path is another graph. Writes
-``benchmarks/results/training_step.csv``.
+``benchmarks/results/training_step.csv``, or the table that ``--table`` names.
 """
 
 import os
@@ -173,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--table", default="training_step", metavar="NAME")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     rows = []
@@ -180,7 +181,7 @@ def main() -> None:
         for row in measure(profile, size, compiled=options.compile):
             rows.append(row)
             print(*row.values(), sep="\t", flush=True)
-    save("training_step", rows, machine())
+    save(options.table, rows, machine())
 
 
 if __name__ == "__main__":
