@@ -75,7 +75,8 @@ template <int K, int S, int Width, bool Bare, int N, int Copies, class T>
 STNAS_INLINE void correlate_tile(const T* in, const T* grad, Vec<T, N> (&sum)[K][Copies]) {
   constexpr int P = K / 2;
   Vec<T, N> right[Width];
-  unroll<Width>([&](auto o) __attribute__((always_inline)) { right[o] = load<N>(grad + o * kLanes); });
+  unroll<Width>(
+      [&](auto o) __attribute__((always_inline)) { right[o] = load<N>(grad + o * kLanes); });
   unroll<(Width - 1) * S + K>([&](auto c) __attribute__((always_inline)) {
     constexpr int column = Bare ? c - P : c;
     if constexpr (!Bare || (column >= 0 && column < Width)) {

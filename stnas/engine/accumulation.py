@@ -18,6 +18,7 @@ from torch.nn import functional
 from stnas.config import RetrainConfig, TrainConfig
 from stnas.config.train import Precision
 from stnas.engine.process_group import current
+from stnas.ops.dtypes import widen
 from stnas.ops.path import direct_gradients
 
 
@@ -115,7 +116,7 @@ def mean_gradients_(
 
     def logits(part: int, images: Tensor) -> Tensor:
         with direct_gradients(), autocast(precision, images):
-            return forward(part, images).float()
+            return widen(forward(part, images))
 
     if parts.count == 1:
         loss, accuracy = backward(logits(0, images), labels, share=1.0)
