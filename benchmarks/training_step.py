@@ -1,6 +1,6 @@
 """Time a training step of the hyper-network, and the score of a candidate, ours beside PyTorch's.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/training_step.py [--threads 2] [--compile] [--table NAME]
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/training_step.py [--threads 2] [--compile]
 
 A step is everything: augmentation, forward, backward, and the update of the activated tensors. A
 candidate is cut out, recalibrated and evaluated. The forms take turns on the same sampled paths;
