@@ -66,9 +66,12 @@ inline Tensor like_sums(const Tensor& x, const std::vector<index>& sizes) {
 }
 
 // NCHW sizes in channels_last order.
-inline Tensor image_like(const Tensor& x, const std::vector<index>& sizes) {
+inline Tensor image_like(const Tensor& x, const std::vector<index>& sizes, ScalarType type) {
   const index row = sizes[3] * sizes[1];
-  return empty(x, sizes, {sizes[2] * row, 1, row, sizes[1]}, x.scalar_type());
+  return empty(x, sizes, {sizes[2] * row, 1, row, sizes[1]}, type);
+}
+inline Tensor image_like(const Tensor& x, const std::vector<index>& sizes) {
+  return image_like(x, sizes, x.scalar_type());
 }
 
 // use(T{}) for the type T of an x that is float32 or float64.

@@ -3,7 +3,6 @@
 
 #include <torch/csrc/stable/library.h>
 
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -13,9 +12,7 @@
 namespace stnas::images {
 namespace {
 
-using cpu::Tensor;
-using torch::headeronly::ScalarType;
-using Maybe = std::optional<Tensor>;
+using cpu::data, cpu::Maybe, cpu::ScalarType, cpu::Tensor;
 using Numbers = std::vector<double>;
 
 constexpr index kWorthSharing = 1 << 16;  // pixels of a thread
@@ -39,7 +36,7 @@ void check_images(const Tensor& images, const Numbers& mean, const Numbers& std)
 // `offsets` [2, rows], each in [0, 2 padding].
 void check_offsets(const Tensor& offsets, index rows, index padding) {
   check_indices(offsets, "offsets", {2, rows});
-  const auto* values = static_cast<const index*>(offsets.data_ptr());
+  const auto* values = data<index>(offsets);
   for (index i = 0; i < 2 * rows; ++i)
     check(values[i] >= 0 && values[i] <= 2 * padding, "offsets must lie in [0, ", 2 * padding,
           "], got ", values[i]);
@@ -47,7 +44,7 @@ void check_offsets(const Tensor& offsets, index rows, index padding) {
 
 void check_rows(const Tensor& rows, index images) {
   check_indices(rows, "rows", {rows.numel()});
-  const auto* values = static_cast<const index*>(rows.data_ptr());
+  const auto* values = data<index>(rows);
   for (index i = 0; i < rows.numel(); ++i)
     if (values[i] < 0 || values[i] >= images)
       throw std::out_of_range("rows must lie in [0, " + std::to_string(images) + "), got " +
@@ -72,14 +69,13 @@ Tensor crop_mirror_normalise(const Tensor& images, const Tensor& rows, const May
   }
   const Source from{images.size(1), images.size(2), images.size(3), padding, centre.data(),
                     scale.data()};
-  const index row = from.width * from.channels;
-  const Tensor out = cpu::empty(images, {count, from.channels, from.height, from.width},
-                                {from.height * row, 1, row, from.channels}, ScalarType::Float);
-  const auto* bytes = static_cast<const uint8_t*>(images.data_ptr());
-  const auto* which = static_cast<const index*>(rows.data_ptr());
-  const auto* starts = offsets ? static_cast<const index*>(offsets->data_ptr()) : nullptr;
-  const auto* flips = mirrored ? static_cast<const bool*>(mirrored->data_ptr()) : nullptr;
-  auto* to = static_cast<float*>(out.data_ptr());
+  const Tensor out = cpu::image_like(
+      images, {count, from.channels, from.height, from.width}, ScalarType::Float);
+  const auto* bytes = data<uint8_t>(images);
+  const auto* which = data<index>(rows);
+  const auto* starts = offsets ? data<index>(*offsets) : nullptr;
+  const auto* flips = mirrored ? data<bool>(*mirrored) : nullptr;
+  auto* to = data<float>(out);
   const index grain = kWorthSharing / std::max<index>(1, from.size()) + 1;
   torch::stable::parallel_for(0, count, grain, [&](index begin, index end) {
     for (index i = begin; i < end; ++i) {

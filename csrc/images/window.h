@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "../cpu/problem.h"
+
 namespace stnas::images {
 
-using index = int64_t;
+using cpu::index;
 
 // Images of bytes, [channel][row][column]; their values v become (v - centre) * scale.
 struct Source {

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from stnas.ops.linear_bottleneck import OPS, Affine, Norms, Options, check_count, checked_input
+from stnas.ops.linear_bottleneck import OPS, Affine, Norms, Options, checked_input
 from stnas.ops.reference import BottleneckWeights
-from stnas.ops.shapes import empty_image, out_size
+from stnas.ops.shapes import check_count, empty_image, out_size
 
 ADD = OPS.linear_bottleneck_add_.default
 INFER = OPS.linear_bottleneck_inference.default

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from stnas.ops.convolution import OPS, convolution, has_convolution
-from stnas.ops.norm_act import advance_running_, check_several, given_gradients, norm_act
+from stnas.ops.norm_act import advance_running_, given_gradients, norm_act
 from stnas.ops.reference import BatchNorm, SyncBatchNorm
+from stnas.ops.shapes import check_count
 
 
 def conv_norm_act(
@@ -48,7 +49,7 @@ class _Together(torch.autograd.Function):
         activation: str,
     ) -> tuple[Tensor, Tensor]:
         convolved = OPS.convolution_forward.default(x, weight, stride)
-        check_several(convolved)
+        check_count(convolved)
         out, statistics = OPS.norm_act_forward.default(convolved, scale, bias, activation)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(statistics)

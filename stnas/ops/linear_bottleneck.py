@@ -11,7 +11,7 @@ from torch.library import register_autograd
 from stnas.ops import reference
 from stnas.ops.dtypes import autocast_input, check_dtypes, widen
 from stnas.ops.reference import BatchNorm, BottleneckWeights
-from stnas.ops.shapes import empty_image, out_size
+from stnas.ops.shapes import check_count, empty_image, out_size
 
 OPS = torch.ops.stnas
 
@@ -109,15 +109,6 @@ def running_statistics(norms: Norms, weights: Sequence[Tensor]) -> list[Tensor]:
         weights[0].new_zeros(size) if value is None else value
         for value, size in zip(values, sizes, strict=True)
     ]
-
-
-def check_count(x: Tensor, stride: int) -> None:
-    """Raise ValueError where a batch is too small for statistics."""
-    rows, columns = (-(-size // max(1, stride)) for size in x.shape[2:])
-    if x.shape[0] * rows * columns == 1:
-        raise ValueError(
-            "x must give more than 1 value per channel when training, got 1: use a larger batch"
-        )
 
 
 def needs_gradient(*tensors: Tensor | None) -> bool:

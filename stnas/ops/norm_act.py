@@ -10,7 +10,7 @@ import stnas.ops.extension  # noqa: F401
 from stnas.ops import reference
 from stnas.ops.differentiable import differentiable
 from stnas.ops.reference import BatchNorm, SyncBatchNorm
-from stnas.ops.shapes import empty_image
+from stnas.ops.shapes import check_count, empty_image
 
 OPS = torch.ops.stnas
 
@@ -30,7 +30,7 @@ def norm_act(
         return reference.norm_act(
             x, norm, activation=activation, training=training, momentum=momentum
         )
-    check_several(x)
+    check_count(x)
     x = x.contiguous(memory_format=torch.channels_last)
     inputs = (x, norm.weight, norm.bias, activation)
     if torch.is_grad_enabled():
@@ -39,14 +39,6 @@ def norm_act(
         out, statistics = OPS.norm_act_forward.default(*inputs)
     advance_running_(norm, statistics, out, momentum=momentum)
     return out  # type: ignore[no-any-return]
-
-
-def check_several(x: Tensor) -> None:
-    """Raise ValueError where a channel has one value, which has no variance."""
-    if x.numel() == x.shape[1]:
-        raise ValueError(
-            "x must give more than 1 value per channel when training, got 1: use a larger batch"
-        )
 
 
 @torch.no_grad()

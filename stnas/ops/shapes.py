@@ -27,6 +27,14 @@ def empty_image(x: Tensor, size: Size) -> Tensor:
     return torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
+def check_count(x: Tensor, stride: int = 1) -> None:
+    """Raise ValueError where a batch ``[N, C, ...]`` is too small for statistics."""
+    if math.prod((x.shape[0], *(-(-size // max(1, stride)) for size in x.shape[2:]))) == 1:
+        raise ValueError(
+            "x must give more than 1 value per channel when training, got 1: use a larger batch"
+        )
+
+
 def stores_expanded(channels: int, hidden: int) -> bool:
     """Tell whether a block keeps its expanded tensor, by the rule of csrc/cpu/problem.h.
 

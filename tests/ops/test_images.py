@@ -46,12 +46,13 @@ def test_threads_and_layout_change_no_bit() -> None:
     images = drawn(3, 64, 64, count=40, seed=0)
     rows = torch.randperm(40, generator=torch.Generator().manual_seed(1))
     where = places(rows, padding=4, seed=2)
-    threads = torch.get_num_threads()
-    results = []
-    for count in (1, 2, 5):
-        torch.set_num_threads(count)
-        results.append(crop_mirror_normalise(images, rows, where, mean=MEAN, std=STD))
-    torch.set_num_threads(threads)
+    threads, results = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            results.append(crop_mirror_normalise(images, rows, where, mean=MEAN, std=STD))
+    finally:
+        torch.set_num_threads(threads)
     last = images.contiguous(memory_format=torch.channels_last)
     results.append(crop_mirror_normalise(last, rows, where, mean=MEAN, std=STD))
     assert all(torch.equal(result, results[0]) for result in results)
