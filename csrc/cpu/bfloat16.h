@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "simd.h"
+#include "tile_registers.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -13,14 +14,23 @@ constexpr bool kMultipliesPairs = true;
 #else
 constexpr bool kMultipliesPairs = false;
 #endif
+#ifdef STNAS_HAS_TILES
+constexpr bool kMultipliesTiles = true;
+#else
+constexpr bool kMultipliesTiles = false;
+#endif
 
 // What products read of tensors that are stored as S.
 template <class S>
 using Operand = std::conditional_t<kMultipliesPairs, S, Wide<S>>;
 
-// Products read so many columns of an operand at a time: rows are padded to it.
+// Whether products of operands O go by tile registers.
 template <class O>
-constexpr index kDepthStep = sizeof(O) == 2 ? 2 : 1;
+constexpr bool kTiled = kMultipliesTiles && sizeof(O) == 2;
+
+// Products read so many values of a row of an operand at a time: rows are padded to it with zeros.
+template <class O>
+constexpr index kDepthStep = kTiled<O> ? kTileDepth : sizeof(O) == 2 ? 2 : 1;
 
 // The bits of a register of float and their upper halves.
 template <class V>

@@ -17,6 +17,7 @@ STNAS_DECLARE(generic)
 STNAS_DECLARE(avx2)
 STNAS_DECLARE(avx512)
 STNAS_DECLARE(avx512bf16)
+STNAS_DECLARE(amx)
 #undef STNAS_DECLARE
 
 namespace {
@@ -26,9 +27,11 @@ const Kernels<S>& named(const std::string& name) {
   if (name == "generic") return generic::table<S>();
 #if defined(__x86_64__)
   if (name == "avx2") return avx2::table<S>();
-  if constexpr (std::is_same_v<S, BFloat16>)
+  if constexpr (std::is_same_v<S, BFloat16>) {
     if (name == "avx512bf16") return avx512bf16::table<S>();
-  if (name == "avx512" || name == "avx512bf16") return avx512::table<S>();
+    if (name == "amx") return amx::table<S>();
+  }
+  if (name == "avx512" || name == "avx512bf16" || name == "amx") return avx512::table<S>();
 #endif
   throw std::runtime_error("no kernels are compiled for the instruction set " + name);
 }

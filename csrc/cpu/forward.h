@@ -84,7 +84,7 @@ void pool(const Shape& s, const Fold<T>& fold, const S* hidden, T* pooled) {
 template <class Act, class T, class S>
 void project_group(const Shape& s, const Unit& unit, const Fold<T>& fold, const Squeeze<T>& squeeze,
                    const Operand<S>* panels, const Saved<T, S>& saved, Moments* moments) {
-  const index pixels = s.out_pixels(), total = unit.images * pixels, tile = product_tile(s);
+  const index pixels = s.out_pixels(), total = unit.images * pixels;
   const S* hidden = saved.hidden + unit.image * s.padded() * pixels;
   T* rows = saved.excitation + unit.image * s.excitation();
   for (index n = 0; n < unit.images; ++n)
@@ -92,10 +92,10 @@ void project_group(const Shape& s, const Unit& unit, const Fold<T>& fold, const 
   excite(s, squeeze, unit.images, rows);
   const T* gates = rows + s.padded() + s.padded_squeeze();
   Scratch scratch;
-  auto* gated = scratch.take<Operand<S>>(tile * s.padded());
-  for (index q = 0; q < total; q += tile) {
-    const index count = least(tile, total - q);
-    fill_tile(s, pixels, q, count, tile, gated, [&](index b, index n, index at) {
+  const auto gated = take_tile<Operand<S>>(scratch, s);
+  for (index q = 0; q < total; q += gated.pixels) {
+    const index count = least(gated.pixels, total - q);
+    fill_tile(s, pixels, q, count, gated, [&](index b, index n, index at) {
       const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
       const auto bias = load(fold.bias + b * kLanes);
       const auto gate = load(gates + n * s.excitation() + b * kLanes);
@@ -104,7 +104,7 @@ void project_group(const Shape& s, const Unit& unit, const Fold<T>& fold, const 
       };
     });
     S* y = saved.projected + (unit.image * pixels + q) * s.out;
-    project_rows(s, panels, count, {gated, kLanes, kLanes, s.blocks(), tile * kLanes}, y);
+    project_tile(gated, count, panels, s.out, y);
     add_rows(s, y, count, moments);
   }
 }

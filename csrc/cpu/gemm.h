@@ -1,7 +1,7 @@
 // Register-blocked products with one channel block (16 columns) on the right-hand side.
 #pragma once
 
-#include "bfloat16.h"
+#include "tiles.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -126,6 +126,20 @@ STNAS_INLINE void correlate(index columns, index count, const T* a, index lda, c
   if constexpr (kTile > 1)
     if (i + 1 <= columns) correlate_rows<1, N>(i, count, a, lda, b, ldb, use);
 }
+
+#ifdef STNAS_HAS_TILES
+// Both for operands of tiles: rows and depth padded as operand.h does, a by columns transposed.
+template <int N = kLanes, class Use>
+void multiply(index rows, const Rows<BFloat16>& a, const BFloat16* b, const Use& use) {
+  multiply_by_tiles<N>(rows, rows, a.data, a.row, a.width, b, use);
+}
+template <int N = kLanes, class Use>
+void correlate(index columns, index count, const BFloat16* a, index lda, const BFloat16* b, index,
+               const Use& use) {
+  multiply_by_tiles<N>(columns, round_up(columns, kTileRows), a, lda,
+                       round_up(count, kTileDepth), b, use);
+}
+#endif
 
 // The column sums of b[q, :N].
 template <int N = kLanes, class S>

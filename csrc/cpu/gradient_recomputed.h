@@ -12,55 +12,44 @@ struct RecomputedSweep {
   const Operand<S>* panels;  // scaled expand weights [in / 16][M][16]
 };
 
-// sum dz1, sum (x - mean) dz1 and dx += dz1 W of one block and `pixels` pixels.
-template <class T, class S>
-void expand_block(const RecomputedSweep<T, S>& sweep, index b, index pixels,
-                  const Columns<Operand<S>>& x, const T* dz, Operand<S>* buffer, T* dx,
-                  const HiddenPartial<T>& partial) {
-  const Shape& s = sweep.hidden.project.p.shape;
+// sum dz1 and sum (x - mean) dz1 of one block and `pixels` pixels.
+template <class T, class O>
+void add_expand_sums(const Shape& s, index b, index pixels, const Columns<O>& x, const T* dz,
+                     O* buffer, const HiddenPartial<T>& partial) {
   T* plain = partial.plain + b * kLanes;
   store(plain, load(plain) + column_sums(pixels, dz, kLanes));
-  using O = Operand<S>;
   correlate(s.in, pixels, x.data, x.lda, operand_vectors<O>(dz, pixels, buffer), kLanes,
             [&](index c, Vec<T> v) __attribute__((always_inline)) {
               T* to = partial.expand + (b * s.in + c) * kLanes;
               store(to, load(to) + v);
             });
-  const index padded = round_up(s.in, kLanes / 2);
-  const Rows<O> rows{convert<O>(dz, pixels, buffer), kLanes, kLanes};
-  for_each_panel(s.in, [&](auto lanes, index j) {
-    multiply<lanes>(pixels, rows,
-                    sweep.panels + j * s.padded() + b * kLanes * kLanes,
-                    [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
-                      T* to = dx + i * padded + j;
-                      store(to, load<lanes>(to) + v);
-                    });
-  });
 }
 
-// dx0 of one unit into grad_x, and its part of the sums.
+// dx0 = dz1 W of one unit into grad_x, and its part of the sums.
 template <class Act, class T, class S>
 void expand_unit(const RecomputedSweep<T, S>& sweep, const Unit& unit,
                  const HiddenPartial<T>& partial, T* grad_x) {
   const Shape& s = sweep.hidden.project.p.shape;
   // Groups hold whole images, so that their pixels are one run; strips have one image.
   const index image = unit.owned.count() * s.width, pixels = unit.images * image;
-  const index padded = round_up(s.in, kLanes / 2);
+  using O = Operand<S>;
   Scratch scratch;
   const auto at = fill_buffers<Act>(scratch, sweep.hidden, unit);
-  const auto x = operand_columns<Operand<S>>(
+  const auto x = operand_columns<O>(
       scratch, at.x + (unit.owned.begin - at.inputs.begin) * s.width * s.in, pixels, s.in);
-  auto* buffer = take_vectors<Operand<S>, T>(scratch, pixels);
-  T *dz = scratch.take<T>(pixels * kLanes), *dx = scratch.zeros<T>(pixels * padded);
+  const auto dz = take_tile<O>(scratch, s, pixels);
+  T* wide = take_vectors<T, O>(scratch, pixels);
+  O* pairs = take_vectors<O, T>(scratch, pixels);
   for (index b = 0; b < s.blocks(); ++b) {
-    hidden_block<Act>(sweep.hidden, unit, at, b, partial.depthwise, dz, image * kLanes);
-    expand_block(sweep, b, pixels, x, dz, buffer, dx, partial);
+    O* to = dz.data + b * dz.step;
+    T* block = in_place(to, wide);
+    hidden_block<Act>(sweep.hidden, unit, at, b, partial.depthwise, block, image * kLanes);
+    if (wide)
+      for (index i = 0; i < pixels; ++i) store(to + i * dz.row, load(block + i * kLanes));
+    add_expand_sums(s, b, pixels, x, block, pairs, partial);
   }
-  T* to = grad_x + (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in;
-  for_each_panel(s.in, [&](auto lanes, index j) {
-    for (index i = 0; i < pixels; ++i)
-      store(to + i * s.in + j, load<lanes>(dx + i * padded + j), s.in - j);
-  });
+  project_tile(dz, pixels, sweep.panels, s.in,
+               grad_x + (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in);
 }
 
 // Expand weights times the scale of their BN for the gradient of x, [in / 16][M][16].

@@ -55,15 +55,16 @@ void stored_group(const StoredSweep<T, S>& sweep, const Unit& unit, const S* res
                   S* grad_x, bool add) {
   const HiddenInput<T, S>& input = sweep.hidden.input;
   const Shape& s = input.p.shape;
-  const index total = unit.images * s.pixels(), tile = product_tile(s);
+  const index total = unit.images * s.pixels();
   const index group = unit.image * s.padded() * s.pixels();
   Scratch scratch;
   using O = Operand<S>;
-  O *de = scratch.take<O>(tile * s.padded()), *buffer = scratch.take<O>(tile * kLanes);
-  for (index q = 0; q < total; q += tile) {
-    const index count = least(tile, total - q);
+  const auto de = take_tile<O>(scratch, s);
+  O* buffer = scratch.take<O>(padded_depth<O>(de.pixels) * kLanes);
+  for (index q = 0; q < total; q += de.pixels) {
+    const index count = least(de.pixels, total - q);
     const index first = (unit.image * s.pixels() + q) * s.in;
-    fill_tile(s, s.pixels(), q, count, tile, de, [&](index b, index, index at) {
+    fill_tile(s, s.pixels(), q, count, de, [&](index b, index, index at) {
       const auto of = [&](const T* values) { return load(values + b * kLanes); };
       const auto mean = of(input.fold.mean), keep = of(sweep.norm.keep);
       const auto offset = of(sweep.norm.offset), pull = of(sweep.norm.pull);
@@ -72,9 +73,8 @@ void stored_group(const StoredSweep<T, S>& sweep, const Unit& unit, const S* res
         return (load(dz + i) * keep - offset) - (load(e + i) - mean) * pull;
       };
     });
-    const Rows<O> rows{de, kLanes, kLanes, s.blocks(), tile * kLanes};
     for_each_panel(s.in, [&](auto lanes, index j) {
-      multiply<lanes>(count, rows, sweep.panels + j * s.padded(),
+      multiply<lanes>(count, de.rows(), sweep.panels + j * padded_depth<O>(s.padded()),
                       [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
                         const index to = first + i * s.in + j;
                         if (residual) v = v + load<lanes>(residual + to, s.in - j);
@@ -85,8 +85,8 @@ void stored_group(const StoredSweep<T, S>& sweep, const Unit& unit, const S* res
     Scratch part;
     const auto x = operand_columns<O>(part, input.p.x + first, count, s.in);
     for (index b = 0; b < s.blocks(); ++b)
-      correlate(s.in, count, x.data, x.lda, operand_vectors<O>(de + b * tile * kLanes, count, buffer),
-                kLanes,
+      correlate(s.in, count, x.data, x.lda,
+                operand_vectors<O>(de.data + b * de.step, count, buffer, de.row), kLanes,
                 [&](index c, Vec<T> v) __attribute__((always_inline)) {
                   T* to = expand + (b * s.in + c) * kLanes;
                   store(to, load(to) + v);

@@ -67,21 +67,21 @@ template <class T, class S>
 void infer_project(const InferenceSweep<T, S>& sweep, const Unit& unit, const Operand<S>* hidden,
                    const T* gates) {
   const Shape& s = sweep.p.shape;
-  const index pixels = s.out_pixels(), total = unit.images * pixels, tile = product_tile(s);
+  const index pixels = s.out_pixels(), total = unit.images * pixels;
   const index first = unit.image * pixels * s.out;
+  const index depth = padded_depth<Operand<S>>(s.padded());
   Scratch scratch;
-  auto* gated = scratch.take<Operand<S>>(tile * s.padded());
-  for (index q = 0; q < total; q += tile) {
-    const index count = least(tile, total - q);
-    fill_tile(s, pixels, q, count, tile, gated, [&](index b, index n, index at) {
+  const auto gated = take_tile<Operand<S>>(scratch, s);
+  for (index q = 0; q < total; q += gated.pixels) {
+    const index count = least(gated.pixels, total - q);
+    fill_tile(s, pixels, q, count, gated, [&](index b, index n, index at) {
       const auto gate = load(gates + n * s.excitation() + b * kLanes);
       return [=, from = hidden + at](index i) { return load(from + i) * gate; };
     });
     const index at = first + q * s.out;
-    const Rows<Operand<S>> rows{gated, kLanes, kLanes, s.blocks(), tile * kLanes};
     for_each_panel(s.out, [&](auto lanes, index j) {
       const auto bias = load<lanes>(sweep.project_bias + j);
-      multiply<lanes>(count, rows, sweep.project + j * s.padded(),
+      multiply<lanes>(count, gated.rows(), sweep.project + j * depth,
                       [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
                         const index to = at + i * s.out + j;
                         v = v + bias;

@@ -3,6 +3,11 @@
 #include <stdexcept>
 #include <string>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "instruction_set.h"
 
 namespace stnas::cpu {
@@ -13,12 +18,25 @@ struct InstructionSet {
   bool present;
 };
 
+// Whether the processor has AMX and the system lets this process, and its threads to come, use it.
+bool may_use_amx() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // arch_prctl(2)
+  return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 const InstructionSet& choose() {
 #if defined(__x86_64__)
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
   static const InstructionSet sets[] = {
-      {"avx512bf16", avx512 && __builtin_cpu_supports("avx512bf16")},
+      {"amx", bf16 && may_use_amx()},
+      {"avx512bf16", bf16},
       {"avx512", avx512},
       {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
       {"generic", true}};

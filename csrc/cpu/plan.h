@@ -3,6 +3,7 @@
 
 #include "problem.h"
 #include "simd.h"
+#include "tile_registers.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -13,11 +14,16 @@ constexpr index kWorthWaking = 4096;  // vector operations, some microseconds of
 template <class F>
 void parallel(const Executor& executor, index count, index work, const F& task) {
   if (work < kWorthWaking) {
+    const TileScope tiles;
     for (index i = 0; i < count; ++i) task(i);
     return;
   }
   executor.run(
-      count, [](void* context, index i) { (*static_cast<const F*>(context))(i); },
+      count,
+      [](void* context, index i) {
+        const TileScope tiles;
+        (*static_cast<const F*>(context))(i);
+      },
       const_cast<F*>(&task));
 }
 

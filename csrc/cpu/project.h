@@ -19,38 +19,64 @@ const Operand<S>* pack_project(Scratch& scratch, const Problem<T, S>& p, const T
   return pack_operand<Operand<S>>(scratch, blocks, padded, packed);
 }
 
-// Pixels of a tile: a multiple of the product's row tile, small enough for the L1 or, with many
-// channels, the L2 cache.
-inline index product_tile(const Shape& s) {
-  const index fits = index{6144} / s.padded() / 14 * 14;
-  return most(56, fits);
+// Some pixels of all hidden channels, the left operand of a product: planes [block][pixel][16], or
+// rows for tile registers.
+template <class O>
+struct HiddenTile {
+  O* data;
+  index pixels;     // at most
+  index row, step;  // values from pixel to pixel, and from block to block
+  index blocks;
+
+  Rows<O> rows() const {
+    if constexpr (kTiled<O>) return {data, row, row};
+    else return {data, row, row, blocks, step};
+  }
+};
+
+template <class O>
+HiddenTile<O> take_tile(Scratch& scratch, const Shape& s, index pixels) {
+  if constexpr (kTiled<O>) {
+    const index row = padded_depth<O>(s.padded());
+    return {scratch.zeros<O>(pixels * row), pixels, row, kLanes, s.blocks()};
+  } else {
+    return {scratch.take<O>(pixels * s.padded()), pixels, kLanes, pixels * kLanes, s.blocks()};
+  }
 }
 
-// Pixels [begin, begin + count) of a group, image after image, into planes [block][tile][16]:
-// value(block, image, offset)(i) is the vector i of a run that starts at this offset of a group's
-// tensor [image][block][pixel][16].
-template <class T, class Value>
-STNAS_INLINE void fill_tile(const Shape& s, index pixels, index begin, index count, index tile,
-                            T* to, const Value& value) {
+// One with few enough pixels for the L1 or, with many channels, the L2 cache: a multiple of the
+// product's row tile.
+template <class O>
+HiddenTile<O> take_tile(Scratch& scratch, const Shape& s) {
+  constexpr index kRows = kTiled<O> ? 4 * kTileRows : 56, kStep = kTiled<O> ? kRows : 14;
+  return take_tile<O>(scratch, s, most(kRows, 6144 / s.padded() / kStep * kStep));
+}
+
+// Pixels [begin, begin + count) of a group, image after image: value(block, image, offset)(i) is the
+// vector i of a run that starts at this offset of a group's tensor [image][block][pixel][16].
+template <class O, class Value>
+STNAS_INLINE void fill_tile(const Shape& s, index pixels, index begin, index count,
+                            const HiddenTile<O>& to, const Value& value) {
   for (index b = 0; b < s.blocks(); ++b) {
-    T* plane = to + b * tile * kLanes;
+    O* plane = to.data + b * to.step;
     for (index q = begin; q < begin + count;) {
       const index image = q / pixels, first = q - image * pixels;
       const index run = least(pixels - first, begin + count - q);
       const auto at = value(b, image, ((image * s.blocks() + b) * pixels + first) * kLanes);
-      for (index i = 0; i < run; ++i, plane += kLanes) store(plane, at(i * kLanes));
+      for (index i = 0; i < run; ++i, plane += to.row) store(plane, at(i * kLanes));
       q += run;
     }
   }
 }
 
-// y of one tile, dense rows of `out` channels.
+// The product of `count` pixels with panels of `columns` columns, as dense rows.
 template <class O, class S>
-void project_rows(const Shape& s, const O* panels, index count, const Rows<O>& from, S* y) {
-  for_each_panel(s.out, [&](auto lanes, index j) {
-    multiply<lanes>(count, from, panels + j * s.padded(),
+void project_tile(const HiddenTile<O>& from, index count, const O* panels, index columns, S* to) {
+  const index depth = padded_depth<O>(from.blocks * kLanes);
+  for_each_panel(columns, [&](auto lanes, index j) {
+    multiply<lanes>(count, from.rows(), panels + j * depth,
                     [&](index i, Vec<Wide<O>, lanes> v) __attribute__((always_inline)) {
-                      store(y + i * s.out + j, v, s.out - j);
+                      store(to + i * columns + j, v, columns - j);
                     });
   });
 }

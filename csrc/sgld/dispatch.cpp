@@ -15,6 +15,7 @@ STNAS_DECLARE(generic)
 STNAS_DECLARE(avx2)
 STNAS_DECLARE(avx512)
 STNAS_DECLARE(avx512bf16)
+STNAS_DECLARE(amx)
 #undef STNAS_DECLARE
 
 const Kernels& kernels(const char* instruction_set) {
@@ -24,6 +25,7 @@ const Kernels& kernels(const char* instruction_set) {
   if (name == "avx2") return avx2::table();
   if (name == "avx512") return avx512::table();
   if (name == "avx512bf16") return avx512bf16::table();
+  if (name == "amx") return amx::table();
 #endif
   throw std::runtime_error("no kernels of sgld are compiled for the instruction set " + name);
 }
