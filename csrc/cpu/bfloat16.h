@@ -30,7 +30,7 @@ constexpr bool kTiled = kMultipliesTiles && sizeof(O) == 2;
 
 // Products read so many values of a row of an operand at a time: rows are padded to it with zeros.
 template <class O>
-constexpr index kDepthStep = kTiled<O> ? kTileDepth : sizeof(O) == 2 ? 2 : 1;
+constexpr index kDepthStep = kTiled<O> ? kTileStep : sizeof(O) == 2 ? 2 : 1;
 
 // The bits of a register of float and their upper halves.
 template <class V>

@@ -24,8 +24,7 @@ void hidden_unit(const HiddenSweep<T, S>& sweep, const Unit& unit, S* hidden, Mo
   const Layout at = input_layout<T>(s, unit.images, rows);
   const index taps = s.kernel * s.kernel, skipped = unit.rows.begin * s.out_width();
   Scratch scratch;
-  const auto* x = sweep.input.operand(scratch, sweep.input.center_rows(scratch, unit, rows),
-                                      unit.images * rows.count() * s.width);
+  const auto* x = sweep.input.operand(scratch, unit, rows);
   T* plane = take_plane<T>(scratch, at);
   const index count = unit.rows.count() * s.out_width();
   T* buffer = take_vectors<T, S>(scratch, count);

@@ -137,7 +137,7 @@ template <int N = kLanes, class Use>
 void correlate(index columns, index count, const BFloat16* a, index lda, const BFloat16* b, index,
                const Use& use) {
   multiply_by_tiles<N>(columns, round_up(columns, kTileRows), a, lda,
-                       round_up(count, kTileDepth), b, use);
+                       round_up(count, kTileStep), b, use);
 }
 #endif
 

@@ -83,12 +83,12 @@ void correct(const Problem<T, S>& p, const Plan& plan, const Correction<T, Opera
     const index first = (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in;
     const index pixels = unit.images * unit.owned.count() * s.width;
     Scratch scratch;
-    T* x = scratch.take<T>(pixels * s.in);
+    auto* x = scratch.take<Operand<S>>(pixels * by.depth);
     S* to = into.x + first;
     const T* from = dx0 + first;
     const S* through = p.residual ? grad + first : nullptr;
-    center(p.x + first, pixels, s.in, mean_pattern, x);
-    const auto rows = operand_rows<Operand<S>>(scratch, x, pixels, s.in);
+    center(p.x + first, pixels, s.in, mean_pattern, x, by.depth);
+    const Rows<Operand<S>> rows{x, by.depth, by.depth};
     for_each_panel(s.in, [&](auto lanes, index j) {
       const auto constant = load<lanes>(by.constant + j);
       const index rest = s.in - j;

@@ -47,8 +47,7 @@ template <class T, class S>
 struct UnitBuffers {
   Range inputs, outputs;
   Layout input, output;
-  T* x;
-  const Operand<S>* operand;  // x
+  const Operand<S>* x;
   T *dd, *e, *slopes;
 };
 
@@ -62,8 +61,7 @@ UnitBuffers<T, S> fill_buffers(Scratch& scratch, const HiddenGradient<T, S>& swe
   to.outputs = plan.outputs(unit);
   to.input = input_layout<T>(plan.shape, unit.images, to.inputs);
   to.output = output_layout<T>(plan.shape, unit.images, to.outputs);
-  to.x = sweep.input.center_rows(scratch, unit, to.inputs);
-  to.operand = sweep.input.operand(scratch, to.x, unit.images * to.input.rows * to.input.width);
+  to.x = sweep.input.operand(scratch, unit, to.inputs);
   to.dd = take_plane<T>(scratch, to.output);
   to.e = take_plane<T>(scratch, to.input);
   to.slopes = Act::kCap == 0 ? scratch.take<T>(to.input.vectors() * kLanes) : nullptr;
@@ -107,7 +105,7 @@ void hidden_block(const HiddenGradient<T, S>& sweep, const Unit& unit, const Uni
   const Shape& s = sweep.project.p.shape;
   const index taps = s.kernel * s.kernel;
   fill_depthwise_grad<Act>(sweep, unit, at, b);
-  sweep.input.template fill<Act>(unit, at.input, b, at.operand, at.e, at.slopes);
+  sweep.input.template fill<Act>(unit, at.input, b, at.x, at.e, at.slopes);
   for (index n = 0; n < unit.images; ++n) {
     const auto e = at.input.template plane<const T>(at.e, n);
     const auto dd = at.output.template plane<const T>(at.dd, n);

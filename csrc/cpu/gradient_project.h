@@ -84,7 +84,7 @@ void gate_unit(const ProjectSweep<T, S>& sweep, const Unit& unit, T* weight, T* 
   sweep.out.fill(unit.image * s.out_pixels() + skipped, total, dy);
   using O = Operand<S>;
   const auto rows = operand_rows<O>(scratch, dy, total, s.out);
-  const auto columns = operand_columns<O>(scratch, dy, total, s.out);
+  const auto columns = operand_columns(scratch, rows, total, s.out);
   T* gated = scratch.take<T>(total * kLanes);
   O* buffer = take_vectors<O, T>(scratch, total);
   for (index b = 0; b < s.blocks(); ++b) {

@@ -35,8 +35,9 @@ void expand_unit(const RecomputedSweep<T, S>& sweep, const Unit& unit,
   using O = Operand<S>;
   Scratch scratch;
   const auto at = fill_buffers<Act>(scratch, sweep.hidden, unit);
-  const auto x = operand_columns<O>(
-      scratch, at.x + (unit.owned.begin - at.inputs.begin) * s.width * s.in, pixels, s.in);
+  const index depth = sweep.hidden.input.expand.depth;
+  const index skipped = (unit.owned.begin - at.inputs.begin) * s.width;
+  const auto x = operand_columns<O>(scratch, {at.x + skipped * depth, depth, depth}, pixels, s.in);
   const auto dz = take_tile<O>(scratch, s, pixels);
   T* wide = take_vectors<T, O>(scratch, pixels);
   O* pairs = take_vectors<O, T>(scratch, pixels);

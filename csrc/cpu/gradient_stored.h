@@ -83,7 +83,8 @@ void stored_group(const StoredSweep<T, S>& sweep, const Unit& unit, const S* res
                       });
     });
     Scratch part;
-    const auto x = operand_columns<O>(part, input.p.x + first, count, s.in);
+    const auto rows = operand_rows<O>(part, input.p.x + first, count, s.in);
+    const auto x = operand_columns(part, rows, count, s.in);
     for (index b = 0; b < s.blocks(); ++b)
       correlate(s.in, count, x.data, x.lda,
                 operand_vectors<O>(de.data + b * de.step, count, buffer, de.row), kLanes,

@@ -16,20 +16,16 @@ struct HiddenInput {
   const T* mean_pattern;  // of x
   const int32_t* offsets;
 
-  // Input rows [rows) of a unit less their mean; null where the product is stored.
-  T* center_rows(Scratch& scratch, const Unit& unit, Range rows) const {
+  // Input rows [rows) of a unit less their mean, as the product reads them; null where the product
+  // is stored.
+  const Operand<S>* operand(Scratch& scratch, const Unit& unit, Range rows) const {
     if (stored) return nullptr;
     const Shape& s = p.shape;
     const index pixels = unit.images * rows.count() * s.width;
-    T* x = scratch.take<T>(pixels * s.in);
+    auto* x = scratch.take<Operand<S>>(pixels * expand.depth);
     center(p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in, pixels, s.in,
-           mean_pattern, x);
+           mean_pattern, x, expand.depth);
     return x;
-  }
-
-  // The same as the product reads them.
-  const Operand<S>* operand(Scratch& scratch, const T* x, index pixels) const {
-    return stored ? nullptr : operand_rows<Operand<S>>(scratch, x, pixels, p.shape.in).data;
   }
 
   // One block into a plane laid out as `at`, the slopes a'(.) too where given.

@@ -9,12 +9,19 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-// Rows of x minus a vector, as one flat run.
-template <class T, class S>
-void center(const S* x, index pixels, index channels, const T* pattern, T* to) {
-  for_each_vector(pixels, channels, [&](index at, index phase, index lanes) {
-    store(to + at, load(x + at, lanes) - load(pattern + phase), lanes);
-  });
+// Rows of x minus a vector, padded with zeros to `row` values.
+template <class O, class T, class S>
+void center(const S* x, index pixels, index channels, const T* pattern, O* to, index row) {
+  if (row == channels)
+    return for_each_vector(pixels, channels, [&](index at, index phase, index lanes) {
+      store(to + at, load(x + at, lanes) - load(pattern + phase), lanes);
+    });
+  for (index j = 0; j < row; j += kLanes) {
+    const index lanes = channels - j;
+    const auto shift = load(pattern + j, lanes);
+    for (index i = 0; i < pixels; ++i)
+      store(to + i * row + j, load(x + i * channels + j, lanes) - shift, row - j);
+  }
 }
 
 // Sums of x - shift and of its products, [1 + channels, padded], over the pixels of one unit.
@@ -24,7 +31,7 @@ void add_products(const S* x, index pixels, index channels, const T* pattern, do
   Scratch scratch;
   T* rows = scratch.take<T>(pixels * row);
   T* dense = row == channels ? rows : scratch.take<T>(pixels * channels);
-  center(x, pixels, channels, pattern, dense);
+  center(x, pixels, channels, pattern, dense, channels);
   if (row != channels) pad_columns(dense, pixels, channels, row, rows);
   for_each_panel(row, [&](auto lanes, index j) {
     add_lanes(column_sums<lanes>(pixels, rows + j, row), to + j);

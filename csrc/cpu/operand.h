@@ -60,11 +60,9 @@ Rows<O> operand_rows(Scratch& scratch, const S* x, index pixels, index channels)
   if constexpr (std::is_same_v<O, S>)
     if (row == channels) return {x, row, row};
   O* to = scratch.take<O>(pixels * row);
-  for (index i = 0; i < pixels; ++i)
-    for (index j = 0; j < row; j += kLanes) {
-      const index lanes = most(0, channels - j);
-      store(to + i * row + j, load(x + i * channels + j, lanes), row - j);
-    }
+  for (index j = 0; j < row; j += kLanes)
+    for (index i = 0; i < pixels; ++i)
+      store(to + i * row + j, load(x + i * channels + j, channels - j), row - j);
   return {to, row, row};
 }
 
@@ -75,19 +73,19 @@ struct Columns {
   index lda;
 };
 
-// Rows of x as `correlate` reads them: converted where they have to be; for bfloat16 pairs of rows
-// [pixels / 2][padded channels][2], for tiles [padded channels][pixels], pixels padded with zeros.
-template <class O, class I>
-Columns<O> operand_columns(Scratch& scratch, const I* x, index pixels, index channels) {
+// The rows of an operand as `correlate` reads them: for bfloat16 pairs of rows [pixels / 2][padded
+// channels][2], for tiles [padded channels][pixels], the pixels padded with zeros.
+template <class O>
+Columns<O> operand_columns(Scratch& scratch, const Rows<O>& x, index pixels, index channels) {
   const index padded = round_up(channels, kLanes);
   if constexpr (sizeof(O) == 2) {
     const index count = padded_depth<O>(pixels);
     O* to = scratch.take<O>(count * padded);
     const auto row = [&](index q, index j) __attribute__((always_inline)) {
-      return q < pixels ? load(x + q * channels + j, channels - j) : zero<Wide<O>>();
+      return q < pixels ? load(x.data + q * x.row + j, channels - j) : zero<Wide<O>>();
     };
-    for (index q = 0; q < count; q += 2)
-      for (index j = 0; j < channels; j += kLanes) {
+    for (index j = 0; j < channels; j += kLanes)
+      for (index q = 0; q < count; q += 2) {
         if constexpr (kTiled<O>) {
           O pairs[2 * kLanes];
           store_pairs(pairs, row(q, j), row(q + 1, j));
@@ -98,10 +96,8 @@ Columns<O> operand_columns(Scratch& scratch, const I* x, index pixels, index cha
         }
       }
     return {to, kTiled<O> ? count : padded};
-  } else if constexpr (std::is_same_v<O, I>) {
-    return {x, channels};
   } else {
-    return {operand_rows<O>(scratch, x, pixels, channels).data, channels};
+    return {x.data, x.row};
   }
 }
 
@@ -110,7 +106,6 @@ template <class O, class I>
 O* take_vectors(Scratch& scratch, index count) {
   return std::is_same_v<O, I> ? nullptr : scratch.take<O>(padded_depth<O>(count) * kLanes);
 }
-
 
 // Where a kernel writes T that ends as S: the tensor itself, or a buffer.
 template <class T, class S>

@@ -17,20 +17,26 @@ STNAS_INLINE void for_each_tile(const Use& use) {
   use(std::integral_constant<int, Count - 1>{});
 }
 
+// Adds the product of a's columns [k, k + depth of the registers Left and Right) to the sums.
+template <int Count, int Left, int Right>
+STNAS_INLINE void add_tiles(const BFloat16* a, index row, index k, const BFloat16* b) {
+  tile_load<Right>(b + k * kLanes, 2 * kLanes * sizeof *b);
+  for_each_tile<Count>([&](auto t) __attribute__((always_inline)) {
+    tile_load<Left>(a + t * kTileRows * row + k, row * index(sizeof *a));
+    tile_multiply<t, Left, Right>();
+  });
+}
+
 // use(i, row i of the product) for 16 Count rows from `first` on, of these the `wanted`.
 template <int Count, int N, class Use>
 STNAS_INLINE void multiply_tiles(index first, Range wanted, const BFloat16* a, index row,
                                  index depth, const BFloat16* b, const Use& use) {
-  constexpr int kLeft = 4, kRight = 6;
   alignas(64) float sums[Count * kTileRows * kLanes];
   for_each_tile<Count>([](auto t) __attribute__((always_inline)) { tile_zero<t>(); });
-  for (index k = 0; k < depth; k += kTileDepth) {
-    tile_load<kRight>(b + k * kLanes, kTileDepth * sizeof *b);
-    for_each_tile<Count>([&](auto t) __attribute__((always_inline)) {
-      tile_load<kLeft + t % 2>(a + (first + t * kTileRows) * row + k, row * index(sizeof *a));
-      tile_multiply<t, kLeft + t % 2, kRight>();
-    });
-  }
+  index k = 0;
+  for (; k + kTileDepth <= depth; k += kTileDepth)
+    add_tiles<Count, 4, 5>(a + first * row, row, k, b);
+  if (k < depth) add_tiles<Count, 6, 7>(a + first * row, row, k, b);
   for_each_tile<Count>([&](auto t) __attribute__((always_inline)) {
     tile_store<t>(sums + t * kTileRows * kLanes);
   });
@@ -40,16 +46,16 @@ STNAS_INLINE void multiply_tiles(index first, Range wanted, const BFloat16* a, i
 }
 
 // use(i, sum_k a[i, k] b[k, :N]) for every row i; `readable` rows of a are memory, at least as many.
-// b is packed in pairs; the depth is a multiple of kTileDepth.
+// b is packed in pairs; the depth is a multiple of kTileStep.
 template <int N, class Use>
 STNAS_INLINE void multiply_by_tiles(index rows, index readable, const BFloat16* a, index row,
                                     index depth, const BFloat16* b, const Use& use) {
-  Scratch scratch;
   if (readable < kTileRows) {
+    Scratch scratch;
     auto* copy = scratch.zeros<BFloat16>(kTileRows * depth);
     for (index i = 0; i < readable; ++i)
       __builtin_memcpy(copy + i * depth, a + i * row, size_t(depth) * sizeof *a);
-    a = copy, row = depth, readable = kTileRows;
+    return multiply_tiles<1, N>(0, {0, rows}, copy, depth, depth, b, use);
   }
   index i = 0;
   for (; i + 4 * kTileRows <= readable && i < rows; i += 4 * kTileRows)

@@ -35,7 +35,10 @@ std::vector<const Kernels*> all_kernels() {
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
     found.push_back(&kernels("avx512"));
-    if (__builtin_cpu_supports("avx512bf16")) found.push_back(&kernels("avx512bf16"));
+    if (__builtin_cpu_supports("avx512bf16")) {
+      found.push_back(&kernels("avx512bf16"));
+      if (__builtin_cpu_supports("amx-bf16")) found.push_back(&kernels("amx"));
+    }
   }
 #endif
   return found;

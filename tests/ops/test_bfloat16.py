@@ -304,7 +304,7 @@ def test_errors(changes: dict[str, torch.dtype], error: type[Exception], message
 
 
 @pytest.mark.skipif("STNAS_ISA" in os.environ, reason="an outer run has chosen the set")
-@pytest.mark.parametrize("isa", ["generic", "avx2", "avx512", "avx512bf16"])
+@pytest.mark.parametrize("isa", ["generic", "avx2", "avx512", "avx512bf16", "amx"])
 def test_every_instruction_set_passes_these_tests(isa: str) -> None:
     if isa == torch.ops.stnas.isa():
         return

@@ -414,7 +414,7 @@ def test_unknown_instruction_set_is_an_error() -> None:
 
 
 @pytest.mark.skipif("STNAS_ISA" in os.environ, reason="an outer run has chosen the set")
-@pytest.mark.parametrize("isa", ["generic", "avx2", "avx512", "avx512bf16"])
+@pytest.mark.parametrize("isa", ["generic", "avx2", "avx512", "avx512bf16", "amx"])
 def test_every_instruction_set_passes_these_tests(isa: str) -> None:
     probe = run_python(PROBE, isa)
     if probe.returncode != 0:

@@ -25,7 +25,7 @@ KNOWN = [
         (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
     ),
 ]
-INSTRUCTION_SETS = ["generic", "avx2", "avx512", "avx512bf16"]
+INSTRUCTION_SETS = ["generic", "avx2", "avx512", "avx512bf16", "amx"]
 DIGEST = """
 import hashlib, torch
 from stnas.ops.sgld import sgld_step_, standard_normal

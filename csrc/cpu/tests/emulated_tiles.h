@@ -1,55 +1,61 @@
 // Tile registers in memory, for processors without AMX and for the sanitizers: what
-// tile_registers.h has, with the bounds of every access in plain sight. Set up by no TileScope, or
-// after its end, they hold no numbers.
+// tile_registers.h has, every access in plain sight. Outside a TileScope they abort, as the
+// processor would.
 #pragma once
 
 #include <bit>
-#include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 namespace stnas::cpu::STNAS_ISA {
 
-struct Tiles {
-  struct Tile {
-    unsigned char row[16][64];
-  };
-  Tile tile[8];
-
-  void spoil() { std::memset(static_cast<void*>(this), 0xff, sizeof *this); }
-  static Tiles& mine() {
-    static thread_local Tiles tiles = [] {
-      Tiles fresh;
-      fresh.spoil();
-      return fresh;
-    }();
-    return tiles;
-  }
+struct TileRegister {
+  unsigned char row[16][64];
 };
 
+struct TileRegisters {
+  TileRegister tile[8];
+  bool live = false;
+};
+
+inline TileRegisters& tile_registers() {
+  static thread_local TileRegisters registers;
+  return registers;
+}
+
 struct TileScope {
-  TileScope() { std::memset(static_cast<void*>(&Tiles::mine()), 0, sizeof(Tiles)); }
-  ~TileScope() { Tiles::mine().spoil(); }
+  TileScope() { tile_registers().live = true; }
+  ~TileScope() { tile_registers().live = false; }
   TileScope(const TileScope&) = delete;
   TileScope& operator=(const TileScope&) = delete;
 };
 
 template <int Tile>
+TileRegister& tile_register() {
+  if (!tile_registers().live) std::abort();
+  return tile_registers().tile[Tile];
+}
+
+// Rows of a register, and bytes in a row.
+constexpr index tile_rows(int tile) { return tile == 7 ? 8 : 16; }
+constexpr size_t tile_bytes(int tile) { return tile == 6 ? 32 : 64; }
+
+template <int Tile>
 void tile_zero() {
-  // A tile that no scope has set up stays what it is.
-  for (auto& row : Tiles::mine().tile[Tile].row) std::memset(row, 0, sizeof row);
+  tile_register<Tile>() = {};
 }
 
 template <int Tile>
 void tile_load(const void* from, index step) {
-  const auto* at = static_cast<const unsigned char*>(from);
-  for (index i = 0; i < kTileRows; ++i)
-    for (index k = 0; k < 64; ++k) Tiles::mine().tile[Tile].row[i][k] = at[i * step + k];
+  auto& to = tile_register<Tile>();
+  const auto* bytes = static_cast<const unsigned char*>(from);
+  for (index i = 0; i < tile_rows(Tile); ++i)
+    std::memcpy(to.row[i], bytes + i * step, tile_bytes(Tile));
 }
 
 template <int Tile>
 void tile_store(float* to) {
-  for (index i = 0; i < kTileRows; ++i)
-    std::memcpy(to + i * kBlock, Tiles::mine().tile[Tile].row[i], 64);
+  std::memcpy(to, tile_register<Tile>().row, sizeof(TileRegister));
 }
 
 template <int Sum, int Left, int Right>
@@ -59,16 +65,14 @@ void tile_multiply() {
     std::memcpy(&bits, row + 2 * k, sizeof bits);
     return std::bit_cast<float>(uint32_t{bits} << 16);
   };
-  auto& tiles = Tiles::mine().tile;
+  const auto &left = tile_register<Left>(), &right = tile_register<Right>();
+  float sums[kTileRows][kBlock];
+  tile_store<Sum>(sums[0]);
   for (index i = 0; i < kTileRows; ++i)
-    for (index j = 0; j < kBlock; ++j) {
-      float sum;
-      unsigned char* to = tiles[Sum].row[i] + 4 * j;
-      std::memcpy(&sum, to, sizeof sum);
-      for (index k = 0; k < kTileDepth; ++k)
-        sum += value(tiles[Left].row[i], k) * value(tiles[Right].row[k / 2], 2 * j + k % 2);
-      std::memcpy(to, &sum, sizeof sum);
-    }
+    for (index j = 0; j < kBlock; ++j)
+      for (index k = 0; k < index(tile_bytes(Left) / 2); ++k)
+        sums[i][j] += value(left.row[i], k) * value(right.row[k / 2], 2 * j + k % 2);
+  tile_load<Sum>(sums, sizeof sums[0]);
 }
 
 }  // namespace stnas::cpu::STNAS_ISA
