@@ -3,7 +3,8 @@
     OMP_WAIT_POLICY=PASSIVE python benchmarks/linear_bottleneck.py --every 2 --compile-every 3
 
 Every distinct block shape of the profiles, all forms interleaved in one process: medians in ms,
-geometric means of the factors, and pictures beside the CSV: a roofline, and the factors.
+geometric means of the factors, and pictures beside the CSV (``--table`` names them, such as for
+another processor): a roofline, and the factors.
 ``--every N`` takes every N-th shape, ``--compile-every N`` times torch.compile too on every N-th of
 them. Compiling takes seconds a shape: ``--compile-only`` does nothing else, prints the seconds and
 leaves the rest to a later run, which finds the code in torch's cache.
@@ -32,7 +33,6 @@ Row = dict[str, float | str]
 PASSES = {"train": 3, "infer": 1}
 """Arithmetic of a mode in forward passes."""
 INTENSITY = "FLOP per compulsory byte"
-NEEDS = {"compile": "compile", "own float32, of bf16": "ours bf16"}
 
 
 def medians(steps: dict[str, Step], *, rounds: int, seconds: float) -> dict[str, float]:
@@ -81,11 +81,10 @@ def measure(
         "ours": make_step(linear_bottleneck, case, nhwc=True, training=training),
         "eager NCHW": make_step(twin, case, nhwc=False, training=training),
         "eager NHWC": make_step(twin, case, nhwc=True, training=training),
+        "ours bf16": make_step(
+            linear_bottleneck, case, nhwc=True, training=training, dtype=torch.bfloat16
+        ),
     }
-    if not training:
-        steps["ours bf16"] = make_step(
-            linear_bottleneck, case, nhwc=True, training=False, dtype=torch.bfloat16
-        )
     if compiled:
         steps["compile"] = compiled_step(case, training=training)
     times = medians(steps, rounds=rounds, seconds=0.03)
@@ -129,14 +128,14 @@ def summarise(rows: list[Row]) -> None:
             chosen = [r for r in rows if r["mode"] == mode and profile in (r["profile"], "all")]
             parts = [f"{mode:5} {profile:8}"]
             for name, factor in forms.items():
-                values = [factor(r) for r in chosen if NEEDS.get(name, "ours") in r]
+                values = [factor(r) for r in chosen if name != "compile" or name in r]
                 if values:
                     mean = statistics.geometric_mean(values)
                     parts.append(f"{name} {mean:.2f} (least {min(values):.2f}, n {len(values)})")
             print("  ".join(parts))
 
 
-def draw(rows: list[Row], limits: dict[str, float]) -> None:
+def draw(rows: list[Row], limits: dict[str, float], table: str) -> None:
     """Draw the roofline, and how much faster than the best peer each shape is."""
 
     def points(mode: str, profile: str, rate: Callable[[Row], float]) -> Points:
@@ -145,7 +144,7 @@ def draw(rows: list[Row], limits: dict[str, float]) -> None:
 
     for mode in PASSES:
         save_plot(
-            f"linear_bottleneck_{mode}", log="xy", level=1, x=INTENSITY, title=mode,
+            f"{table}_{mode}", log="xy", level=1, x=INTENSITY, title=mode,
             dots={p: points(mode, p, lambda row: peer(row) / float(row["ours"])) for p in BATCHES},
             y="times faster than the best peer",
         )  # fmt: skip
@@ -153,7 +152,7 @@ def draw(rows: list[Row], limits: dict[str, float]) -> None:
     roof = ([ends[0], knee, ends[1]], [ends[0] * limits["copy"], *[limits["product"]] * 2])
     rates = {m: points(m, "all", lambda row: float(row["gflops"])) for m in PASSES}
     save_plot(
-        "linear_bottleneck_roofline", dots=rates, lines={"measured ceilings": roof}, log="xy",
+        f"{table}_roofline", dots=rates, lines={"measured ceilings": roof}, log="xy",
         x=INTENSITY, y="GFLOP/s", title="one thread, float32",
     )  # fmt: skip
 
@@ -165,6 +164,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--compile-every", type=int, default=0)
     parser.add_argument("--compile-only", action="store_true")
+    parser.add_argument("--table", default="linear_bottleneck", metavar="NAME")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -187,8 +187,8 @@ def main() -> None:
             print(
                 *(f"{v:.3g}" if isinstance(v, float) else v for v in rows[-1].values()), flush=True
             )
-    save("linear_bottleneck", rows, about)
-    draw(rows, limits)
+    save(options.table, rows, about)
+    draw(rows, limits, options.table)
     summarise(rows)
 
 

@@ -31,11 +31,10 @@ double seconds(const Call& call) {
 // out = x w, rows of `columns` floats.
 template <class O>
 void ours(index rows, index depth, index columns, const O* x, const O* panels, float* out) {
-  for (index j = 0; j < columns; j += kLanes)
-    multiply(rows, Rows<O>{x, depth, depth}, panels + j * depth,
-             [&](index i, Vec<float> v) __attribute__((always_inline)) {
-               store(out + i * columns + j, v, columns - j);
-             });
+  multiply_columns(columns, rows, Rows<O>{x, depth, depth}, panels,
+                   [&](index i, index j, auto v) __attribute__((always_inline)) {
+                     store(out + i * columns + j, v, columns - j);
+                   });
 }
 
 template <class O>

@@ -92,12 +92,10 @@ void convolve(const Convolution<T>& c, T* out) {
   tiles.for_each(c.executor, work, [&](index first, index count, index) {
     Scratch own;
     const T* rows = gather_patches(c, first, count, take_patches(own, c));
-    for_each_panel(c.out, [&](auto lanes, index j) {
-      multiply<lanes>(count, Rows<T>{rows, depth, depth}, packed + j * depth,
-                      [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
-                        store(out + (first + i) * c.out + j, v, c.out - j);
-                      });
-    });
+    multiply_columns(c.out, count, Rows<T>{rows, depth, depth}, packed,
+                     [&](index i, index j, auto v) __attribute__((always_inline)) {
+                       store(out + (first + i) * c.out + j, v, c.out - j);
+                     });
   });
 }
 
@@ -143,13 +141,10 @@ void convolve_input_gradient(const Convolution<T>& c, const T* grad, T* to) {
     Scratch own;
     T* x = to + image * size;
     T* patches = c.is_product() ? x : own.take<T>(pixels * depth);
-    for_each_panel(depth, [&](auto lanes, index j) {
-      multiply<lanes>(pixels, Rows<T>{grad + image * pixels * c.out, c.out, c.out},
-                      packed + j * c.out,
-                      [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
-                        store(patches + i * depth + j, v, depth - j);
-                      });
-    });
+    multiply_columns(depth, pixels, Rows<T>{grad + image * pixels * c.out, c.out, c.out}, packed,
+                     [&](index i, index j, auto v) __attribute__((always_inline)) {
+                       store(patches + i * depth + j, v, depth - j);
+                     });
     if (c.is_product()) return;
     for (index i = 0; i < size; ++i) x[i] = T(0);
     for_each_patch(c, image * pixels, pixels, [&](index i, const Corner& at) {

@@ -39,10 +39,10 @@ Layout output_layout(const Shape& s, index images, Range rows) {
   return {images, rows.begin, rows.count(), width, left + most(width, last + 1), left};
 }
 
-// A plane whose padding is zero; the pixels are not set.
+// Planes whose padding is zero; the pixels are not set.
 template <class T>
-T* take_plane(Scratch& scratch, const Layout& at) {
-  const index count = at.vectors() * kLanes;
+T* take_planes(Scratch& scratch, const Layout& at, index planes) {
+  const index count = planes * at.vectors() * kLanes;
   return at.pitch > at.width ? scratch.zeros<T>(count) : scratch.take<T>(count);
 }
 
@@ -56,6 +56,20 @@ const int32_t* pixel_offsets(Scratch& scratch, const Layout& at) {
   return offsets;
 }
 
+// Blocks that go through the cache together: a pair where that makes products faster.
+struct Blocks {
+  index first, count;
+};
+template <class T>
+constexpr index kTogether = kPairsBlocks<T> ? 2 : 1;
+
+// use(blocks) for all blocks of the hidden tensors.
+template <class O, class Use>
+STNAS_INLINE void for_each_blocks(const Shape& s, const Use& use) {
+  for (index b = 0; b < s.blocks(); b += kTogether<O>)
+    use(Blocks{b, least(kTogether<O>, s.blocks() - b)});
+}
+
 // The block's weights and what every unit shares.
 template <class T, class O = T>
 struct Expand {
@@ -64,19 +78,21 @@ struct Expand {
   index depth;
 };
 
-// e = a(x w + bias) into plane; the slopes a'(.) too, where the activation's value does not tell
-// them.
+// e = a(x w + bias) of some blocks into planes `step` values apart; the slopes a'(.) too, where the
+// activation's value does not tell them.
 template <class Act, class T, class O>
-void expand(const Expand<T, O>& by, index block, index pixels, const O* x, const int32_t* offsets,
-            T* plane, T* slopes = nullptr) {
-  const auto bias = load(by.bias + block * kLanes);
-  multiply(pixels, Rows<O>{x, by.depth, by.depth}, by.panels + block * by.depth * kLanes,
-           [&](index i, Vec<T> v) __attribute__((always_inline)) {
-             const auto z = v + bias;
-             store(plane + offsets[i], Act::value(z));
-             if constexpr (Act::kCap == 0)
-               if (slopes) store(slopes + offsets[i], Act::slope(z));
-           });
+void expand(const Expand<T, O>& by, Blocks blocks, index pixels, const O* x,
+            const int32_t* offsets, index step, T* planes, T* slopes = nullptr) {
+  const T* bias = by.bias + blocks.first * kLanes;
+  multiply_blocks(blocks.count, pixels, Rows<O>{x, by.depth, by.depth},
+                  by.panels + blocks.first * by.depth * kLanes,
+                  [&](index i, index block, Vec<T> v) __attribute__((always_inline)) {
+                    const auto z = v + load(bias + block * kLanes);
+                    const index to = block * step + offsets[i];
+                    store(planes + to, Act::value(z));
+                    if constexpr (Act::kCap == 0)
+                      if (slopes) store(slopes + to, Act::slope(z));
+                  });
 }
 
 // Depthwise weights [M, K, K] as [block][K, K][16], times `scale` where given.

@@ -25,22 +25,26 @@ void hidden_unit(const HiddenSweep<T, S>& sweep, const Unit& unit, S* hidden, Mo
   const index taps = s.kernel * s.kernel, skipped = unit.rows.begin * s.out_width();
   Scratch scratch;
   const auto* x = sweep.input.operand(scratch, unit, rows);
-  T* plane = take_plane<T>(scratch, at);
+  T* planes = take_planes<T>(scratch, at, kTogether<Operand<S>>);
   const index count = unit.rows.count() * s.out_width();
   T* buffer = take_vectors<T, S>(scratch, count);
-  for (index b = 0; b < s.blocks(); ++b) {
-    sweep.input.template fill<Act>(unit, at, b, x, plane, nullptr);
-    S* first = hidden + ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
-    const index step = s.blocks() * s.out_pixels() * kLanes;
-    for (index n = 0; n < unit.images; ++n) {
-      T* d = in_place(first + n * step, buffer);
-      sweep.convolve(at.plane<const T>(plane, n), s.height, unit.rows.begin, unit.rows.end,
-                     s.out_width(), sweep.taps + b * taps * kLanes, d);
-      convert<S, T>(d, count, first + n * step);
+  for_each_blocks<Operand<S>>(s, [&](Blocks blocks) {
+    sweep.input.template fill<Act>(unit, at, blocks, x, planes, nullptr);
+    for (index i = 0; i < blocks.count; ++i) {
+      const index b = blocks.first + i;
+      S* first = hidden + ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
+      const index step = s.blocks() * s.out_pixels() * kLanes;
+      for (index n = 0; n < unit.images; ++n) {
+        T* d = in_place(first + n * step, buffer);
+        const T* plane = planes + i * at.vectors() * kLanes;
+        sweep.convolve(at.plane<const T>(plane, n), s.height, unit.rows.begin, unit.rows.end,
+                       s.out_width(), sweep.taps + b * taps * kLanes, d);
+        convert<S, T>(d, count, first + n * step);
+      }
+      // Of the values as they are stored, which the next sweeps read.
+      add_vectors(moments[b], first, count, kLanes, unit.images, step);
     }
-    // Of the values as they are stored, which the next sweeps read.
-    add_vectors(moments[b], first, count, kLanes, unit.images, step);
-  }
+  });
 }
 
 template <class Act, class T, class S>

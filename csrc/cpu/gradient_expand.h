@@ -89,18 +89,14 @@ void correct(const Problem<T, S>& p, const Plan& plan, const Correction<T, Opera
     const S* through = p.residual ? grad + first : nullptr;
     center(p.x + first, pixels, s.in, mean_pattern, x, by.depth);
     const Rows<Operand<S>> rows{x, by.depth, by.depth};
-    for_each_panel(s.in, [&](auto lanes, index j) {
-      const auto constant = load<lanes>(by.constant + j);
-      const index rest = s.in - j;
-      multiply<lanes>(pixels, rows, by.panels + j * by.depth,
-                      [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
-                        const index at = i * s.in + j;
-                        v = load<lanes>(from + at, rest) - constant - v;
-                        if (through) v = v + load<lanes>(through + at, rest);
-                        if (into.add_x) v = load<lanes>(to + at, rest) + v;
-                        store(to + at, v, rest);
-                      });
-    });
+    multiply_columns(s.in, pixels, rows, by.panels,
+                     [&]<int N>(index i, index j, Vec<T, N> v) __attribute__((always_inline)) {
+                       const index at = i * s.in + j, rest = s.in - j;
+                       v = load<N>(from + at, rest) - load<N>(by.constant + j) - v;
+                       if (through) v = v + load<N>(through + at, rest);
+                       if (into.add_x) v = load<N>(to + at, rest) + v;
+                       store(to + at, v, rest);
+                     });
   });
 }
 

@@ -62,9 +62,10 @@ UnitBuffers<T, S> fill_buffers(Scratch& scratch, const HiddenGradient<T, S>& swe
   to.input = input_layout<T>(plan.shape, unit.images, to.inputs);
   to.output = output_layout<T>(plan.shape, unit.images, to.outputs);
   to.x = sweep.input.operand(scratch, unit, to.inputs);
-  to.dd = take_plane<T>(scratch, to.output);
-  to.e = take_plane<T>(scratch, to.input);
-  to.slopes = Act::kCap == 0 ? scratch.take<T>(to.input.vectors() * kLanes) : nullptr;
+  constexpr index kPlanes = kTogether<Operand<S>>;
+  to.dd = take_planes<T>(scratch, to.output, 1);
+  to.e = take_planes<T>(scratch, to.input, kPlanes);
+  to.slopes = Act::kCap == 0 ? scratch.take<T>(kPlanes * to.input.vectors() * kLanes) : nullptr;
   return to;
 }
 
@@ -98,18 +99,24 @@ void fill_depthwise_grad(const HiddenGradient<T, S>& sweep, const Unit& unit,
   }
 }
 
-// Adds one block's dw to `weight` and writes its dz1 of the owned rows, the images `step` apart.
+// Adds one block's dw to `weight` and writes its dz1 of the owned rows, the images `step` apart. The
+// blocks come in order: the planes of those that go together are filled with the first.
 template <class Act, class T, class S>
 void hidden_block(const HiddenGradient<T, S>& sweep, const Unit& unit, const UnitBuffers<T, S>& at,
                   index b, T* weight, T* dz, index step) {
   const Shape& s = sweep.project.p.shape;
   const index taps = s.kernel * s.kernel;
+  constexpr index kPlanes = kTogether<Operand<S>>;
+  const index among = b % kPlanes, plane = among * at.input.vectors() * kLanes;
+  if (among == 0)
+    sweep.input.template fill<Act>(unit, at.input, {b, least(kPlanes, s.blocks() - b)}, at.x, at.e,
+                                   at.slopes);
   fill_depthwise_grad<Act>(sweep, unit, at, b);
-  sweep.input.template fill<Act>(unit, at.input, b, at.x, at.e, at.slopes);
   for (index n = 0; n < unit.images; ++n) {
-    const auto e = at.input.template plane<const T>(at.e, n);
+    const auto e = at.input.template plane<const T>(at.e + plane, n);
     const auto dd = at.output.template plane<const T>(at.dd, n);
-    const auto source = at.input.template plane<const T>(Act::kCap > 0 ? at.e : at.slopes, n);
+    const T* slopes = Act::kCap > 0 ? at.e : at.slopes;
+    const auto source = at.input.template plane<const T>(slopes + plane, n);
     sweep.depthwise.weight(e, s.height, unit.rows.begin, unit.rows.end, s.out_width(), dd,
                            weight + b * taps * kLanes);
     sweep.depthwise.data(dd, s.out_height(), unit.owned.begin, unit.owned.end, s.width,

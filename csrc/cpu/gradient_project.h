@@ -87,15 +87,7 @@ void gate_unit(const ProjectSweep<T, S>& sweep, const Unit& unit, T* weight, T* 
   const auto columns = operand_columns(scratch, rows, total, s.out);
   T* gated = scratch.take<T>(total * kLanes);
   O* buffer = take_vectors<O, T>(scratch, total);
-  for (index b = 0; b < s.blocks(); ++b) {
-    const index first = ((unit.image * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
-    const S* hidden = sweep.saved.hidden + first;
-    S* grad = sweep.hidden_grad + first;
-    multiply(total, rows, sweep.panels + b * rows.row * kLanes,
-             [&](index i, Vec<T> v) __attribute__((always_inline)) {
-               __builtin_prefetch(hidden + sweep.offsets[i]);
-               store(grad + sweep.offsets[i], v);
-             });
+  const auto gate = [&](index b, const S* hidden, const S* grad) {
     for (index n = 0; n < unit.images; ++n) {
       const index at = n * s.padded() * s.out_pixels();
       gate_block<Act>(sweep.fold, b, pixels, hidden + at, grad + at,
@@ -108,7 +100,21 @@ void gate_unit(const ProjectSweep<T, S>& sweep, const Unit& unit, T* weight, T* 
                 T* to = weight + (b * s.out + o) * kLanes;
                 store(to, load(to) + v);
               });
-  }
+  };
+  const index step = s.out_pixels() * kLanes;
+  for_each_blocks<O>(s, [&](Blocks blocks) {
+    const index first = (unit.image * s.blocks() + blocks.first) * step + skipped * kLanes;
+    const S* hidden = sweep.saved.hidden + first;
+    S* grad = sweep.hidden_grad + first;
+    multiply_blocks(blocks.count, total, rows, sweep.panels + blocks.first * rows.row * kLanes,
+                    [&](index i, index block, Vec<T> v) __attribute__((always_inline)) {
+                      const index to = block * step + sweep.offsets[i];
+                      __builtin_prefetch(hidden + to);
+                      store(grad + to, v);
+                    });
+    for (index i = 0; i < blocks.count; ++i)
+      gate(blocks.first + i, hidden + i * step, grad + i * step);
+  });
 }
 
 // The gradients of the gates of a group, through SE to those of the pooled values; adds

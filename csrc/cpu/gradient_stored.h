@@ -73,15 +73,13 @@ void stored_group(const StoredSweep<T, S>& sweep, const Unit& unit, const S* res
         return (load(dz + i) * keep - offset) - (load(e + i) - mean) * pull;
       };
     });
-    for_each_panel(s.in, [&](auto lanes, index j) {
-      multiply<lanes>(count, de.rows(), sweep.panels + j * padded_depth<O>(s.padded()),
-                      [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
-                        const index to = first + i * s.in + j;
-                        if (residual) v = v + load<lanes>(residual + to, s.in - j);
-                        if (add) v = load<lanes>(grad_x + to, s.in - j) + v;
-                        store(grad_x + to, v, s.in - j);
-                      });
-    });
+    multiply_columns(s.in, count, de.rows(), sweep.panels,
+                     [&]<int N>(index i, index j, Vec<T, N> v) __attribute__((always_inline)) {
+                       const index to = first + i * s.in + j;
+                       if (residual) v = v + load<N>(residual + to, s.in - j);
+                       if (add) v = load<N>(grad_x + to, s.in - j) + v;
+                       store(grad_x + to, v, s.in - j);
+                     });
     Scratch part;
     const auto rows = operand_rows<O>(part, input.p.x + first, count, s.in);
     const auto x = operand_columns(part, rows, count, s.in);

@@ -28,13 +28,21 @@ struct HiddenInput {
     return x;
   }
 
-  // One block into a plane laid out as `at`, the slopes a'(.) too where given.
+  // Some blocks into planes laid out as `at`, the slopes a'(.) too where given.
   template <class Act>
-  void fill(const Unit& unit, const Layout& at, index b, const Operand<S>* x, T* plane,
+  void fill(const Unit& unit, const Layout& at, Blocks blocks, const Operand<S>* x, T* planes,
             T* slopes) const {
+    const index step = at.vectors() * kLanes;
     if (!stored)
-      return stnas::cpu::STNAS_ISA::expand<Act>(expand, b, unit.images * at.rows * at.width, x,
-                                                offsets, plane, slopes);
+      return stnas::cpu::STNAS_ISA::expand<Act>(expand, blocks, unit.images * at.rows * at.width,
+                                                x, offsets, step, planes, slopes);
+    for (index i = 0; i < blocks.count; ++i)
+      normalise<Act>(unit, at, blocks.first + i, planes + i * step, slopes ? slopes + i * step : nullptr);
+  }
+
+  // The stored block, normalised, into a plane.
+  template <class Act>
+  void normalise(const Unit& unit, const Layout& at, index b, T* plane, T* slopes) const {
     const auto mean = load(fold.mean + b * kLanes), scale = load(fold.scale + b * kLanes);
     const auto bias = load(fold.bias + b * kLanes);
     for (index n = 0; n < unit.images; ++n)

@@ -40,10 +40,9 @@ void infer_hidden(const InferenceSweep<T, S>& sweep, const Unit& unit, Operand<S
   Scratch scratch;
   const auto x = operand_rows<Operand<S>>(
       scratch, sweep.p.x + (unit.image * s.pixels() + rows.begin * s.width) * s.in, pixels, s.in);
-  T* plane = take_plane<T>(scratch, at);
+  T* planes = take_planes<T>(scratch, at, kTogether<Operand<S>>);
   T* buffer = take_vectors<T, Operand<S>>(scratch, count);
-  for (index b = 0; b < s.blocks(); ++b) {
-    expand<Act>(sweep.expand, b, pixels, x.data, sweep.offsets, plane);
+  const auto convolve = [&](index b, const T* plane) {
     const auto bias = load(sweep.bias + b * kLanes);
     for (index n = 0; n < unit.images; ++n) {
       auto* to = hidden + ((n * s.blocks() + b) * s.out_pixels() + skipped) * kLanes;
@@ -59,7 +58,12 @@ void infer_hidden(const InferenceSweep<T, S>& sweep, const Unit& unit, Operand<S
       T* sum = pooled + n * s.excitation() + b * kLanes;
       store(sum, load(sum) + total);
     }
-  }
+  };
+  const index step = at.vectors() * kLanes;
+  for_each_blocks<Operand<S>>(s, [&](Blocks blocks) {
+    expand<Act>(sweep.expand, blocks, pixels, x.data, sweep.offsets, step, planes);
+    for (index i = 0; i < blocks.count; ++i) convolve(blocks.first + i, planes + i * step);
+  });
 }
 
 // out = project(gate u) + bias [+ x] of one group.
@@ -69,7 +73,6 @@ void infer_project(const InferenceSweep<T, S>& sweep, const Unit& unit, const Op
   const Shape& s = sweep.p.shape;
   const index pixels = s.out_pixels(), total = unit.images * pixels;
   const index first = unit.image * pixels * s.out;
-  const index depth = padded_depth<Operand<S>>(s.padded());
   Scratch scratch;
   const auto gated = take_tile<Operand<S>>(scratch, s);
   for (index q = 0; q < total; q += gated.pixels) {
@@ -79,16 +82,14 @@ void infer_project(const InferenceSweep<T, S>& sweep, const Unit& unit, const Op
       return [=, from = hidden + at](index i) { return load(from + i) * gate; };
     });
     const index at = first + q * s.out;
-    for_each_panel(s.out, [&](auto lanes, index j) {
-      const auto bias = load<lanes>(sweep.project_bias + j);
-      multiply<lanes>(count, gated.rows(), sweep.project + j * depth,
-                      [&](index i, Vec<T, lanes> v) __attribute__((always_inline)) {
-                        const index to = at + i * s.out + j;
-                        v = v + bias;
-                        if (sweep.p.residual) v = v + load<lanes>(sweep.p.x + to, s.out - j);
-                        store(sweep.out + to, v, s.out - j);
-                      });
-    });
+    multiply_columns(
+        s.out, count, gated.rows(), sweep.project,
+        [&]<int N>(index i, index j, Vec<T, N> v) __attribute__((always_inline)) {
+          const index to = at + i * s.out + j;
+          v = v + load<N>(sweep.project_bias + j);
+          if (sweep.p.residual) v = v + load<N>(sweep.p.x + to, s.out - j);
+          store(sweep.out + to, v, s.out - j);
+        });
   }
 }
 

@@ -36,12 +36,9 @@ struct HiddenTile {
 
 template <class O>
 HiddenTile<O> take_tile(Scratch& scratch, const Shape& s, index pixels) {
-  if constexpr (kTiled<O>) {
-    const index row = padded_depth<O>(s.padded());
-    return {scratch.zeros<O>(pixels * row), pixels, row, kLanes, s.blocks()};
-  } else {
-    return {scratch.take<O>(pixels * s.padded()), pixels, kLanes, pixels * kLanes, s.blocks()};
-  }
+  O* data = scratch.take<O>(pixels * s.padded());
+  if constexpr (kTiled<O>) return {data, pixels, s.padded(), kLanes, s.blocks()};
+  else return {data, pixels, kLanes, pixels * kLanes, s.blocks()};
 }
 
 // One with few enough pixels for the L1 or, with many channels, the L2 cache: a multiple of the
@@ -72,13 +69,10 @@ STNAS_INLINE void fill_tile(const Shape& s, index pixels, index begin, index cou
 // The product of `count` pixels with panels of `columns` columns, as dense rows.
 template <class O, class S>
 void project_tile(const HiddenTile<O>& from, index count, const O* panels, index columns, S* to) {
-  const index depth = padded_depth<O>(from.blocks * kLanes);
-  for_each_panel(columns, [&](auto lanes, index j) {
-    multiply<lanes>(count, from.rows(), panels + j * depth,
-                    [&](index i, Vec<Wide<O>, lanes> v) __attribute__((always_inline)) {
-                      store(to + i * columns + j, v, columns - j);
-                    });
-  });
+  multiply_columns(columns, count, from.rows(), panels,
+                   [&](index i, index j, auto v) __attribute__((always_inline)) {
+                     store(to + i * columns + j, v, columns - j);
+                   });
 }
 
 // Adds the rows of y to the moments of the project BN, [out / 16].
