@@ -4,8 +4,8 @@
 
 Expand (256 pixels x C_in -> M) and project (pixels x M -> C_out, as many as the block takes at a
 time) of every distinct block shape, in float32 and, where the processor multiplies it, bfloat16:
-medians, both in turn, weights packed before. brgemm (oneDNN's kernels, compiled at run time) is internal to a torch release, so that this
-script compiles ``products.cpp`` against its headers.
+medians, both in turn, weights packed before. brgemm (oneDNN's kernels, compiled at run time) is
+internal to a torch release, so that this script compiles ``products.cpp`` against its headers.
 """
 
 import statistics
@@ -70,7 +70,9 @@ def main() -> None:
             print(*row.values(), f"{work / ours:.1f} {work / brgemm:.1f} GFLOP/s", flush=True)
         factors = [row["ours"] / row["brgemm"] for row in rows if row["dtype"] == dtype]
         mean = statistics.geometric_mean(factors)
-        print(f"{dtype}: ours is {mean:.2f} ({min(factors):.2f} to {max(factors):.2f}) times brgemm")
+        print(
+            f"{dtype}: ours is {mean:.2f} ({min(factors):.2f} to {max(factors):.2f}) times brgemm"
+        )
     save("products", rows, machine())
 
 

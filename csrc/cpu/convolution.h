@@ -2,6 +2,7 @@
 // tile of pixels at a time, with the weights. Padding is kernel / 2.
 #pragma once
 
+#include "correlate.h"
 #include "gemm.h"
 #include "pack.h"
 #include "partial_sums.h"

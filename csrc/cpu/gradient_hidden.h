@@ -99,8 +99,8 @@ void fill_depthwise_grad(const HiddenGradient<T, S>& sweep, const Unit& unit,
   }
 }
 
-// Adds one block's dw to `weight` and writes its dz1 of the owned rows, the images `step` apart. The
-// blocks come in order: the planes of those that go together are filled with the first.
+// Adds one block's dw to `weight` and writes its dz1 of the owned rows, the images `step` apart.
+// Blocks come in order: the planes of those that go together are filled with the first.
 template <class Act, class T, class S>
 void hidden_block(const HiddenGradient<T, S>& sweep, const Unit& unit, const UnitBuffers<T, S>& at,
                   index b, T* weight, T* dz, index step) {

@@ -37,7 +37,8 @@ struct HiddenInput {
       return stnas::cpu::STNAS_ISA::expand<Act>(expand, blocks, unit.images * at.rows * at.width,
                                                 x, offsets, step, planes, slopes);
     for (index i = 0; i < blocks.count; ++i)
-      normalise<Act>(unit, at, blocks.first + i, planes + i * step, slopes ? slopes + i * step : nullptr);
+      normalise<Act>(unit, at, blocks.first + i, planes + i * step,
+                     slopes ? slopes + i * step : nullptr);
   }
 
   // The stored block, normalised, into a plane.
@@ -98,16 +99,19 @@ void store_group(const Problem<T, S>& p, const Expand<T, Operand<S>>& by, const 
   Scratch scratch;
   const auto x = operand_rows<Operand<S>>(scratch, p.x + unit.image * pixels * s.in,
                                           unit.images * pixels, s.in);
-  for (index b = 0; b < s.blocks(); ++b) {
-    S* first = stored + (unit.image * s.blocks() + b) * pixels * kLanes;
+  for_each_blocks<Operand<S>>(s, [&](Blocks blocks) {
+    S* first = stored + (unit.image * s.blocks() + blocks.first) * pixels * kLanes;
     for (index n = 0; n < unit.images; ++n)
-      multiply(pixels, Rows<Operand<S>>{x.data + n * pixels * x.row, x.row, x.row},
-               by.panels + b * by.depth * kLanes,
-               [&](index i, Vec<T> v) __attribute__((always_inline)) {
-                 store(first + n * step + i * kLanes, v);
-               });
-    add_vectors(moments[b], first, pixels, kLanes, unit.images, step);
-  }
+      multiply_blocks(blocks.count, pixels,
+                      Rows<Operand<S>>{x.data + n * pixels * x.row, x.row, x.row},
+                      by.panels + blocks.first * by.depth * kLanes,
+                      [&](index i, index block, Vec<T> v) __attribute__((always_inline)) {
+                        store(first + n * step + (block * pixels + i) * kLanes, v);
+                      });
+    for (index i = 0; i < blocks.count; ++i)
+      add_vectors(moments[blocks.first + i], first + i * pixels * kLanes, pixels, kLanes,
+                  unit.images, step);
+  });
 }
 
 // Fills saved.expanded and the mean and variance of the expand BN.

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "gemm.h"
+#include "correlate.h"
 #include "pack.h"
 #include "scratch.h"
 

@@ -49,8 +49,8 @@ HiddenTile<O> take_tile(Scratch& scratch, const Shape& s) {
   return take_tile<O>(scratch, s, most(kRows, 6144 / s.padded() / kStep * kStep));
 }
 
-// Pixels [begin, begin + count) of a group, image after image: value(block, image, offset)(i) is the
-// vector i of a run that starts at this offset of a group's tensor [image][block][pixel][16].
+// Pixels [begin, begin + count) of a group, image after image: value(block, image, offset)(i) is
+// the vector i of a run that starts at this offset of a group's tensor [image][block][pixel][16].
 template <class O, class Value>
 STNAS_INLINE void fill_tile(const Shape& s, index pixels, index begin, index count,
                             const HiddenTile<O>& to, const Value& value) {

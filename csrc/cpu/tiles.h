@@ -45,8 +45,8 @@ STNAS_INLINE void multiply_tiles(index first, Range wanted, const BFloat16* a, i
     use(i, load<N>(sums + (i - first) * kLanes));
 }
 
-// use(i, sum_k a[i, k] b[k, :N]) for every row i; `readable` rows of a are memory, at least as many.
-// b is packed in pairs; the depth is a multiple of kTileStep.
+// use(i, sum_k a[i, k] b[k, :N]) for every row i; `readable` rows of a are memory, at least as
+// many. b is packed in pairs; the depth is a multiple of kTileStep.
 template <int N, class Use>
 STNAS_INLINE void multiply_by_tiles(index rows, index readable, const BFloat16* a, index row,
                                     index depth, const BFloat16* b, const Use& use) {
