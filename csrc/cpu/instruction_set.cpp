@@ -18,11 +18,12 @@ struct InstructionSet {
   bool present;
 };
 
+#if defined(__x86_64__)
 // Whether the processor has AMX and the system lets this process, and its threads to come, use it.
 bool may_use_amx() {
 #if defined(STNAS_EMULATED_TILES)
   return true;
-#elif defined(__x86_64__) && defined(__linux__)
+#elif defined(__linux__)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // arch_prctl(2)
   return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
@@ -30,6 +31,7 @@ bool may_use_amx() {
   return false;
 #endif
 }
+#endif
 
 const InstructionSet& choose() {
 #if defined(__x86_64__)
