@@ -83,5 +83,6 @@ std::tuple<double, double, double> run(index rows, index depth, index columns) {
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   using namespace stnas::cpu;
   m.def("float32", STNAS_ISA::run<float>);
-  m.def("bfloat16", STNAS_ISA::run<STNAS_ISA::Operand<BFloat16>>);
+  if constexpr (STNAS_ISA::kMultipliesPairs)
+    m.def("bfloat16", STNAS_ISA::run<STNAS_ISA::Operand<BFloat16>>);
 }

@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/products.py
 
-Expand (256 pixels x C_in -> M) and project (pixels x M -> C_out, as many as the block takes at a
-time) of every distinct block shape, in float32 and, where the processor multiplies it, bfloat16:
-medians, both in turn, weights packed before. brgemm (oneDNN's kernels, compiled at run time) is
-internal to a torch release, so that this script compiles ``products.cpp`` against its headers.
+Expand (256 pixels x C_in -> M) and project (pixels x M -> C_out, about as many as the block takes
+at a time) of every distinct block shape, in float32 and, where the processor multiplies it,
+bfloat16: medians, both in turn, weights packed before. brgemm (oneDNN's kernels, compiled at run
+time) is internal to a torch release, so that this script compiles ``products.cpp`` against its
+headers.
 """
 
 import statistics
@@ -57,6 +58,9 @@ def main() -> None:
     products = compile_products()
     rows: list[dict[str, Any]] = []
     for dtype, bound in CLOSE.items():
+        if not hasattr(products, dtype):
+            print(f"{dtype}: this processor has no instruction for its products")
+            continue
         for name, depth, columns in shapes():
             pixels = 256 if name == "expand" else max(64, 6144 // depth // 64 * 64)
             runs = [getattr(products, dtype)(pixels, depth, columns) for _ in range(ROUNDS)]

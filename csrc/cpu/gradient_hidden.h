@@ -99,18 +99,23 @@ void fill_depthwise_grad(const HiddenGradient<T, S>& sweep, const Unit& unit,
   }
 }
 
+// use(block, offset) for every block, whose e, or slope, stands at this offset of the planes then.
+template <class Act, class T, class S, class Use>
+void for_each_hidden(const HiddenGradient<T, S>& sweep, const Unit& unit,
+                     const UnitBuffers<T, S>& at, const Use& use) {
+  for_each_blocks<Operand<S>>(sweep.project.p.shape, [&](Blocks blocks) {
+    sweep.input.template fill<Act>(unit, at.input, blocks, at.x, at.e, at.slopes);
+    for (index i = 0; i < blocks.count; ++i)
+      use(blocks.first + i, i * at.input.vectors() * kLanes);
+  });
+}
+
 // Adds one block's dw to `weight` and writes its dz1 of the owned rows, the images `step` apart.
-// Blocks come in order: the planes of those that go together are filled with the first.
 template <class Act, class T, class S>
 void hidden_block(const HiddenGradient<T, S>& sweep, const Unit& unit, const UnitBuffers<T, S>& at,
-                  index b, T* weight, T* dz, index step) {
+                  index b, index plane, T* weight, T* dz, index step) {
   const Shape& s = sweep.project.p.shape;
   const index taps = s.kernel * s.kernel;
-  constexpr index kPlanes = kTogether<Operand<S>>;
-  const index among = b % kPlanes, plane = among * at.input.vectors() * kLanes;
-  if (among == 0)
-    sweep.input.template fill<Act>(unit, at.input, {b, least(kPlanes, s.blocks() - b)}, at.x, at.e,
-                                   at.slopes);
   fill_depthwise_grad<Act>(sweep, unit, at, b);
   for (index n = 0; n < unit.images; ++n) {
     const auto e = at.input.template plane<const T>(at.e + plane, n);

@@ -41,14 +41,15 @@ void expand_unit(const RecomputedSweep<T, S>& sweep, const Unit& unit,
   const auto dz = take_tile<O>(scratch, s, pixels);
   T* wide = take_vectors<T, O>(scratch, pixels);
   O* pairs = take_vectors<O, T>(scratch, pixels);
-  for (index b = 0; b < s.blocks(); ++b) {
+  for_each_hidden<Act>(sweep.hidden, unit, at, [&](index b, index plane) {
     O* to = dz.data + b * dz.step;
     T* block = in_place(to, wide);
-    hidden_block<Act>(sweep.hidden, unit, at, b, partial.depthwise, block, image * kLanes);
+    hidden_block<Act>(sweep.hidden, unit, at, b, plane, partial.depthwise, block,
+                      image * kLanes);
     if (wide)
       for (index i = 0; i < pixels; ++i) store(to + i * dz.row, load(block + i * kLanes));
     add_expand_sums(s, b, pixels, x, block, pairs, partial);
-  }
+  });
   project_tile(dz, pixels, sweep.panels, s.in,
                grad_x + (unit.image * s.pixels() + unit.owned.begin * s.width) * s.in);
 }

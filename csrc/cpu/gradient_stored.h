@@ -16,13 +16,13 @@ void stored_unit(const HiddenGradient<T, S>& sweep, const Unit& unit, T* weight,
   Scratch scratch;
   const auto at = fill_buffers<Act>(scratch, sweep, unit);
   T* buffer = take_vectors<T, S>(scratch, unit.images * run);
-  for (index b = 0; b < s.blocks(); ++b) {
+  for_each_hidden<Act>(sweep, unit, at, [&](index b, index plane) {
     const index first =
         sweep.input.stored_row(unit.image, b, unit.owned.begin) - sweep.input.stored;
     if constexpr (std::is_same_v<S, T>) {
-      hidden_block<Act>(sweep, unit, at, b, weight, dz + first, step);
+      hidden_block<Act>(sweep, unit, at, b, plane, weight, dz + first, step);
     } else {
-      hidden_block<Act>(sweep, unit, at, b, weight, buffer, run * kLanes);
+      hidden_block<Act>(sweep, unit, at, b, plane, weight, buffer, run * kLanes);
       for (index n = 0; n < unit.images; ++n)
         convert<S>(buffer + n * run * kLanes, run, dz + first + n * step);
     }
@@ -38,7 +38,7 @@ void stored_unit(const HiddenGradient<T, S>& sweep, const Unit& unit, T* weight,
     }
     add_lanes(plain[0] + plain[1], norm + b * kLanes);
     add_lanes(product[0] + product[1], norm + s.padded() + b * kLanes);
-  }
+  });
 }
 
 template <class T, class S>
