@@ -14,9 +14,9 @@ import torch
 from record import machine, save
 
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
-from stnas.engine.images import evaluation_batches, subset
-from stnas.engine.materials import Materials, build_supernet, prepare
-from stnas.engine.scoring import calibrated_trie, recalibration_images
+from stnas.data.epochs import evaluation_batches, subset
+from stnas.learn.scoring import calibrated_trie, recalibration_images
+from stnas.learn.task import Materials, build_supernet, prepare
 from stnas.supernet import SuperNet
 
 IMAGES = 1024

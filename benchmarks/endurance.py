@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from record import machine, save
 
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig, TrainConfig
-from stnas.engine.images import evaluation_batches
-from stnas.engine.materials import Materials, build_supernet, prepare
-from stnas.engine.scoring import Scorer, recalibration_images
-from stnas.engine.shared_weights import epoch_steps_
-from stnas.engine.states import Saver
+from stnas.data.epochs import evaluation_batches
+from stnas.learn.scoring import Scorer, recalibration_images
+from stnas.learn.supernet_epoch import epoch_steps_
+from stnas.learn.task import Materials, build_supernet, prepare
 from stnas.space import SearchSpace
+from stnas.store.checkpoint import Saver
 from stnas.supernet import SuperNet
 from stnas.train.stage import schedule
 

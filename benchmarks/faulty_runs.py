@@ -21,8 +21,8 @@ import yaml
 from faulty_images import write_images
 
 from stnas.cli import commands, parser
-from stnas.engine.files import read_json, read_rows, read_tensors
-from stnas.engine.states import Standing
+from stnas.store.checkpoint import Standing
+from stnas.store.files import read_json, read_rows, read_tensors
 
 TINY = {
     "threads": 1,

@@ -14,7 +14,7 @@ from fault_bench import Bench
 from faulty_runs import wait
 from PIL import Image, ImageOps
 
-from stnas.engine import images
+from stnas.data import epochs
 
 
 def full_disk(bench: Bench, run: Path) -> tuple[int, int]:
@@ -96,14 +96,14 @@ def foreign(bench: Bench, file: Path) -> bytes:
 
 def not_finite(bench: Bench, run: Path) -> tuple[int, int]:
     """Let the images of one random batch be NaN."""
-    original, number = images.training_batch, bench.random.randrange(1, 12)
+    original, number = epochs.training_batch, bench.random.randrange(1, 12)
 
     def before() -> None:
         def broken(*words: object, step: int, **more: object) -> object:
             pixels, labels = original(*words, step=step, **more)  # type: ignore[arg-type]
             return pixels * (float("nan") if step == number else 1.0), labels
 
-        images.training_batch = broken  # type: ignore[assignment]
+        epochs.training_batch = broken  # type: ignore[assignment]
 
     assert bench.runs.finish(run, before=before) == 1
     for part in (f"at step {number} ", "st1-", "batch ", "state"):

@@ -20,7 +20,7 @@ from typing import Any
 
 from record import machine, save
 
-from stnas.engine.files import read_json, read_rows
+from stnas.store.files import read_json, read_rows
 
 SEEDS = range(5)
 RATE = "0.05"

@@ -27,10 +27,10 @@ from record import machine, save
 from torch import Tensor
 
 from stnas.config import TrainConfig
-from stnas.engine import accumulation
-from stnas.engine.accumulation import own_parts
-from stnas.engine.process_group import ProcessGroup, current, joined
-from stnas.engine.shared_weights import train_step_
+from stnas.group.processes import ProcessGroup, current, joined
+from stnas.learn import gradients
+from stnas.learn.gradients import own_parts
+from stnas.learn.supernet_epoch import train_step_
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet
 
@@ -81,7 +81,7 @@ def steps(profile: str, parts: int) -> list[tuple[float, float, int]]:
     found = []
     for step, genotype in enumerate(space.sample(PATHS + 1, p_drop=0.6, seed=1)):
         meter = Meter()
-        accumulation.current = partial(Metered, current(), meter)
+        gradients.current = partial(Metered, current(), meter)
         current().gather(None)
         begin = time.perf_counter()
         options = {"weight_decay": 1e-4, "mode": "none", "seed": 0, "step": step, "lr": 1e-3}
@@ -89,7 +89,7 @@ def steps(profile: str, parts: int) -> list[tuple[float, float, int]]:
             supernet, genotype, images, labels, parameters=parameters, parts=share, **options
         )
         found.append((time.perf_counter() - begin, meter.seconds, meter.bytes))
-        accumulation.current = current
+        gradients.current = current
     return found[1:]
 
 

@@ -29,11 +29,11 @@ from record import machine, save
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stnas.config import Config, DataConfig, SearchConfig, SgldConfig, SpaceConfig
-from stnas.engine import scoring
-from stnas.engine.files import write_tensors
-from stnas.engine.materials import build_supernet, prepare
-from stnas.engine.run_folder import RunFolder
+from stnas.learn import scoring
+from stnas.learn.task import build_supernet, prepare
 from stnas.search import stage
+from stnas.store.files import write_tensors
+from stnas.store.run_folder import RunFolder
 
 IMAGES, ROUNDS = 512, 3
 

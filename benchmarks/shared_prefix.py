@@ -23,10 +23,10 @@ from record import machine, save
 from torch import Tensor
 
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
-from stnas.engine.evaluation import Evaluation, evaluate
-from stnas.engine.images import evaluation_batches, subset
-from stnas.engine.materials import Materials, build_supernet, prepare
-from stnas.engine.scoring import Scorer, calibrated, recalibration_images
+from stnas.data.epochs import evaluation_batches, subset
+from stnas.learn.evaluation import Evaluation, evaluate
+from stnas.learn.scoring import Scorer, calibrated, recalibration_images
+from stnas.learn.task import Materials, build_supernet, prepare
 from stnas.search import nsga2
 from stnas.search.candidates import Bounds
 from stnas.search.nsga2 import Candidate, Genotype

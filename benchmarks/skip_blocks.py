@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from record import machine, save
 
-from stnas.engine.files import read_json
 from stnas.space import SearchSpace, SpaceSpec
+from stnas.store.files import read_json
 
 CHAINS, VARIANTS, SKIPS = 3, 3, 4
 CLOSE = 0.01

@@ -28,8 +28,8 @@ from torch.nn import functional
 
 from stnas.config import DataConfig
 from stnas.data import Split, train_batch
-from stnas.engine.evaluation import evaluate, recalibrate_
-from stnas.engine.shared_weights import train_step_
+from stnas.learn.evaluation import evaluate, recalibrate_
+from stnas.learn.supernet_epoch import train_step_
 from stnas.ops import linear_bottleneck, reference
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet

@@ -13,9 +13,9 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from stnas.engine.networks import load_network
     from stnas.ops.flops import count_madds
     from stnas.space import SearchSpace
+    from stnas.supernet.load import load_network
 
 try:
     __version__ = metadata.version("stnas")
@@ -26,7 +26,7 @@ __all__ = ["SearchSpace", "__version__", "count_madds", "load_network"]
 HOMES = {
     "SearchSpace": "stnas.space",
     "count_madds": "stnas.ops.flops",
-    "load_network": "stnas.engine.networks",
+    "load_network": "stnas.supernet.load",
 }
 
 

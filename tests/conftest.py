@@ -1,6 +1,8 @@
 """Settings for every test, and a run that is small enough to train in a second."""
 
+import multiprocessing
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,8 @@ from stnas.config import (
     SpaceConfig,
     TrainConfig,
 )
-from stnas.engine.files import read_json, read_rows, read_tensors
+from stnas.group.processes import ProcessGroup, joined
+from stnas.store.files import read_json, read_rows, read_tensors
 
 # The machines that run these tests are shared: a slow example is not a failure.
 settings.register_profile("patient", deadline=None)
@@ -121,3 +124,42 @@ def rows(file: Path) -> list[dict[str, Any]]:
 def results_of() -> Callable[[Path], dict[str, Any]]:
     """Give what reads the results of a run."""
     return results
+
+
+FORK = multiprocessing.get_context("fork")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def enter(rank: int, size: int, port: int, timeout: float, work: Any, answers: Any) -> None:
+    place = {"RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    try:
+        with joined(timeout) as group:
+            answers.put((rank, work(group)))
+    except BaseException as error:
+        answers.put((rank, f"{type(error).__name__}: {error}"))
+
+
+def run_in_processes(size: int, work: Callable[[ProcessGroup], Any], *, timeout: float = 60):
+    """Return what a function of the group gives, or the error it ends with, by rank."""
+    answers, port = FORK.Queue(), free_port()
+    options = [(rank, size, port, timeout, work, answers) for rank in range(size)]
+    workers = [FORK.Process(target=enter, args=args, daemon=True) for args in options]
+    for worker in workers:
+        worker.start()
+    found = dict(answers.get(timeout=60) for _ in workers)
+    for worker in workers:
+        worker.join(timeout=20)
+        worker.kill()
+    return [found[rank] for rank in range(size)]
+
+
+@pytest.fixture
+def in_processes():
+    return run_in_processes

@@ -19,11 +19,11 @@ from stnas import _core
 from stnas.cli.parser import parse
 from stnas.data.idx import read_idx
 from stnas.data.npz import npz_source
-from stnas.engine import files
-from stnas.engine.checksum import BLANK, seal
-from stnas.engine.networks import load_network
-from stnas.engine.settings import read_settings
 from stnas.space import SearchSpace, SpaceSpec
+from stnas.store import files
+from stnas.store.checksum import BLANK, seal
+from stnas.store.settings import read_settings
+from stnas.supernet.load import load_network
 
 REFUSED = (ValueError, TypeError, OSError)
 SPACE = SearchSpace.profile("nano")

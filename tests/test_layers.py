@@ -13,12 +13,12 @@ import stnas
 PACKAGE = Path(stnas.__file__).parent
 LAYERS = {
     **{"config": 0},
-    **dict.fromkeys(["space", "ops"], 1),
-    **dict.fromkeys(["data", "supernet", "engine"], 2),
+    **dict.fromkeys(["space", "ops", "store", "group"], 1),
+    **dict.fromkeys(["data", "supernet", "learn"], 2),
     **dict.fromkeys(["train", "sgld", "search", "rank", "retrain", "report"], 3),
     **{"cli": 4},
 }
-SIDEWAYS = {("engine", "data"), ("engine", "supernet")}
+SIDEWAYS = {("store", "group"), ("learn", "data"), ("learn", "supernet")}
 EVERYWHERE = {"", "_core", "_C", "__version__"}  # "" is the root itself, which holds these alone
 NAMELESS = {"utils", "helpers", "common", "misc", "manager", "base"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
@@ -91,8 +91,8 @@ def test_importing_the_base_leaves_torch_out(module):
         ("train", "sgld", False),
         ("config", "space", False),
         ("space", "ops", False),
-        ("supernet", "engine", False),
-        ("engine", "supernet", True),
+        ("supernet", "learn", False),
+        ("learn", "supernet", True),
         ("cli", "report", True),
         ("space", "_core", True),
         ("search", "SearchSpace", False),

@@ -13,10 +13,10 @@ from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import parse
 from stnas.config import Config
-from stnas.engine.interruption import Stopped, stop_now
-from stnas.engine.journal import CONSOLE
-from stnas.engine.process_group import ProcessGroup, end, joined
-from stnas.engine.run_folder import StageCompleteError
+from stnas.group.interruption import Stopped, stop_now
+from stnas.group.processes import ProcessGroup, end, joined
+from stnas.store.journal import CONSOLE
+from stnas.store.run_folder import StageCompleteError
 
 STAGES = {
     "train": train.run,

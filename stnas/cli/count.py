@@ -9,10 +9,10 @@ from jsonargparse import Namespace
 from rich.table import Table
 from torch import nn
 
-from stnas.engine.files import read_json
-from stnas.engine.journal import CONSOLE
 from stnas.ops.flops import madds_by_layer
 from stnas.space import SearchSpace, SpaceSpec
+from stnas.store.files import read_json
+from stnas.store.journal import CONSOLE
 
 LIBRARIES = ("torchvision.models", "timm")
 GENOTYPE = re.compile(r"st\d+-")

@@ -11,7 +11,7 @@ from rich.table import Table
 import stnas
 from stnas import _core
 from stnas.data.loading import INSTALLED
-from stnas.engine.journal import CONSOLE
+from stnas.store.journal import CONSOLE
 
 LIBRARIES = ("torch", "numpy", "safetensors", "jsonargparse", "rich", "plotly", "pillow")
 

@@ -6,8 +6,8 @@ from typing import Any
 from rich.table import Table
 
 from stnas.config import Config
-from stnas.engine.files import read_json
-from stnas.engine.journal import CONSOLE
+from stnas.store.files import read_json
+from stnas.store.journal import CONSOLE
 
 
 def percent(value: float) -> str:

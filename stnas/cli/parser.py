@@ -7,7 +7,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from stnas.config import Config
-from stnas.engine.settings import check_settings
+from stnas.store.settings import check_settings
 
 STAGES = {
     "train": "train the hyper-network, one architecture a step",

@@ -5,7 +5,7 @@ from stnas.data.dataset import Dataset, FileSplit, Split
 from stnas.data.loading import load
 from stnas.data.requests import evaluation_requests, part, training_requests
 from stnas.data.scan import Scan
-from stnas.data.streaming import batches, open_streamed, settled
+from stnas.data.streaming import batches, open_streamed
 
 __all__ = [
     "Dataset",
@@ -19,7 +19,6 @@ __all__ = [
     "load",
     "open_streamed",
     "part",
-    "settled",
     "train_batch",
     "training_requests",
 ]

@@ -6,7 +6,6 @@ import importlib.util
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from stnas.config.data import DataConfig
+from stnas.config.settling import settled
 from stnas.data.balance import held_out, limited
 from stnas.data.changes import refuse_changed, refuse_rewritten
 from stnas.data.dataset import Dataset, FileSplit, statistics
@@ -29,34 +29,6 @@ from stnas.data.scan import Say, Scan, scan_files
 _SAMPLE = 1024
 _LOG = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor]
-
-
-def settled(config: DataConfig) -> DataConfig:
-    """Return the configuration with the backend that ``auto`` stands for on this machine.
-
-    ValueError: DALI is asked for and not installed.
-    """
-    if not config.streamed:
-        return config
-    there = _dali_is_installed()
-    wanted = config.backend == "dali" or config.decoder == "mixed"
-    if wanted and not there:
-        raise ValueError(
-            f"data.backend {config.backend} with data.decoder {config.decoder} needs NVIDIA DALI, "
-            "which is not installed: run pip install 'stnas[dali]' (or set data.backend pillow "
-            "for a new run: its pixels differ)"
-        )
-    if config.backend != "auto":
-        return config
-    return replace(config, backend="dali" if there else "pillow")
-
-
-def _dali_is_installed() -> bool:
-    """Tell whether DALI can be imported."""
-    try:
-        return importlib.util.find_spec("nvidia.dali") is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def reader(config: DataConfig) -> Any:

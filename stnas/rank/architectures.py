@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import Config
-from stnas.engine.materials import Materials
+from stnas.learn.task import Materials
 from stnas.space import SearchSpace
 
 Genotypes = NDArray[np.int8]

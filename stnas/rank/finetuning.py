@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from stnas.config import Config
-from stnas.engine.accumulation import Parts, mean_gradients_
-from stnas.engine.images import training_batches
-from stnas.engine.materials import Materials
-from stnas.engine.randomness import derive, global_stream
-from stnas.engine.shared_weights import steps_per_epoch
+from stnas.data.epochs import training_batches
+from stnas.group.streams import derive, global_stream
+from stnas.learn.gradients import Parts, mean_gradients_
+from stnas.learn.supernet_epoch import steps_per_epoch
+from stnas.learn.task import Materials
 from stnas.ops.sgld import sgld_step_
 from stnas.supernet import Network, SuperNet
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.engine.evaluation import Evaluation
-from stnas.engine.files import encode_rows, scan_rows, write_whole
+from stnas.learn.evaluation import Evaluation
+from stnas.store.files import encode_rows, scan_rows, write_whole
 
 Statistics = Literal["own", "running"]
 """BN statistics: recalibrated for the architecture alone, or those of running training."""

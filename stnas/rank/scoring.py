@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from stnas.config import Config
 from stnas.config.rank import Way
-from stnas.engine.evaluation import Evaluation, Tally, evaluate, recalibrate_
-from stnas.engine.images import Batch, Batches, evaluation_batches
-from stnas.engine.journal import Journal
-from stnas.engine.materials import Materials, build_supernet
-from stnas.engine.scoring import Scorer, recalibration_images
+from stnas.data.epochs import Batch, Batches, evaluation_batches
+from stnas.learn.evaluation import Evaluation, Tally, evaluate, recalibrate_
+from stnas.learn.scoring import Scorer, recalibration_images
+from stnas.learn.task import Materials, build_supernet
 from stnas.rank.architectures import Genotypes
 from stnas.rank.finetuning import finetuned, stop_steps
 from stnas.rank.ledger import Key, Ledger, Statistics
 from stnas.rank.weights import MEAN, TRAINED, Source, Weights
+from stnas.store.journal import Journal
 from stnas.supernet import Network, SuperNet, track_statistics_
 
 

@@ -7,10 +7,8 @@ from rich.table import Table
 
 from stnas.config import Config
 from stnas.config.rank import Way
-from stnas.engine.journal import CONSOLE, Journal
-from stnas.engine.materials import prepare
-from stnas.engine.process_group import current
-from stnas.engine.run_folder import RunFolder
+from stnas.group.processes import current
+from stnas.learn.task import prepare
 from stnas.rank.analysis import Reality, analyse, calibration
 from stnas.rank.architectures import Genotypes, architectures
 from stnas.rank.estimators import baselines, estimators, sample_scores
@@ -19,6 +17,8 @@ from stnas.rank.scoring import Bench
 from stnas.rank.truth import Truth
 from stnas.rank.weights import chosen_ways
 from stnas.space import SearchSpace
+from stnas.store.journal import CONSOLE, Journal
+from stnas.store.run_folder import RunFolder
 
 
 def run(config: Config) -> None:

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import Config
-from stnas.engine.checksum import DamagedError, digest
-from stnas.engine.files import check_origin, forget, read_json, write_json
-from stnas.engine.fit import Fit
-from stnas.engine.images import joined
-from stnas.engine.journal import Chapter, Journal
-from stnas.engine.materials import BLOCKS, Materials
-from stnas.engine.provenance import plain
-from stnas.engine.randomness import global_stream
+from stnas.data.epochs import joined
+from stnas.group.streams import global_stream
+from stnas.learn.network_fit import Fit
+from stnas.learn.task import BLOCKS, Materials
 from stnas.rank.architectures import Genotypes, repeated
+from stnas.store.checksum import DamagedError, digest
+from stnas.store.files import check_origin, forget, read_json, write_json
+from stnas.store.journal import Chapter, Journal
+from stnas.store.origin import plain
 from stnas.supernet import Network
 
 WAIT = 1.0

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from stnas.config import Config
 from stnas.config.rank import WAYS, Way, parse_way
-from stnas.engine.chain import draw_, mean, sample_files
-from stnas.engine.files import check_origin, read_tensors, write_tensors
-from stnas.engine.journal import Chapter, Journal
-from stnas.engine.kept_weights import average_file, checkpoint_files
-from stnas.engine.materials import Materials, build_supernet
-from stnas.engine.provenance import origin_of
-from stnas.engine.states import Saver
+from stnas.learn.sgld_chain import draw_, mean, sample_files
+from stnas.learn.task import Materials, build_supernet
+from stnas.store.checkpoint import Saver
+from stnas.store.files import check_origin, read_tensors, write_tensors
+from stnas.store.journal import Chapter, Journal
+from stnas.store.origin import origin_of
+from stnas.store.weights import average_file, checkpoint_files
 
 TRAINED = "trained"
 """Label of the weights that training ended with."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-from stnas.engine.checksum import damaged
-from stnas.engine.files import read_json, read_rows, scan_rows
-from stnas.engine.settings import check_settings
 from stnas.space import SearchSpace
 from stnas.space.distribution import MaddsDistribution
 from stnas.space.spec import SpaceSpec
+from stnas.store.checksum import damaged
+from stnas.store.files import read_json, read_rows, scan_rows
+from stnas.store.settings import check_settings
 
 Row = dict[str, Any]
 STAGES = ("train", "sgld", "search", "retrain")

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from stnas.config import Config
-from stnas.engine.files import write_text
-from stnas.engine.journal import CONSOLE
 from stnas.report.load import load_record
 from stnas.report.page import render
+from stnas.store.files import write_text
+from stnas.store.journal import CONSOLE
 
 
 def run(config: Config) -> None:

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from stnas.config import Config
 from stnas.data import FileSplit, Split
-from stnas.engine.accumulation import own_parts
-from stnas.engine.checksum import DamagedError
-from stnas.engine.files import check_origin, read_json, read_tensors, write_json, write_tensors
-from stnas.engine.fit import Fit
-from stnas.engine.images import evaluation_batches, joined
-from stnas.engine.journal import Chapter, Journal, Log
-from stnas.engine.materials import BLOCKS, Materials, prepare
-from stnas.engine.process_group import current
-from stnas.engine.randomness import derive, global_stream
-from stnas.engine.run_folder import RunFolder
-from stnas.engine.scoring import Scorer, scorer
+from stnas.data.epochs import evaluation_batches, joined
+from stnas.group.processes import current
+from stnas.group.streams import derive, global_stream
+from stnas.learn.gradients import own_parts
+from stnas.learn.network_fit import Fit
+from stnas.learn.scoring import Scorer, scorer
+from stnas.learn.task import BLOCKS, Materials, prepare
 from stnas.space import SearchSpace
+from stnas.store.checksum import DamagedError
+from stnas.store.files import check_origin, read_json, read_tensors, write_json, write_tensors
+from stnas.store.journal import Chapter, Journal, Log
+from stnas.store.run_folder import RunFolder
 from stnas.supernet import Network
 
 TWIN_SAMPLES = 4096

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import SearchConfig
-from stnas.engine.randomness import numpy_generator
+from stnas.group.streams import numpy_generator
 from stnas.ops import crowding_distance, nondominated_sort
 from stnas.search.candidates import Archive, Bounds, feasible_samples
 from stnas.space import SearchSpace

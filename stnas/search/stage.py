@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import Config
-from stnas.engine.files import encode_rows, scan_rows, write_json, write_whole
-from stnas.engine.journal import Journal
-from stnas.engine.materials import Materials, prepare
-from stnas.engine.process_group import current
-from stnas.engine.randomness import derive
-from stnas.engine.run_folder import RunFolder
-from stnas.engine.scoring import Scorer, scorer
-from stnas.engine.work_units import score_together
+from stnas.group.processes import current
+from stnas.group.streams import derive
+from stnas.learn.score_together import score_together
+from stnas.learn.scoring import Scorer, scorer
+from stnas.learn.task import Materials, prepare
 from stnas.ops import hypervolume
 from stnas.search.candidates import Bounds
 from stnas.search.nsga2 import Candidate, Genotype, evolve, front, objectives
 from stnas.space import SearchSpace
+from stnas.store.files import encode_rows, scan_rows, write_json, write_whole
+from stnas.store.journal import Journal
+from stnas.store.run_folder import RunFolder
 
 NUMBERS = ("madds", "params", "accuracy", "loss", "generation")
 

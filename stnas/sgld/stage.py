@@ -5,16 +5,16 @@ from pathlib import Path
 import torch
 
 from stnas.config import Config
-from stnas.engine.accumulation import own_parts
-from stnas.engine.chain import draw_, mean, sample_files
-from stnas.engine.files import write_tensors
-from stnas.engine.journal import Journal
-from stnas.engine.materials import build_supernet, prepare
-from stnas.engine.process_group import current
-from stnas.engine.run_folder import RunFolder
-from stnas.engine.shared_weights import load_together_, steps_per_epoch
-from stnas.engine.states import Saver
+from stnas.group.processes import current
+from stnas.learn.gradients import own_parts
+from stnas.learn.sgld_chain import draw_, mean, sample_files
+from stnas.learn.supernet_epoch import load_together_, steps_per_epoch
+from stnas.learn.task import build_supernet, prepare
 from stnas.sgld.drift import drift_report
+from stnas.store.checkpoint import Saver
+from stnas.store.files import write_tensors
+from stnas.store.journal import Journal
+from stnas.store.run_folder import RunFolder
 
 
 def run(config: Config) -> None:

@@ -7,16 +7,16 @@ from typing import Any
 from torch import Tensor
 
 from stnas.config import Config
-from stnas.engine.accumulation import Parts, own_parts
-from stnas.engine.files import load_tensors_, write_tensors
-from stnas.engine.journal import Journal
-from stnas.engine.kept_weights import average_file, checkpoint_file
-from stnas.engine.materials import Materials, build_supernet, prepare
-from stnas.engine.moving_average import MovingAverage
-from stnas.engine.provenance import origin_of
-from stnas.engine.run_folder import RunFolder
-from stnas.engine.shared_weights import Step, cosine, steps_per_epoch, train_epoch_
-from stnas.engine.states import Saver
+from stnas.learn.gradients import Parts, own_parts
+from stnas.learn.moving_average import MovingAverage
+from stnas.learn.supernet_epoch import Step, cosine, steps_per_epoch, train_epoch_
+from stnas.learn.task import Materials, build_supernet, prepare
+from stnas.store.checkpoint import Saver
+from stnas.store.files import load_tensors_, write_tensors
+from stnas.store.journal import Journal
+from stnas.store.origin import origin_of
+from stnas.store.run_folder import RunFolder
+from stnas.store.weights import average_file, checkpoint_file
 from stnas.supernet import SuperNet
 
 

@@ -12,15 +12,14 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from stnas.config import DataConfig
+from stnas.config import DataConfig, settling
+from stnas.config.settling import settled
 from stnas.data import (
     batches,
     evaluation_requests,
     load,
     open_streamed,
     scan,
-    settled,
-    streaming,
     training_requests,
 )
 
@@ -297,7 +296,7 @@ def test_auto_takes_dali_where_it_is_and_the_log_says_so(folder, monkeypatch):
     data, _ = open_streamed(configure(folder, "auto"), seed=0, known=None, say=said.append)
     assert data.train.config.backend == "dali"
     assert said[0].startswith(f"images are streamed from {folder} by NVIDIA DALI ")
-    monkeypatch.setattr(streaming, "_dali_is_installed", lambda: False)
+    monkeypatch.setattr(settling, "dali_is_installed", lambda: False)
     data, _ = open_streamed(configure(folder, "auto"), seed=0, known=None, say=said.append)
     assert data.train.config.backend == "pillow"
     assert "by Pillow " in said[1]

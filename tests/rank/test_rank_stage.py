@@ -11,15 +11,15 @@ import pytest
 
 from stnas import rank, train
 from stnas.config import RankConfig
-from stnas.engine.files import read_json, read_rows
-from stnas.engine.materials import prepare
-from stnas.engine.process_group import ProcessGroup
-from stnas.engine.run_folder import StageCompleteError
+from stnas.group.processes import ProcessGroup
+from stnas.learn.task import prepare
 from stnas.rank import scoring, truth
 from stnas.rank.architectures import architectures
 from stnas.rank.ledger import vectors
 from stnas.rank.scoring import Bench
 from stnas.rank.statistics import tau
+from stnas.store.files import read_json, read_rows
+from stnas.store.run_folder import StageCompleteError
 
 WAYS = ("single", "tail", "ema-0.9", "none", "relative-0.02@0.1", "finetune-3", "finetune-epoch")
 
@@ -109,7 +109,7 @@ def test_the_first_scores_are_those_of_the_search(trained):
 
 
 def scoring_of_search(config, materials):
-    from stnas.engine.scoring import scorer
+    from stnas.learn.scoring import scorer
 
     return scorer(config, materials, Path(config.run), split=materials.dataset.validation)
 

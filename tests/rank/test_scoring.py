@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from stnas.engine.evaluation import recalibrate_
-from stnas.engine.materials import build_supernet, prepare
-from stnas.engine.scoring import recalibration_images
+from stnas.learn.evaluation import recalibrate_
+from stnas.learn.scoring import recalibration_images
+from stnas.learn.task import build_supernet, prepare
 from stnas.rank.finetuning import finetuned, stop_steps
 from stnas.rank.scoring import evaluate_path, observe_
 

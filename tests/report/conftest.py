@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from stnas.engine.files import write_json, write_rows
-from stnas.engine.settings import write_settings
 from stnas.space import SearchSpace
+from stnas.store.files import write_json, write_rows
+from stnas.store.settings import write_settings
 
 STAGES = ("train", "sgld", "search", "retrain")
 

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from stnas.config import Config
-from stnas.engine.files import read_json, read_rows, write_json, write_rows
 from stnas.report import run, write_report
+from stnas.store.files import read_json, read_rows, write_json, write_rows
 
 HOSTILE = (
     "</script><script>alert('x')</script>",

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from stnas.engine.files import read_json, write_json
 from stnas.report.confidence import confidence_charts, shown_chain
 from stnas.report.load import Ranking, load_record
 from stnas.report.ranking import ranking_charts
+from stnas.store.files import read_json, write_json
 
 
 @pytest.fixture

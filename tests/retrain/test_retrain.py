@@ -9,12 +9,12 @@ import torch
 
 import stnas
 from stnas import retrain, search, sgld, train
-from stnas.engine.evaluation import evaluate
-from stnas.engine.files import read_tensors
-from stnas.engine.fit import Fit, learning_rate
-from stnas.engine.images import evaluation_batches
-from stnas.engine.materials import prepare
+from stnas.data.epochs import evaluation_batches
+from stnas.learn.evaluation import evaluate
+from stnas.learn.network_fit import Fit, learning_rate
+from stnas.learn.task import prepare
 from stnas.retrain.stage import random_twins
+from stnas.store.files import read_tensors
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from stnas import search, sgld, train
-from stnas.engine.evaluation import evaluate
-from stnas.engine.files import load_weights_
-from stnas.engine.images import evaluation_batches
-from stnas.engine.materials import build_supernet, prepare
-from stnas.engine.scoring import calibrated, recalibration_images, scorer, shared_weights
+from stnas.data.epochs import evaluation_batches
+from stnas.learn.evaluation import evaluate
+from stnas.learn.scoring import calibrated, recalibration_images, scorer, shared_weights
+from stnas.learn.task import build_supernet, prepare
+from stnas.store.files import load_weights_
 from stnas.supernet import Trie
 
 

@@ -8,12 +8,12 @@ import torch
 
 from stnas import sgld, train
 from stnas.config import SgldConfig
-from stnas.engine.evaluation import evaluate
-from stnas.engine.files import load_weights_, read_tensors
-from stnas.engine.images import evaluation_batches
-from stnas.engine.materials import build_supernet, prepare
-from stnas.engine.scoring import calibrated, recalibration_images
+from stnas.data.epochs import evaluation_batches
+from stnas.learn.evaluation import evaluate
+from stnas.learn.scoring import calibrated, recalibration_images
+from stnas.learn.task import build_supernet, prepare
 from stnas.sgld.drift import drift_report, expected_drift
+from stnas.store.files import load_weights_, read_tensors
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from stnas.engine.evaluation import recalibrate_
+from stnas.learn.evaluation import recalibrate_
 from stnas.ops.flops import count_madds
 from stnas.space import SearchSpace
 from stnas.supernet import Network, SuperNet

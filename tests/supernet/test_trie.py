@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from stnas.engine.evaluation import evaluate, recalibrate_
-from stnas.engine.scoring import Scorer, calibrated_trie
+from stnas.learn.evaluation import evaluate, recalibrate_
+from stnas.learn.scoring import Scorer, calibrated_trie
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet, Trie
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from stnas import retrain, search, sgld, train
 from stnas.config import Config, RetrainConfig, TrainConfig
-from stnas.engine.accumulation import Parts, mean_gradients_
-from stnas.engine.files import read_rows, read_tensors
-from stnas.engine.materials import build_supernet, prepare
+from stnas.learn.gradients import Parts, mean_gradients_
+from stnas.learn.task import build_supernet, prepare
+from stnas.store.files import read_rows, read_tensors
 from stnas.supernet import SuperNet
 
 

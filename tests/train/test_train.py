@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from stnas import sgld, train
-from stnas.engine import chain, shared_weights
-from stnas.engine.files import read_rows, read_tensors
-from stnas.engine.materials import build_supernet, prepare
-from stnas.engine.randomness import derive
-from stnas.engine.run_folder import RunFolder
-from stnas.engine.shared_weights import cosine, train_step_
+from stnas.group.streams import derive
+from stnas.learn import sgld_chain, supernet_epoch
+from stnas.learn.supernet_epoch import cosine, train_step_
+from stnas.learn.task import build_supernet, prepare
+from stnas.store.files import read_rows, read_tensors
+from stnas.store.run_folder import RunFolder
 
 
 class KilledError(Exception):
@@ -86,7 +86,7 @@ def test_the_whole_stage_learns_and_is_reproducible(tiny_config, tmp_path):
 def test_a_stopped_run_goes_on_to_the_same_weights(tiny_config, tmp_path, monkeypatch):
     for stage in (train, sgld):
         stage.run(replace(tiny_config, run=str(tmp_path / "whole")))
-    for stage, loop in ((train, train.stage), (sgld, chain)):
+    for stage, loop in ((train, train.stage), (sgld, sgld_chain)):
         with monkeypatch.context() as patch:
             stop_after(patch, loop, "train_epoch_", 1)
             with pytest.raises(KilledError):
@@ -174,14 +174,14 @@ def test_weights_of_the_last_epochs_and_moving_averages_are_kept(
     options = replace(tiny_config.train, checkpoints=2, ema=(0.9, 0.99))
     config, seen = replace(tiny_config, train=options), []
     with monkeypatch.context() as patch:
-        original = shared_weights.train_step_
+        original = supernet_epoch.train_step_
 
         def watched(supernet, *words, **more):
             result = original(supernet, *words, **more)
             seen.append({name: w.clone() for name, w in supernet.state_dict().items()})
             return result
 
-        patch.setattr(shared_weights, "train_step_", watched)
+        patch.setattr(supernet_epoch, "train_step_", watched)
         train.run(replace(config, run=str(tmp_path / "whole")))
     for decay in options.ema:
         shares = [decay ** (len(seen) - 1 - t) for t in range(len(seen))]

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from stnas import retrain, search, sgld, train
-from stnas.engine import images
-from stnas.engine.checksum import DamagedError
-from stnas.engine.files import read_tensors, write_json, write_tensors
-from stnas.engine.interruption import Stopped
-from stnas.engine.run_folder import RunFolder, StageCompleteError
-from stnas.engine.states import Saver
+from stnas.data import epochs
+from stnas.group.interruption import Stopped
+from stnas.store.checkpoint import Saver
+from stnas.store.checksum import DamagedError
+from stnas.store.files import read_tensors, write_json, write_tensors
+from stnas.store.run_folder import RunFolder, StageCompleteError
 
 STAGES = (train, sgld, search, retrain)
 
@@ -157,13 +157,13 @@ def test_a_state_that_is_not_finite_is_not_saved(begun):
 
 
 def test_a_loss_that_is_not_finite_names_the_batch_and_the_state(begun, monkeypatch):
-    original = images.training_batch
+    original = epochs.training_batch
 
     def broken(*args, step, **kwargs):
         pixels, labels = original(*args, step=step, **kwargs)
         return pixels * (float("nan") if step == 30 else 1.0), labels
 
-    monkeypatch.setattr(images, "training_batch", broken)
+    monkeypatch.setattr(epochs, "training_batch", broken)
     text = (
         r"the loss is nan at step 30 with the architecture st1-.*; batch 3 of epoch 1 has "
         r"16 images, rows \d+, .*the last good state is .*state\.safetensors"

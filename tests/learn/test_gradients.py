@@ -7,15 +7,15 @@ from torch import nn
 from torch.nn import functional
 
 from stnas.config import Config, RetrainConfig, TrainConfig
-from stnas.engine import accumulation
-from stnas.engine.accumulation import (
+from stnas.group.processes import ProcessGroup
+from stnas.learn import gradients
+from stnas.learn.gradients import (
     Parts,
     check_alike,
     mean_gradients_,
     own_parts,
     total,
 )
-from stnas.engine.process_group import ProcessGroup
 from stnas.ops import reference
 from stnas.space import SearchSpace
 from stnas.supernet import Network, synchronise_
@@ -89,7 +89,7 @@ def test_a_step_is_the_same_bits_for_any_power_of_two_processes(in_processes):
 
 
 def test_parts_that_cannot_be_shared_evenly_are_refused(monkeypatch):
-    monkeypatch.setattr(accumulation, "current", lambda: ProcessGroup(1, 4))
+    monkeypatch.setattr(gradients, "current", lambda: ProcessGroup(1, 4))
     four = TrainConfig(batch_size=48, micro_batches=8)
     assert own_parts("train", four) == Parts(8, range(2, 4))
     message = r"train\.micro_batches must be a multiple of the number of processes = 4, got 6: set"

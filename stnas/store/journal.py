@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
-from stnas.engine.files import scan_rows, write_rows
-from stnas.engine.process_group import current
-from stnas.engine.run_folder import RunFolder
+from stnas.group.processes import current
+from stnas.store.files import scan_rows, write_rows
+from stnas.store.run_folder import RunFolder
 
 CONSOLE = Console(highlight=False)
 if not CONSOLE.is_terminal:

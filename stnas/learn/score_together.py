@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.engine.evaluation import Evaluation
-from stnas.engine.process_group import ProcessGroup
-from stnas.engine.scoring import Genotypes, Progress, Scorer
+from stnas.group.processes import ProcessGroup
+from stnas.learn.evaluation import Evaluation
+from stnas.learn.scoring import Genotypes, Progress, Scorer
 
 UNITS = 3
 """Units for each process: more of them end more evenly, but have less in common to compute once."""

@@ -7,18 +7,18 @@ from typing import Any
 from torch import Tensor
 
 from stnas.config import Config
-from stnas.engine.checksum import DamagedError
-from stnas.engine.files import check_origin, load_tensors_, read_tensors, write_tensors
-from stnas.engine.journal import Log
-from stnas.engine.materials import Materials
-from stnas.engine.process_group import current
-from stnas.engine.shared_weights import (
+from stnas.group.processes import current
+from stnas.learn.supernet_epoch import (
     Step,
     load_together_,
     steps_per_epoch,
     train_epoch_,
 )
-from stnas.engine.states import Saver, Standing
+from stnas.learn.task import Materials
+from stnas.store.checkpoint import Saver, Standing
+from stnas.store.checksum import DamagedError
+from stnas.store.files import check_origin, load_tensors_, read_tensors, write_tensors
+from stnas.store.journal import Log
 from stnas.supernet import SuperNet
 
 

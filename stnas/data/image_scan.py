@@ -8,9 +8,9 @@ import torch
 
 from stnas.config import Config
 from stnas.data import Dataset, Scan, load, open_streamed
-from stnas.engine.files import read_tensors, write_tensors
-from stnas.engine.journal import CONSOLE
-from stnas.engine.process_group import current
+from stnas.group.processes import current
+from stnas.store.files import read_tensors, write_tensors
+from stnas.store.journal import CONSOLE
 
 SHOWN = 20
 

@@ -10,9 +10,9 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from stnas.engine import files
-from stnas.engine.checksum import DamagedError
-from stnas.engine.settings import read_settings, write_settings
+from stnas.store import files
+from stnas.store.checksum import DamagedError
+from stnas.store.settings import read_settings, write_settings
 
 
 def failing(code):

@@ -13,8 +13,8 @@ from safetensors.numpy import save
 from safetensors.torch import load
 from torch import Tensor
 
-from stnas.engine.checksum import BLANK, VERSION, DamagedError, broken, damaged, digest, seal
-from stnas.engine.process_group import led
+from stnas.group.processes import led
+from stnas.store.checksum import BLANK, VERSION, DamagedError, broken, damaged, digest, seal
 
 
 @led

@@ -11,18 +11,18 @@ from torch import Tensor
 
 from stnas.config import Config
 from stnas.data import FileSplit, Split, epoch_order
-from stnas.engine.evaluation import Evaluation, Tally, recalibrate_
-from stnas.engine.files import load_weights_
-from stnas.engine.images import (
+from stnas.data.epochs import (
     Batch,
     Batches,
     evaluation_batches,
     subset,
     without_labels,
 )
-from stnas.engine.materials import Materials, build_supernet
-from stnas.engine.provenance import origin_of
-from stnas.engine.randomness import derive
+from stnas.group.streams import derive
+from stnas.learn.evaluation import Evaluation, Tally, recalibrate_
+from stnas.learn.task import Materials, build_supernet
+from stnas.store.files import load_weights_
+from stnas.store.origin import origin_of
 from stnas.supernet import Network, SuperNet, Trie
 
 Genotypes = NDArray[np.int8]

@@ -12,10 +12,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from stnas.engine.checksum import DamagedError
-from stnas.engine.files import forget, read_tensors, write_tensors
-from stnas.engine.interruption import Deferral, Stopped
-from stnas.engine.process_group import current
+from stnas.group.interruption import Deferral, Stopped
+from stnas.group.processes import current
+from stnas.store.checksum import DamagedError
+from stnas.store.files import forget, read_tensors, write_tensors
 
 
 @dataclass

@@ -18,7 +18,7 @@ from stnas.data import (
     train_batch,
     training_requests,
 )
-from stnas.engine.randomness import derive, torch_generator
+from stnas.group.streams import derive, torch_generator
 
 Batch = tuple[Tensor, Tensor]
 Item = TypeVar("Item", covariant=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stnas.engine.process_group import ProcessGroup
+from stnas.group.processes import ProcessGroup
 
 
 @dataclass(frozen=True)

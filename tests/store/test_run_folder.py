@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from stnas.engine.files import write_json
-from stnas.engine.provenance import differences, plain
-from stnas.engine.run_folder import RunFolder, StageCompleteError
+from stnas.store.files import write_json
+from stnas.store.origin import differences, plain
+from stnas.store.run_folder import RunFolder, StageCompleteError
 
 
 def test_a_stage_needs_the_ones_before_it(tiny_config):

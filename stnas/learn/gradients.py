@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from stnas.config import RetrainConfig, TrainConfig
 from stnas.config.train import Precision
-from stnas.engine.process_group import current
+from stnas.group.processes import current
 from stnas.ops.dtypes import widen
 from stnas.ops.path import direct_gradients
 

@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 from stnas.config import Config
-from stnas.data import settled
-from stnas.engine.checksum import digest
+from stnas.config.settling import settled
+from stnas.store.checksum import digest
 
 BASE = ("seed", "space", "data", "train")
 UPSTREAM = {

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from stnas.config import Config
-from stnas.data import settled
-from stnas.engine.checksum import DamagedError
-from stnas.engine.files import check_origin, read_json, read_rows, read_tensors, sweep, write_json
-from stnas.engine.process_group import current, led
-from stnas.engine.provenance import (
+from stnas.config.settling import settled
+from stnas.group.processes import current, led
+from stnas.store.checksum import DamagedError
+from stnas.store.files import check_origin, read_json, read_rows, read_tensors, sweep, write_json
+from stnas.store.origin import (
     BEFORE,
     EXTENSIBLE,
     UPSTREAM,
@@ -23,7 +23,7 @@ from stnas.engine.provenance import (
     plain,
     sections,
 )
-from stnas.engine.settings import read_settings, write_settings
+from stnas.store.settings import read_settings, write_settings
 
 
 class StageCompleteError(Exception):

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from stnas import retrain, search, sgld, train
-from stnas.config import Config, DataConfig
-from stnas.data import scan, streaming
-from stnas.engine.files import read_json, read_tensors
-from stnas.engine.images import evaluation_batches, training_batches
-from stnas.engine.materials import prepare
-from stnas.engine.run_folder import RunFolder
-from stnas.engine.scoring import recalibration_images
+from stnas.config import Config, DataConfig, settling
+from stnas.data import scan
+from stnas.data.epochs import evaluation_batches, training_batches
+from stnas.learn.scoring import recalibration_images
+from stnas.learn.task import prepare
+from stnas.store.files import read_json, read_tensors
+from stnas.store.run_folder import RunFolder
 from stnas.train import stage
 
 
@@ -70,7 +70,7 @@ def test_a_run_keeps_the_backend_that_it_began_with(config, monkeypatch):
     automatic = replace(config, data=replace(config.data, backend="auto"))
     train.run(automatic)
     assert read_json(Path(config.run) / "train/config.json")["data"]["backend"] == "dali"
-    monkeypatch.setattr(streaming, "_dali_is_installed", lambda: False)
+    monkeypatch.setattr(settling, "dali_is_installed", lambda: False)
     with pytest.raises(ValueError, match=r"data\.backend: 'dali', now 'pillow'"):
         sgld.run(automatic)
     with pytest.raises(ValueError, match=r"pip install 'stnas\[dali\]'"):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from stnas.engine.files import load_weights_, read_json
 from stnas.space import SearchSpace, SpaceSpec
+from stnas.store.files import load_weights_, read_json
 from stnas.supernet import Network
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from stnas.engine.checksum import BLANK, VERSION, DamagedError, broken, seal
-from stnas.engine.files import write_whole
+from stnas.store.checksum import BLANK, VERSION, DamagedError, broken, seal
+from stnas.store.files import write_whole
 
 MARK = f"# stnas version: {VERSION}, checksum: "
 

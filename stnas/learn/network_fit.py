@@ -12,15 +12,15 @@ from torch.optim import SGD
 
 from stnas.config import Config
 from stnas.data import Dataset, FileSplit, Split
-from stnas.engine.accumulation import check_alike, mean_gradients_, own_parts, total
-from stnas.engine.evaluation import evaluate_together
-from stnas.engine.files import load_tensors_
-from stnas.engine.images import batch_text, evaluation_batches, training_batches
-from stnas.engine.journal import Log
-from stnas.engine.process_group import current
-from stnas.engine.randomness import derive, global_stream
-from stnas.engine.shared_weights import cosine, steps_per_epoch
-from stnas.engine.states import Saver
+from stnas.data.epochs import batch_text, evaluation_batches, training_batches
+from stnas.group.processes import current
+from stnas.group.streams import derive, global_stream
+from stnas.learn.evaluation import evaluate_together
+from stnas.learn.gradients import check_alike, mean_gradients_, own_parts, total
+from stnas.learn.supernet_epoch import cosine, steps_per_epoch
+from stnas.store.checkpoint import Saver
+from stnas.store.files import load_tensors_
+from stnas.store.journal import Log
 from stnas.supernet import Network, synchronise_
 
 

@@ -5,8 +5,8 @@ import time
 
 import torch
 
-from stnas.engine import process_group
-from stnas.engine.process_group import ProcessGroup, current, led
+from stnas.group import processes
+from stnas.group.processes import ProcessGroup, current, led
 
 
 def test_a_process_alone_needs_no_group():
@@ -103,7 +103,7 @@ def hanging(group):
 
 
 def test_a_process_that_hangs_is_named_after_the_timeout(in_processes, monkeypatch):
-    monkeypatch.setattr(process_group, "GRACE", 0.5)
+    monkeypatch.setattr(processes, "GRACE", 0.5)
     first, _, third = in_processes(3, hanging, timeout=1)
     assert "PeerError: rank 1 was lost, or did not answer within 1 s" in first
     assert third == "SystemExit: 1"

@@ -5,13 +5,13 @@ from typing import Any
 
 from stnas.config import Config
 from stnas.data import Dataset
-from stnas.engine.process_group import current
-from stnas.engine.randomness import derive, global_stream
-from stnas.engine.run_folder import RunFolder
-from stnas.engine.scans import open_images
+from stnas.data.image_scan import open_images
+from stnas.group.processes import current
+from stnas.group.streams import derive, global_stream
 from stnas.ops import linear_bottleneck, reference
 from stnas.space import SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
+from stnas.store.run_folder import RunFolder
 from stnas.supernet import SuperNet
 
 BLOCKS = {"fused": linear_bottleneck, "reference": reference.linear_bottleneck}

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 
 from stnas.config import Config
 from stnas.config.train import Precision
-from stnas.engine.accumulation import Parts, check_alike, mean_gradients_, own_parts, total
-from stnas.engine.files import load_weights_
-from stnas.engine.images import batch_text, training_batches
-from stnas.engine.journal import Log
-from stnas.engine.materials import Materials
-from stnas.engine.moving_average import MovingAverage
-from stnas.engine.process_group import current
-from stnas.engine.randomness import derive, global_stream
-from stnas.engine.states import Saver
+from stnas.data.epochs import batch_text, training_batches
+from stnas.group.processes import current
+from stnas.group.streams import derive, global_stream
+from stnas.learn.gradients import Parts, check_alike, mean_gradients_, own_parts, total
+from stnas.learn.moving_average import MovingAverage
+from stnas.learn.task import Materials
 from stnas.ops.sgld import sgld_step_
+from stnas.store.checkpoint import Saver
+from stnas.store.files import load_weights_
+from stnas.store.journal import Log
 from stnas.supernet import SuperNet, synchronise_
 
 

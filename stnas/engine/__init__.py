@@ -1,1 +1,0 @@
-"""Loops, checkpoints and the run folder that the stages share."""

@@ -1,0 +1,1 @@
+"""The processes of a run: who leads, who was interrupted, and the random streams they share."""

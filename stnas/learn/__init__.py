@@ -1,0 +1,1 @@
+"""Loops over batches, and scores: what the stages learn with."""

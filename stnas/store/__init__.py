@@ -1,0 +1,1 @@
+"""Files of a run: whole or absent, sealed, and marked with what they were made from."""
