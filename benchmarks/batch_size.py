@@ -16,7 +16,7 @@ from record import machine, save
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
 from stnas.data.epochs import evaluation_batches, subset
 from stnas.learn.scoring import calibrated_trie, recalibration_images
-from stnas.learn.task import Materials, build_supernet, prepare
+from stnas.learn.task import Task, build_supernet, prepare
 from stnas.supernet import SuperNet
 
 IMAGES = 1024
@@ -24,12 +24,12 @@ SIZES = (32, 64, 128, 256, 512, 1024)
 ROUNDS = 3
 
 
-def relatives(materials: Materials, count: int) -> np.ndarray:
+def relatives(task: Task, count: int) -> np.ndarray:
     """Make architectures each of which has the first genes of one before it."""
     rng = np.random.default_rng(0)
-    rows = list(materials.space.sample(count, p_drop=materials.p_drop, seed=0))
+    rows = list(task.space.sample(count, p_drop=task.p_drop, seed=0))
     for i in range(1, count):
-        point = rng.integers(materials.space.num_genes)
+        point = rng.integers(task.space.num_genes)
         rows[i][:point] = rows[rng.integers(i)][:point]
     return np.stack(rows)
 
@@ -42,12 +42,12 @@ def measure(profile: str, size: int) -> tuple[float, float]:
         data=DataConfig(path="embedded"),
         search=SearchConfig(recalibration_images=IMAGES, recalibration_batch=size),
     )
-    materials = prepare(config)
-    supernet: SuperNet = build_supernet(config, materials.space)
-    images = recalibration_images(config, materials)
-    held_out = subset(materials.dataset.validation, torch.arange(IMAGES))
-    data = evaluation_batches(materials.dataset, held_out, size=size)
-    genotypes = relatives(materials, 15)
+    task = prepare(config)
+    supernet: SuperNet = build_supernet(config, task.space)
+    images = recalibration_images(config, task)
+    held_out = subset(task.dataset.validation, torch.arange(IMAGES))
+    data = evaluation_batches(task.dataset, held_out, size=size)
+    genotypes = relatives(task, 15)
     start = time.process_time()
     trie = calibrated_trie(supernet, genotypes, images, tick=lambda: None)
     middle = time.process_time()

@@ -30,11 +30,11 @@ from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig, TrainCon
 from stnas.data.epochs import evaluation_batches
 from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.supernet_epoch import epoch_steps_
-from stnas.learn.task import Materials, build_supernet, prepare
+from stnas.learn.task import Task, build_supernet, prepare
 from stnas.space import SearchSpace
 from stnas.store.checkpoint import Saver
 from stnas.supernet import SuperNet
-from stnas.train.stage import schedule
+from stnas.train.stage import cosine_schedule
 
 STEPS, CANDIDATES, TOGETHER, BLOCKS = 4000, 600, 5, 10
 
@@ -111,23 +111,23 @@ class Followed:
         }
 
 
-def training(config: Config, materials: Materials, supernet: SuperNet) -> list[dict[str, Any]]:
+def training(config: Config, task: Task, supernet: SuperNet) -> list[dict[str, Any]]:
     """Follow the memory over training steps."""
     followed, done = Followed("training steps", STEPS), 0
-    step = schedule(config, len(materials.dataset.train))
+    schedule = cosine_schedule(config, len(task.dataset.train))
     for epoch in range(config.train.epochs):
-        for _ in epoch_steps_(supernet, materials, config=config, epoch=epoch, step=step):
+        for _ in epoch_steps_(supernet, task, config=config, epoch=epoch, schedule=schedule):
             done += 1
             if done <= STEPS:
                 followed.add_(done)
     return followed.rows()
 
 
-def search(config: Config, materials: Materials, supernet: SuperNet) -> list[dict[str, Any]]:
+def search(config: Config, task: Task, supernet: SuperNet) -> list[dict[str, Any]]:
     """Follow the memory over scored candidates."""
-    data = evaluation_batches(materials.dataset, materials.dataset.validation, size=256)
-    score = Scorer([supernet], recalibration_images(config, materials), data)
-    genotypes = materials.space.sample(CANDIDATES, p_drop=0.6, seed=1)
+    data = evaluation_batches(task.dataset, task.dataset.validation, size=256)
+    score = Scorer([supernet], recalibration_images(config, task), data)
+    genotypes = task.space.sample(CANDIDATES, p_drop=0.6, seed=1)
     followed = Followed("scored candidates", CANDIDATES // TOGETHER)
     for start in range(0, CANDIDATES, TOGETHER):
         score(genotypes[start : start + TOGETHER])
@@ -166,9 +166,9 @@ def main() -> None:
         train=TrainConfig(epochs=24, batch_size=64),
         search=SearchConfig(recalibration_images=512),
     )
-    materials = prepare(config)
-    supernet = build_supernet(config, materials.space)
-    rows = training(config, materials, supernet) + search(config, materials, supernet)
+    task = prepare(config)
+    supernet = build_supernet(config, task.space)
+    rows = training(config, task, supernet) + search(config, task, supernet)
     rows += [saving(profile) for profile in ("nano", "micro", "parity", "imagenet")]
     for row in rows:
         print(row, flush=True)

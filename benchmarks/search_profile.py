@@ -57,14 +57,14 @@ class KernelClock(TorchDispatchMode):
 
 
 class Profile:
-    """Stands in for ``Scorer.__call__`` and ``Ledger.report``; has a row for each generation."""
+    """Stands in for ``Scorer.__call__`` and ``Evaluator.report``; has a row for each generation."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
         self.scoring: dict[str, float] = {}
         self.spent = 0.0
         self.begin = time.thread_time()
-        self.score, self.report = scoring.Scorer.__call__, stage.Ledger.report
+        self.score, self.report = scoring.Scorer.__call__, stage.Evaluator.report
 
     def scored(self, scorer: scoring.Scorer, *genotypes: Any, **options: Any) -> Any:
         """Score with and without clocks, in turn."""
@@ -140,12 +140,12 @@ def configuration(run: str, images: int) -> Config:
 
 def leave_weights(config: Config) -> None:
     """Write what ``train`` and ``sgld`` leave, with weights as they are at the start."""
-    materials = prepare(config)
+    task = prepare(config)
     with RunFolder(config) as folder:
         folder.begin("train")
-        data = {"fingerprint": materials.dataset.fingerprint}
+        data = {"fingerprint": task.dataset.fingerprint}
         folder.finish("train", {"data": data})
-        weights = build_supernet(config, materials.space).state_dict()
+        weights = build_supernet(config, task.space).state_dict()
         file = folder.begin("sgld") / "mean.safetensors"
         write_tensors(file, weights, origin=folder.origin("sgld"), samples=1)
         folder.finish("sgld", {"samples": 1})
@@ -168,7 +168,7 @@ def search(images: int) -> list[dict[str, float]]:
         config = configuration(run, images)
         leave_weights(config)
         stack.enter_context(patch.object(stage, "evolve", begin))
-        stack.enter_context(patch.object(stage.Ledger, "report", method(profile.turn)))
+        stack.enter_context(patch.object(stage.Evaluator, "report", method(profile.turn)))
         stack.enter_context(patch.object(scoring.Scorer, "__call__", method(profile.scored)))
         stage.run(config)
     return profile.rows

@@ -26,7 +26,7 @@ from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
 from stnas.data.epochs import evaluation_batches, subset
 from stnas.learn.evaluation import Evaluation, evaluate
 from stnas.learn.scoring import Scorer, calibrated, recalibration_images
-from stnas.learn.task import Materials, build_supernet, prepare
+from stnas.learn.task import Task, build_supernet, prepare
 from stnas.search import nsga2
 from stnas.search.candidates import Bounds
 from stnas.search.nsga2 import Candidate, Genotype
@@ -88,14 +88,12 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 class Meter:
     """Evaluates generations for a search, both ways, and keeps a row of each."""
 
-    def __init__(
-        self, case: Case, materials: Materials, supernet: SuperNet, config: Config
-    ) -> None:
-        self.case, self.space, self.supernet = case, materials.space, supernet
-        self.images = recalibration_images(config, materials)
-        held_out = subset(materials.dataset.validation, torch.arange(IMAGES))
+    def __init__(self, case: Case, task: Task, supernet: SuperNet, config: Config) -> None:
+        self.case, self.space, self.supernet = case, task.space, supernet
+        self.images = recalibration_images(config, task)
+        held_out = subset(task.dataset.validation, torch.arange(IMAGES))
         self.data: list[tuple[Tensor, Tensor]] = evaluation_batches(
-            materials.dataset, held_out, size=config.search.evaluation_batch
+            task.dataset, held_out, size=config.search.evaluation_batch
         )
         self.score = Scorer([supernet], self.images, self.data)
         self.rows: list[Row] = []
@@ -152,19 +150,19 @@ def search(case: Case) -> tuple[list[Row], float]:
         data=DataConfig(path="embedded"),
         search=SearchConfig(recalibration_images=IMAGES),
     )
-    materials = prepare(config)
-    meter = Meter(case, materials, build_supernet(config, materials.space), config)
-    meter.score(materials.space.sample(2, p_drop=materials.p_drop, seed=0))
+    task = prepare(config)
+    meter = Meter(case, task, build_supernet(config, task.space), config)
+    meter.score(task.space.sample(2, p_drop=task.p_drop, seed=0))
     with patch.object(nsga2, "crossover", case.crossover or nsga2.crossover):
         archive = nsga2.evolve(
-            Bounds(materials.space, config.search),
+            Bounds(task.space, config.search),
             config.search,
-            p_drop=materials.p_drop,
+            p_drop=task.p_drop,
             seed=0,
             evaluate=meter.evaluate,
             report=lambda *_: print(line(meter.rows[-1:]), flush=True),
         )
-    return meter.rows, hypervolume_share(materials.space, archive)
+    return meter.rows, hypervolume_share(task.space, archive)
 
 
 HEAD = (

@@ -141,7 +141,7 @@ def subset(split: Split | FileSplit, rows: Tensor) -> Split | FileSplit:
     return split.take(rows)
 
 
-def joined(first: Split | FileSplit, second: Split | FileSplit) -> Split | FileSplit:
+def union(first: Split | FileSplit, second: Split | FileSplit) -> Split | FileSplit:
     """Put two splits of one data set together."""
     if isinstance(first, FileSplit):
         assert isinstance(second, FileSplit)

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from stnas.group.processes import ProcessGroup
 from stnas.learn.evaluation import Evaluation
-from stnas.learn.scoring import Genotypes, Progress, Scorer
+from stnas.learn.scoring import Progress, Scorer
+from stnas.space import Genotypes
 
 UNITS = 3
 """Units for each process: more of them end more evenly, but have less in common to compute once."""

@@ -20,12 +20,12 @@ from stnas.data.epochs import (
 )
 from stnas.group.streams import derive
 from stnas.learn.evaluation import Evaluation, Tally, recalibrate_
-from stnas.learn.task import Materials, build_supernet
+from stnas.learn.task import Task, build_supernet
+from stnas.space import Genotypes
 from stnas.store.files import load_weights_
 from stnas.store.origin import origin_of
 from stnas.supernet import Network, SuperNet, Trie
 
-Genotypes = NDArray[np.int8]
 Progress = Callable[[float], None]
 """Told what share of the work is done."""
 
@@ -39,26 +39,24 @@ def weight_files(config: Config, run: Path) -> list[Path]:
     return [run / "sgld" / f"sample-{k:03d}.safetensors" for k in range(config.sgld.samples)]
 
 
-def shared_weights(config: Config, materials: Materials, run: Path) -> list[SuperNet]:
+def shared_weights(config: Config, task: Task, run: Path) -> list[SuperNet]:
     """Load the hyper-network once for each of the weights that are averaged over."""
     supernets = []
     for file in weight_files(config, run):
-        supernets.append(build_supernet(config, materials.space))
+        supernets.append(build_supernet(config, task.space))
         load_weights_(supernets[-1], file, origin=origin_of(config, file.parent.name))
     return supernets
 
 
-def recalibration_images(config: Config, materials: Materials) -> Batches[Tensor]:
+def recalibration_images(config: Config, task: Task) -> Batches[Tensor]:
     """Pick the fixed training images that every candidate's BN statistics are computed on."""
-    split, search = materials.dataset.train, config.search
+    split, search = task.dataset.train, config.search
     order = epoch_order(len(split), seed=derive(config.seed, "recalibration"), epoch=0)
     rows = order[: search.recalibration_images]
     if len(rows) % search.recalibration_batch == 1:  # One image alone may have no variance.
         rows = rows[:-1]
     chosen = subset(split, rows)
-    return without_labels(
-        evaluation_batches(materials.dataset, chosen, size=search.recalibration_batch)
-    )
+    return without_labels(evaluation_batches(task.dataset, chosen, size=search.recalibration_batch))
 
 
 def calibrated(supernet: SuperNet, genotype: NDArray[np.int8], images: Iterable[Tensor]) -> Network:
@@ -145,15 +143,15 @@ def bounded(results: Sequence[Evaluation], bound: float) -> Evaluation:
     return Evaluation(mean.accuracy - bound * stdev(accuracies), mean.loss + bound * stdev(losses))
 
 
-def scorer(config: Config, materials: Materials, run: Path, *, split: Split | FileSplit) -> Scorer:
+def scorer(config: Config, task: Task, run: Path, *, split: Split | FileSplit) -> Scorer:
     """Return what scores architectures ``[n, genes]`` on a split.
 
     ``param_avg``: ``Acc(m, mean_k theta_k)``; ``score_avg``: ``mean_k Acc(m, theta_k)``;
     ``single``: ``Acc(m, theta_T)``. A score depends on the architecture alone.
     """
     return Scorer(
-        shared_weights(config, materials, run),
-        recalibration_images(config, materials),
-        evaluation_batches(materials.dataset, split, size=config.search.evaluation_batch),
+        shared_weights(config, task, run),
+        recalibration_images(config, task),
+        evaluation_batches(task.dataset, split, size=config.search.evaluation_batch),
         bound=config.search.bound,
     )

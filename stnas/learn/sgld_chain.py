@@ -9,12 +9,12 @@ from torch import Tensor
 from stnas.config import Config
 from stnas.group.processes import current
 from stnas.learn.supernet_epoch import (
-    Step,
+    Schedule,
     load_together_,
     steps_per_epoch,
     train_epoch_,
 )
-from stnas.learn.task import Materials
+from stnas.learn.task import Task
 from stnas.store.checkpoint import Saver, Standing
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, load_tensors_, read_tensors, write_tensors
@@ -29,7 +29,7 @@ def sample_files(folder: Path, count: int) -> list[Path]:
 
 def draw_(
     supernet: SuperNet,
-    materials: Materials,
+    task: Task,
     files: list[Path],
     *,
     config: Config,
@@ -37,7 +37,7 @@ def draw_(
     saver: Saver,
 ) -> None:
     """Draw the samples that are missing, each from the one before it or from the last state."""
-    images = len(materials.dataset.train)
+    images = len(task.dataset.train)
     steps = steps_per_epoch(images, config.train.batch_size)
     state = last_state(saver, journal)
     for k in range(1, len(files)):
@@ -52,10 +52,10 @@ def draw_(
             saver.standing = Standing(steps=epoch * steps)
         train_epoch_(
             supernet,
-            materials,
+            task,
             config=config,
             epoch=epoch,
-            step=constant_step(config, images),
+            schedule=constant_schedule(config, images),
             journal=journal,
             shown=k - 1,
             saver=saver,
@@ -87,7 +87,7 @@ def is_drawn(file: Path, *, origin: str, journal: Log) -> bool:
     return True
 
 
-def constant_step(config: Config, images: int) -> Step:
+def constant_schedule(config: Config, images: int) -> Schedule:
     """Make the step of eq. 9: constant learning rate, noise of the configured mode."""
     sgld = config.sgld
     options: dict[str, Any] = {
@@ -98,7 +98,7 @@ def constant_step(config: Config, images: int) -> Step:
         "rho": sgld.rho,
         "steps_per_epoch": steps_per_epoch(images, config.train.batch_size),
     }
-    return Step(lambda _: sgld.learning_rate, options)
+    return Schedule(lambda _: sgld.learning_rate, options)
 
 
 def mean(files: list[Path]) -> dict[str, Tensor]:

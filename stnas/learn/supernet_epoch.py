@@ -19,7 +19,7 @@ from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.learn.gradients import Parts, check_alike, mean_gradients_, own_parts, total
 from stnas.learn.moving_average import MovingAverage
-from stnas.learn.task import Materials
+from stnas.learn.task import Task
 from stnas.ops.sgld import sgld_step_
 from stnas.store.checkpoint import Saver
 from stnas.store.files import load_weights_
@@ -28,7 +28,7 @@ from stnas.supernet import SuperNet, synchronise_
 
 
 @dataclass(frozen=True)
-class Step:
+class Schedule:
     """Options of ``sgld_step_`` that do not change during a stage, and the learning rate.
 
     learning_rate: a function of the step, counted from the start of training.
@@ -113,11 +113,11 @@ def train_step_(
 
 def epoch_steps_(
     supernet: SuperNet,
-    materials: Materials,
+    task: Task,
     *,
     config: Config,
     epoch: int,
-    step: Step,
+    schedule: Schedule,
     first: int = 0,
     averages: Sequence[MovingAverage] = (),
 ) -> Iterator[tuple[float, float]]:
@@ -126,7 +126,7 @@ def epoch_steps_(
     first: the batch to begin with. Everything random is a function of the seed and of the step,
     counted from the start of training, so that an interrupted run goes on as if it had not stopped.
     """
-    dataset, size = materials.dataset, config.train.batch_size
+    dataset, size = task.dataset, config.train.batch_size
     parts, group = own_parts("train", config.train), current()
     seed = derive(config.seed, "order")
     data = training_batches(
@@ -150,17 +150,17 @@ def epoch_steps_(
         try:
             result = train_step_(
                 supernet,
-                materials.sampler.genotype(number),
+                task.sampler.genotype(number),
                 images,
                 labels,
-                lr=step.learning_rate(number),
+                lr=schedule.learning_rate(number),
                 seed=config.seed,
                 step=number,
                 parameters=parameters,
                 parts=parts,
                 precision=config.train.precision,
                 averages=averages,
-                **step.options,
+                **schedule.options,
             )
         except FloatingPointError as error:
             about = batch_text(dataset.train, seed=seed, epoch=epoch, batch=i, size=size)
@@ -176,11 +176,11 @@ def load_together_(supernet: SuperNet, file: Path, *, origin: str) -> None:
 
 def train_epoch_(
     supernet: SuperNet,
-    materials: Materials,
+    task: Task,
     *,
     config: Config,
     epoch: int,
-    step: Step,
+    schedule: Schedule,
     journal: Log,
     shown: int,
     saver: Saver,
@@ -191,15 +191,15 @@ def train_epoch_(
     saver: where the stage stands, counted from the start of training; saved inside the epoch when
     it is due. averages: of the weights, kept up with the steps.
     """
-    steps = steps_per_epoch(len(materials.dataset.train), config.train.batch_size)
+    steps = steps_per_epoch(len(task.dataset.train), config.train.batch_size)
     begin, now = time.perf_counter(), saver.standing
     first, speed = now.steps - epoch * steps, 0.0
     for result in epoch_steps_(
         supernet,
-        materials,
+        task,
         config=config,
         epoch=epoch,
-        step=step,
+        schedule=schedule,
         first=first,
         averages=averages,
     ):
@@ -215,7 +215,7 @@ def train_epoch_(
         step=now.steps,
         loss=now.loss / steps,
         accuracy=now.accuracy / steps,
-        learning_rate=step.learning_rate(now.steps - 1),
+        learning_rate=schedule.learning_rate(now.steps - 1),
         images_per_second=speed,
     )
     now.end_epoch_()

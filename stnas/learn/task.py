@@ -19,7 +19,7 @@ BLOCKS = {"fused": linear_bottleneck, "reference": reference.linear_bottleneck}
 
 
 @dataclass(frozen=True)
-class Materials:
+class Task:
     """Images, search space and sampler of a configuration."""
 
     dataset: Dataset
@@ -28,7 +28,7 @@ class Materials:
     sampler: Sampler
 
 
-def prepare(config: Config, run: RunFolder | None = None) -> Materials:
+def prepare(config: Config, run: RunFolder | None = None) -> Task:
     """Load the images and build the search space for them.
 
     run: refuse images other than those that its hyper-network was trained on.
@@ -36,7 +36,7 @@ def prepare(config: Config, run: RunFolder | None = None) -> Materials:
     dataset = open_images(config)
     current().agree("the images of data.path", dataset.fingerprint)
     if run is not None:
-        check_images(run.result("train"), dataset)
+        check_same_images(run.result("train"), dataset)
     space = SearchSpace.from_config(
         config.space,
         image_size=dataset.image_size,
@@ -48,10 +48,10 @@ def prepare(config: Config, run: RunFolder | None = None) -> Materials:
     sampler = make_sampler(
         space, train.sampling, p_drop=p_drop, seed=derive(config.seed, "architecture")
     )
-    return Materials(dataset=dataset, space=space, p_drop=p_drop, sampler=sampler)
+    return Task(dataset=dataset, space=space, p_drop=p_drop, sampler=sampler)
 
 
-def check_images(trained: dict[str, Any], dataset: Dataset) -> None:
+def check_same_images(trained: dict[str, Any], dataset: Dataset) -> None:
     """Raise unless the images are those of the training stage's result."""
     expected = trained["data"]["fingerprint"]
     if dataset.fingerprint != expected:

@@ -3,25 +3,23 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stnas.config import Config
-from stnas.learn.task import Materials
-from stnas.space import SearchSpace
+from stnas.learn.task import Task
+from stnas.space import Genotypes, SearchSpace
 
-Genotypes = NDArray[np.int8]
 DRAWN = 4096
 
 
-def architectures(config: Config, materials: Materials) -> Genotypes:
+def architectures(config: Config, task: Task) -> Genotypes:
     """Return the architectures to compare ``[n, genes]``, by rising MAdds, each network once.
 
     The same for every seed of the run: those of a file, or a stratified sample.
     """
-    space, options = materials.space, config.rank
+    space, options = task.space, config.rank
     if options.genotypes is not None:
         return sorted_by_madds(space, listed(space, Path(options.genotypes)))
-    return stratified(space, options.architectures, p_drop=materials.p_drop)
+    return stratified(space, options.architectures, p_drop=task.p_drop)
 
 
 def sorted_by_madds(space: SearchSpace, genotypes: Genotypes) -> Genotypes:

@@ -12,7 +12,7 @@ from stnas.data.epochs import training_batches
 from stnas.group.streams import derive, global_stream
 from stnas.learn.gradients import Parts, mean_gradients_
 from stnas.learn.supernet_epoch import steps_per_epoch
-from stnas.learn.task import Materials
+from stnas.learn.task import Task
 from stnas.ops.sgld import sgld_step_
 from stnas.supernet import Network, SuperNet
 
@@ -23,19 +23,19 @@ def finetuned(
     stops: Sequence[int],
     *,
     config: Config,
-    materials: Materials,
+    task: Task,
 ) -> Iterator[tuple[int, Network]]:
     """Train an architecture on from the shared weights, which stay as they are.
 
     stops: numbers of steps, rising, at most those of an epoch; the network is yielded after each.
     Its BN statistics are the cumulative averages over the steps.
     """
-    text = materials.space.format(genotype)
+    text = task.space.format(genotype)
     network = copy.deepcopy(supernet.extract(genotype))
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None
-    dataset, size = materials.dataset, config.train.batch_size
+    dataset, size = task.dataset, config.train.batch_size
     data = training_batches(
         dataset,
         dataset.train,
@@ -68,7 +68,7 @@ def finetuned(
             return
 
 
-def stop_steps(steps: int | None, *, config: Config, materials: Materials) -> int:
+def stop_steps(steps: int | None, *, config: Config, task: Task) -> int:
     """Return the number of steps of a way; None is an epoch, and none is longer."""
-    epoch = steps_per_epoch(len(materials.dataset.train), config.train.batch_size)
+    epoch = steps_per_epoch(len(task.dataset.train), config.train.batch_size)
     return epoch if steps is None else min(steps, epoch)

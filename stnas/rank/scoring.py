@@ -15,11 +15,11 @@ from stnas.config.rank import Way
 from stnas.data.epochs import Batch, Batches, evaluation_batches
 from stnas.learn.evaluation import Evaluation, Tally, evaluate, recalibrate_
 from stnas.learn.scoring import Scorer, recalibration_images
-from stnas.learn.task import Materials, build_supernet
-from stnas.rank.architectures import Genotypes
+from stnas.learn.task import Task, build_supernet
 from stnas.rank.finetuning import finetuned, stop_steps
 from stnas.rank.ledger import Key, Ledger, Statistics
-from stnas.rank.weights import MEAN, TRAINED, Source, Weights
+from stnas.rank.weights import MEAN, TRAINED, Weights, WeightSource
+from stnas.space import Genotypes
 from stnas.store.journal import Journal
 from stnas.supernet import Network, SuperNet, track_statistics_
 
@@ -29,7 +29,7 @@ class Bench:
     """What every way needs to score: architectures, images, and where the scores go."""
 
     config: Config
-    materials: Materials
+    task: Task
     genotypes: Genotypes
     ledger: Ledger
     journal: Journal
@@ -37,26 +37,26 @@ class Bench:
     data: Batches[Batch]
 
     @property
-    def source(self) -> Source:
+    def source(self) -> WeightSource:
         """Return what gives the weights of the ways."""
-        return Source(self.config, self.materials, self.journal)
+        return WeightSource(self.config, self.task, self.journal)
 
     @classmethod
     def make(
         cls,
         config: Config,
-        materials: Materials,
+        task: Task,
         genotypes: Genotypes,
         *,
         ledger: Ledger,
         journal: Journal,
     ) -> "Bench":
         """Take the images of the search: fixed training images, and those that are held out."""
-        images = recalibration_images(config, materials)
+        images = recalibration_images(config, task)
         data = evaluation_batches(
-            materials.dataset, materials.dataset.validation, size=config.search.evaluation_batch
+            task.dataset, task.dataset.validation, size=config.search.evaluation_batch
         )
-        return cls(config, materials, genotypes, ledger, journal, images, data)
+        return cls(config, task, genotypes, ledger, journal, images, data)
 
     def score_(self, way: Way, position: int) -> None:
         """Score by one way what has no score yet.
@@ -83,7 +83,7 @@ class Bench:
         return self.config.rank.shared_statistics_steps > 0 and label in (TRAINED, MEAN)
 
     def _loaded(self, weights: Weights) -> SuperNet:
-        supernet = build_supernet(self.config, self.materials.space)
+        supernet = build_supernet(self.config, self.task.space)
         supernet.load_state_dict(weights)
         return supernet
 
@@ -95,13 +95,13 @@ class Bench:
             scores = Scorer([supernet], self.images, self.data)(self.genotypes)
             self.ledger.add_((way.name, label, "own"), rows, scores)
         if self._scores_running(label) and not self.ledger.has((way.name, label, "running")):
-            observe_(supernet, self.images, config=self.config, materials=self.materials)
+            observe_(supernet, self.images, config=self.config, task=self.task)
             scores = [evaluate_path(supernet, genotype, self.data) for genotype in self.genotypes]
             self.ledger.add_((way.name, label, "running"), rows, scores)
 
     def finetune_(self, ways: Sequence[Way], position: int) -> None:
         """Fine-tune the architectures one by one, and score each at the ends of all these ways."""
-        options: dict[str, Any] = {"config": self.config, "materials": self.materials}
+        options: dict[str, Any] = {"config": self.config, "task": self.task}
         ends = [stop_steps(way.steps, **options) for way in ways]
         supernet = self._loaded(self.source.trained())
         for row, genotype in enumerate(self.genotypes):
@@ -123,9 +123,7 @@ class Bench:
 
 
 @torch.no_grad()
-def observe_(
-    supernet: SuperNet, images: Batches[Tensor], *, config: Config, materials: Materials
-) -> None:
+def observe_(supernet: SuperNet, images: Batches[Tensor], *, config: Config, task: Task) -> None:
     """Give the hyper-network the BN statistics that running averages over its paths would have.
 
     Each batch goes through the architecture of a step of training, the last ones; every layer takes
@@ -141,7 +139,7 @@ def observe_(
     step = 0
     while step < config.rank.shared_statistics_steps:
         for batch in images:
-            supernet(batch, materials.sampler.genotype(step))
+            supernet(batch, task.sampler.genotype(step))
             step += 1
     supernet.eval()
 

@@ -10,13 +10,13 @@ from stnas.config.rank import Way
 from stnas.group.processes import current
 from stnas.learn.task import prepare
 from stnas.rank.analysis import Reality, analyse, calibration
-from stnas.rank.architectures import Genotypes, architectures
+from stnas.rank.architectures import architectures
 from stnas.rank.estimators import baselines, estimators, sample_scores
 from stnas.rank.ledger import Ledger, vectors
 from stnas.rank.scoring import Bench
 from stnas.rank.truth import Truth
 from stnas.rank.weights import chosen_ways
-from stnas.space import SearchSpace
+from stnas.space import Genotypes, SearchSpace
 from stnas.store.journal import CONSOLE, Journal
 from stnas.store.run_folder import RunFolder
 
@@ -32,10 +32,10 @@ def run(config: Config) -> None:
     with RunFolder(config) as folder:
         folder.check("rank")
         begin = time.perf_counter()
-        materials = prepare(config, folder)
-        genotypes = architectures(config, materials)
+        task = prepare(config, folder)
+        genotypes = architectures(config, task)
         stage = folder.begin("rank")
-        truth = Truth(config, materials, genotypes)
+        truth = Truth(config, task, genotypes)
         with Journal(folder, "rank", total=len(truth) + len(ways)) as journal:
             for line in left_out:
                 journal.say(f"rank: without {line}")
@@ -46,10 +46,10 @@ def run(config: Config) -> None:
                 origin=folder.origin("rank"),
                 say=journal.say,
             )
-            bench = Bench.make(config, materials, genotypes, ledger=ledger, journal=journal)
+            bench = Bench.make(config, task, genotypes, ledger=ledger, journal=journal)
             failed = score_(bench, ways, position=len(truth))
             accuracies = truth.complete_(journal)
-        found = result(config, materials.space, genotypes, ways, ledger, accuracies)
+        found = result(config, task.space, genotypes, ways, ledger, accuracies)
         seconds = time.perf_counter() - begin
         folder.finish("rank", {"seconds": seconds, "failed": failed, **found})
     CONSOLE.print(summary(found["table"]))

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import Config
-from stnas.data.epochs import joined
+from stnas.data.epochs import union
 from stnas.group.streams import global_stream
 from stnas.learn.network_fit import Fit
-from stnas.learn.task import BLOCKS, Materials
-from stnas.rank.architectures import Genotypes, repeated
+from stnas.learn.task import BLOCKS, Task
+from stnas.rank.architectures import repeated
+from stnas.space import Genotypes
 from stnas.store.checksum import DamagedError, digest
 from stnas.store.files import check_origin, forget, read_json, write_json
 from stnas.store.journal import Chapter, Journal
@@ -50,17 +51,17 @@ class Truth:
     of other images or with other options lie in folders of their own.
     """
 
-    def __init__(self, config: Config, materials: Materials, genotypes: Genotypes) -> None:
+    def __init__(self, config: Config, task: Task, genotypes: Genotypes) -> None:
         options = config.rank
         epochs = options.truth_epochs or config.retrain.epochs
         retrain = dataclasses.replace(config.retrain, epochs=epochs)
         self.config = dataclasses.replace(config, retrain=retrain)
-        self.materials = materials
-        self.origin = truth_origin(self.config, materials)
+        self.task = task
+        self.origin = truth_origin(self.config, task)
         self.folder = Path(options.truth or Path(config.run) / "truth") / self.origin
         again = set(repeated(options.repeated, len(genotypes)))
         self.trainings = [
-            Training(row, seed, genotype, materials.space.format(genotype))
+            Training(row, seed, genotype, task.space.format(genotype))
             for seed in range(options.truth_seeds)
             for row, genotype in enumerate(genotypes)
             if seed == 0 or row in again
@@ -117,13 +118,13 @@ class Truth:
     def _train_(self, training: Training, journal: Journal) -> None:
         """Train one architecture and write what it reached."""
         config = dataclasses.replace(self.config, seed=training.seed)
-        dataset, file = self.materials.dataset, self._file(training)
+        dataset, file = self.task.dataset, self._file(training)
         split = dataset.train
         if config.retrain.with_validation:
-            split = joined(dataset.train, dataset.validation)
+            split = union(dataset.train, dataset.validation)
         with global_stream(training.seed, "retrain", training.text):
             network = Network.build(
-                self.materials.space, training.genotype, function=BLOCKS[config.kernels]
+                self.task.space, training.genotype, function=BLOCKS[config.kernels]
             )
         place = file.with_suffix("")
         fit = Fit(config, dataset, split, network, folder=place, origin=self.origin, watch=False)
@@ -143,11 +144,11 @@ class Truth:
         place.rmdir()
 
 
-def truth_origin(config: Config, materials: Materials) -> str:
+def truth_origin(config: Config, task: Task) -> str:
     """Return 16 digits that mark what determines a training, whatever the hyper-network's seed."""
     data = {name: value for name, value in plain(config.data).items() if name != "path"}
     retrain = {n: v for n, v in plain(config.retrain).items() if n != "random_twins"}
-    space, images = materials.space.spec.to_json(), materials.dataset.fingerprint
+    space, images = task.space.spec.to_json(), task.dataset.fingerprint
     return digest(json.dumps([space, images, data, retrain], sort_keys=True).encode())
 
 

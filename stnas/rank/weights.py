@@ -11,7 +11,7 @@ from torch import Tensor
 from stnas.config import Config
 from stnas.config.rank import WAYS, Way, parse_way
 from stnas.learn.sgld_chain import draw_, mean, sample_files
-from stnas.learn.task import Materials, build_supernet
+from stnas.learn.task import Task, build_supernet
 from stnas.store.checkpoint import Saver
 from stnas.store.files import check_origin, read_tensors, write_tensors
 from stnas.store.journal import Chapter, Journal
@@ -53,11 +53,11 @@ def what_lacks(way: Way, config: Config) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightSource:
     """Gives the weights of a way, from the run's files or from a chain that it draws."""
 
     config: Config
-    materials: Materials
+    task: Task
     journal: Journal
 
     @property
@@ -119,7 +119,7 @@ class Source:
         config = dataclasses.replace(self.config, sgld=sgld)
         folder, origin = self.chain_folder(way), origin_of(config, "rank", way.name)
         files = sample_files(folder, sgld.samples)
-        supernet = build_supernet(config, self.materials.space)
+        supernet = build_supernet(config, self.task.space)
         with Saver(
             folder / "state.safetensors",
             every=config.save_every,
@@ -128,7 +128,7 @@ class Source:
         ) as saver:
             write_tensors(files[0], self.trained(), origin=origin)
             log = Chapter(self.journal, way.name, position=position, units=len(files) - 1)
-            draw_(supernet, self.materials, files, config=config, journal=log, saver=saver)
+            draw_(supernet, self.task, files, config=config, journal=log, saver=saver)
         for file in files[1:]:
             yield file.stem, read_tensors(file)[0]
         yield MEAN, mean(files)

@@ -5,15 +5,11 @@ from math import sqrt
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stnas.space import SearchSpace
+from stnas.space import Genotype, SearchSpace
 from stnas.space.graph import Edge, Node, Operation
 
 STEP, RADIUS, MARGIN, HEADER = 72, 14, 100, 52
 _ABOVE, _BELOW = 34, 30
-Genotype = NDArray[np.int8]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from stnas.config import Config
 from stnas.data import FileSplit, Split
-from stnas.data.epochs import evaluation_batches, joined
+from stnas.data.epochs import evaluation_batches, union
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.learn.gradients import own_parts
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
-from stnas.learn.task import BLOCKS, Materials, prepare
+from stnas.learn.task import BLOCKS, Task, prepare
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, read_json, read_tensors, write_json, write_tensors
@@ -33,27 +33,27 @@ def run(config: Config) -> None:
     with RunFolder(config) as folder:
         folder.check("retrain")
         own_parts("retrain", config.retrain)
-        materials = prepare(config, folder)
+        task = prepare(config, folder)
         stage = folder.begin("retrain")
-        dataset = materials.dataset
+        dataset = task.dataset
         means = replace(config, search=replace(config.search, bound=0.0))
-        validation = scorer(means, materials, folder.path, split=dataset.validation)
+        validation = scorer(means, task, folder.path, split=dataset.validation)
         size = config.search.evaluation_batch
         test = validation.on(evaluation_batches(dataset, dataset.test, size=size))
-        plans = plan(config, materials.space, folder.result("search")["choices"])
+        plans = plan(config, task.space, folder.result("search")["choices"])
         split = dataset.train
         if config.retrain.with_validation:
-            split = joined(dataset.train, dataset.validation)
+            split = union(dataset.train, dataset.validation)
         begin = time.perf_counter()
         networks = []
         with Journal(folder, "retrain", total=len(plans)) as journal:
             for position, entry in enumerate(plans):
                 place, entry["origin"] = stage / entry["name"], folder.origin("retrain")
                 if not current().first(partial(is_trained, place, entry, journal)):
-                    entry.update(before_training(materials.space, entry, validation, test))
+                    entry.update(before_training(task.space, entry, validation, test))
                     units = config.retrain.epochs
                     chapter = Chapter(journal, entry["name"], position=position, units=units)
-                    train(config, materials, split, entry, place, chapter)
+                    train(config, task, split, entry, place, chapter)
                 networks.append(current().first(partial(read_json, place / "network.json")))
         folder.finish("retrain", {"seconds": time.perf_counter() - begin, "networks": networks})
 
@@ -122,19 +122,19 @@ def before_training(
 
 def train(
     config: Config,
-    materials: Materials,
+    task: Task,
     split: Split | FileSplit,
     entry: dict[str, Any],
     folder: Path,
     journal: Log,
 ) -> None:
     """Train one network and write its weights, then its description."""
-    space = materials.space
+    space = task.space
     with global_stream(config.seed, "retrain", entry["name"]):
         network = Network.build(
             space, space.parse(entry["genotype"]), function=BLOCKS[config.kernels]
         )
-    fit = Fit(config, materials.dataset, split, network, folder=folder, origin=entry["origin"])
+    fit = Fit(config, task.dataset, split, network, folder=folder, origin=entry["origin"])
     history, seconds = fit.run(journal)
     marks = {name: entry[name] for name in ("genotype", "origin")}
     write_tensors(folder / "network.safetensors", network.state_dict(), **marks)
@@ -144,9 +144,9 @@ def train(
         "seconds": seconds,
         "history": history,
         "space": space.spec.to_json(),
-        "classes": list(materials.dataset.classes),
-        "mean": list(materials.dataset.mean),
-        "std": list(materials.dataset.std),
+        "classes": list(task.dataset.classes),
+        "mean": list(task.dataset.mean),
+        "std": list(task.dataset.std),
     }
     write_json(folder / "network.json", description)
     fit.saver.drop()

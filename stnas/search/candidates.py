@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import SearchConfig
-from stnas.space import SearchSpace
+from stnas.space import Genotypes, SearchSpace
 
-Genotypes = NDArray[np.int8]
 DRAW = 2048
 DRAWS = 64
 EVERYWHERE = (-np.inf, np.inf)

@@ -10,9 +10,8 @@ from stnas.config import SearchConfig
 from stnas.group.streams import numpy_generator
 from stnas.ops import crowding_distance, nondominated_sort
 from stnas.search.candidates import Archive, Bounds, feasible_samples
-from stnas.space import SearchSpace
+from stnas.space import Genotype, SearchSpace
 
-Genotype = NDArray[np.int8]
 PATIENCE = 1000
 """Known networks in a row after which a source of proposals is left."""
 

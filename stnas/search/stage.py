@@ -13,11 +13,11 @@ from stnas.group.processes import current
 from stnas.group.streams import derive
 from stnas.learn.score_together import score_together
 from stnas.learn.scoring import Scorer, scorer
-from stnas.learn.task import Materials, prepare
+from stnas.learn.task import Task, prepare
 from stnas.ops import hypervolume
 from stnas.search.candidates import Bounds
-from stnas.search.nsga2 import Candidate, Genotype, evolve, front, objectives
-from stnas.space import SearchSpace
+from stnas.search.nsga2 import Candidate, evolve, front, objectives
+from stnas.space import Genotype, SearchSpace
 from stnas.store.files import encode_rows, scan_rows, write_json, write_whole
 from stnas.store.journal import Journal
 from stnas.store.run_folder import RunFolder
@@ -33,30 +33,30 @@ def run(config: Config) -> None:
     with RunFolder(config) as folder:
         folder.check("search")
         begin = time.perf_counter()
-        materials = prepare(config, folder)
+        task = prepare(config, folder)
         stage = folder.begin("search")
-        bounds = Bounds(materials.space, config.search)
-        limits = choice_limits(config, materials)
-        score = scorer(config, materials, folder.path, split=materials.dataset.validation)
+        bounds = Bounds(task.space, config.search)
+        limits = choice_limits(config, task)
+        score = scorer(config, task, folder.path, split=task.dataset.validation)
         with Journal(
             folder, "search", total=config.search.generations, unit="generation"
         ) as journal:
             archive_file, origin = stage / "archive.jsonl", folder.origin("search")
-            ledger = Ledger(archive_file, materials.space, score, journal, origin=origin)
+            ledger = Evaluator(archive_file, task.space, score, journal, origin=origin)
             archive = evolve(
                 bounds,
                 config.search,
-                p_drop=materials.p_drop,
+                p_drop=task.p_drop,
                 seed=derive(config.seed, "search"),
                 evaluate=ledger.evaluate,
                 report=ledger.report,
             )
-        best = [row(materials.space, candidate) for candidate in front(archive)]
+        best = [row(task.space, candidate) for candidate in front(archive)]
         write_json(stage / "front.json", {"front": best, "origin": folder.origin("search")})
         result = {
             "seconds": ledger.seconds + time.perf_counter() - begin,
             "evaluated": len(archive),
-            "choices": choices(materials.space, archive, limits),
+            "choices": choices(task.space, archive, limits),
         }
         folder.finish("search", result)
 
@@ -73,7 +73,7 @@ def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-class Ledger:
+class Evaluator:
     """Scores the unknown candidates of a generation together, and writes them down in order.
 
     Every process of a group keeps the same ledger; the leader's is the file.
@@ -155,12 +155,12 @@ def hypervolume_share(space: SearchSpace, archive: list[Candidate]) -> float:
     return hypervolume(points, np.array([float(most), 0.0])) / most
 
 
-def choice_limits(config: Config, materials: Materials) -> list[float]:
+def choice_limits(config: Config, task: Task) -> list[float]:
     """Return the MAdds limits, ascending: the configured ones, or mean less and plus one s.d."""
     if config.search.limits is not None:
         return sorted(config.search.limits)
-    mean = materials.space.expected_madds(materials.p_drop)
-    spread = materials.space.variance_madds(materials.p_drop) ** 0.5
+    mean = task.space.expected_madds(task.p_drop)
+    spread = task.space.variance_madds(task.p_drop) ** 0.5
     return [round(mean - spread), round(mean + spread)]
 
 

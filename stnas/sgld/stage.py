@@ -26,9 +26,9 @@ def run(config: Config) -> None:
     with RunFolder(config) as folder:
         folder.check("sgld")
         own_parts("train", config.train)
-        materials = prepare(config, folder)
+        task = prepare(config, folder)
         stage = folder.begin("sgld")
-        supernet = build_supernet(config, materials.space)
+        supernet = build_supernet(config, task.space)
         files = sample_files(stage, config.sgld.samples)
         with (
             Journal(folder, "sgld", total=len(files) - 1) as journal,
@@ -41,9 +41,9 @@ def run(config: Config) -> None:
         ):
             trained = folder.path / "train" / "weights.safetensors"
             load_together_(supernet, trained, origin=folder.origin("train"))
-            journal.say(report(config, supernet, len(materials.dataset.train)))
+            journal.say(report(config, supernet, len(task.dataset.train)))
             write_tensors(files[0], supernet.state_dict(), sample=0, origin=saver.origin)
-            draw_(supernet, materials, files, config=config, journal=journal, saver=saver)
+            draw_(supernet, task, files, config=config, journal=journal, saver=saver)
             current().first(lambda: write_mean(stage, files, origin=saver.origin))
             folder.finish("sgld", {"seconds": saver.seconds(), "samples": len(files)})
             saver.drop()

@@ -8,7 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnas.space.graph import Edge, Node
 
+Genotype = NDArray[np.int8]
+"""One architecture ``[genes]``: for each gene the number of its choice."""
 Genotypes = NDArray[np.int8]
+"""Architectures ``[n, genes]``, or one row where a function says so."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 CHECKSUM_DIGITS = 7
 _LETTERS = bytes.maketrans(bytes(range(len(DIGITS))), DIGITS.encode())

@@ -146,10 +146,10 @@ def scan_rows(path: Path, *, origin: str | None = "") -> list[dict[str, Any] | N
         lines.pop()
     marks = [line.rpartition(b' "')[2][:-2] for line in lines]
     before = [None if origin is None else origin.encode(), *marks]
-    return [checked_row(line, mark) for line, mark in zip(lines, before, strict=False)]
+    return [verified_row(line, mark) for line, mark in zip(lines, before, strict=False)]
 
 
-def checked_row(line: bytes, before: bytes | None) -> dict[str, Any] | None:
+def verified_row(line: bytes, before: bytes | None) -> dict[str, Any] | None:
     """Parse a line; None where it does not agree with its checksum and that of the line before."""
     body, _, mark = line.rpartition(b', "checksum": "')
     if before is not None and mark != digest(before, body).encode() + b'"}':

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from stnas.ops import linear_bottleneck
-from stnas.space import Edge, SearchSpace
+from stnas.space import Edge, Genotype, SearchSpace
 from stnas.supernet.block import BlockFunction, LinearBottleneck, norm_act_beside
 from stnas.supernet.layers import (
     ConvNormAct,
@@ -14,7 +14,6 @@ from stnas.supernet.layers import (
     make_stem,
 )
 from stnas.supernet.topology import (
-    Genotype,
     bottlenecks,
     checked_row,
     in_degrees,

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from stnas.ops import linear_bottleneck
-from stnas.space import Edge, SearchSpace
+from stnas.space import Edge, Genotype, SearchSpace
 from stnas.supernet.block import BlockFunction, LinearBottleneck, norm_act_beside
 from stnas.supernet.layers import (
     Merge,
@@ -19,7 +19,6 @@ from stnas.supernet.layers import (
 from stnas.supernet.network import Network
 from stnas.supernet.norms import track_statistics_
 from stnas.supernet.topology import (
-    Genotype,
     bottlenecks,
     checked_row,
     in_degrees,

@@ -1,11 +1,8 @@
 """What a genotype says of the nodes and edges."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stnas.space import Edge, SearchSpace
-
-Genotype = NDArray[np.int8]
+from stnas.space import Edge, Genotype, SearchSpace
 
 
 def checked_row(space: SearchSpace, genotype: Genotype) -> Genotype:

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from stnas.ops.path import linear_bottleneck_path
 from stnas.ops.path_plan import PathEdge
-from stnas.space import Edge, SearchSpace
+from stnas.space import Edge, Genotype, SearchSpace
 from stnas.supernet.block import LinearBottleneck
-from stnas.supernet.topology import Genotype, bottlenecks
+from stnas.supernet.topology import bottlenecks
 
 Blocks = dict[int, LinearBottleneck]
 """Choice blocks of an architecture, by the index of their edge."""

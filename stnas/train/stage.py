@@ -9,8 +9,8 @@ from torch import Tensor
 from stnas.config import Config
 from stnas.learn.gradients import Parts, own_parts
 from stnas.learn.moving_average import MovingAverage
-from stnas.learn.supernet_epoch import Step, cosine, steps_per_epoch, train_epoch_
-from stnas.learn.task import Materials, build_supernet, prepare
+from stnas.learn.supernet_epoch import Schedule, cosine, steps_per_epoch, train_epoch_
+from stnas.learn.task import Task, build_supernet, prepare
 from stnas.store.checkpoint import Saver
 from stnas.store.files import load_tensors_, write_tensors
 from stnas.store.journal import Journal
@@ -28,12 +28,12 @@ def run(config: Config) -> None:
     with RunFolder(config) as folder:
         folder.check("train")
         parts = own_parts("train", config.train)
-        materials = prepare(config)
+        task = prepare(config)
         stage = folder.begin("train")
-        supernet = build_supernet(config, materials.space)
+        supernet = build_supernet(config, task.space)
         named = dict(supernet.named_parameters())
         averages = [MovingAverage(named, decay) for decay in config.train.ema]
-        images = materials.dataset
+        images = task.dataset
         with (
             Journal(folder, "train", total=config.train.epochs) as journal,
             Saver(
@@ -43,7 +43,7 @@ def run(config: Config) -> None:
                 tensors=partial(state, supernet, averages),
             ) as saver,
         ):
-            journal.say(describe(materials))
+            journal.say(describe(task))
             if parts.count > 1:
                 journal.say(describe_parts(config, parts))
             if (tensors := saver.resume(journal.say)) is not None:
@@ -53,7 +53,7 @@ def run(config: Config) -> None:
             keep = partial(write_tensors, origin=folder.origin("train"))
             for epoch in train_(
                 supernet,
-                materials,
+                task,
                 config=config,
                 journal=journal,
                 saver=saver,
@@ -65,7 +65,7 @@ def run(config: Config) -> None:
             for average in averages:
                 keep(average_file(stage, average.decay), average.average(saver.standing.steps))
             keep(stage / "weights.safetensors", supernet.state_dict())
-            folder.finish("train", {"seconds": saver.seconds(), **summary(config, materials)})
+            folder.finish("train", {"seconds": saver.seconds(), **summary(config, task)})
             saver.drop()
 
 
@@ -77,7 +77,7 @@ def state(supernet: SuperNet, averages: list[MovingAverage]) -> dict[str, Tensor
 
 def train_(
     supernet: SuperNet,
-    materials: Materials,
+    task: Task,
     *,
     config: Config,
     journal: Journal,
@@ -85,16 +85,16 @@ def train_(
     averages: list[MovingAverage],
 ) -> Iterator[int]:
     """Train the epochs that are left, and yield each when it is done."""
-    images = len(materials.dataset.train)
-    step = schedule(config, images)
+    images = len(task.dataset.train)
+    schedule = cosine_schedule(config, images)
     start = saver.standing.steps // steps_per_epoch(images, config.train.batch_size)
     for epoch in range(start, config.train.epochs):
         train_epoch_(
             supernet,
-            materials,
+            task,
             config=config,
             epoch=epoch,
-            step=step,
+            schedule=schedule,
             journal=journal,
             shown=epoch,
             saver=saver,
@@ -103,12 +103,12 @@ def train_(
         yield epoch
 
 
-def schedule(config: Config, images: int) -> Step:
+def cosine_schedule(config: Config, images: int) -> Schedule:
     """Make the cosine schedule without momentum and noise (paper, section 4.1)."""
     train = config.train
     steps = train.epochs * steps_per_epoch(images, train.batch_size)
     rate = partial(cosine, steps=steps, start=train.learning_rate, end=train.final_learning_rate)
-    return Step(rate, {"weight_decay": train.weight_decay, "mode": "none"})
+    return Schedule(rate, {"weight_decay": train.weight_decay, "mode": "none"})
 
 
 def describe_parts(config: Config, parts: Parts) -> str:
@@ -120,27 +120,27 @@ def describe_parts(config: Config, parts: Parts) -> str:
     )
 
 
-def describe(materials: Materials) -> str:
+def describe(task: Task) -> str:
     """Say in words what is about to be trained on what."""
-    space, data = materials.space, materials.dataset
-    spread = space.variance_madds(materials.p_drop) ** 0.5
+    space, data = task.space, task.dataset
+    spread = space.variance_madds(task.p_drop) ** 0.5
     return (
         f"train: {space.num_topologies:,} topologies on {data.name}, "
         f"{len(data.train):,} images of {data.in_channels}x{data.image_size}x{data.image_size} "
         f"in {data.num_classes} classes, {len(data.validation):,} held out for the search\n"
-        f"train: p_drop {materials.p_drop:.3f} gives {space.expected_madds(materials.p_drop):,.0f} "
+        f"train: p_drop {task.p_drop:.3f} gives {space.expected_madds(task.p_drop):,.0f} "
         f"MAdds on average, standard deviation {spread:,.0f}"
     )
 
 
-def summary(config: Config, materials: Materials) -> dict[str, Any]:
+def summary(config: Config, task: Task) -> dict[str, Any]:
     """Collect what later stages and the report need to know."""
-    space, data = materials.space, materials.dataset
+    space, data = task.space, task.dataset
     return {
         "epochs": config.train.epochs,
         "space": space.spec.to_json(),
-        "p_drop": materials.p_drop,
-        "expected_madds": space.expected_madds(materials.p_drop),
+        "p_drop": task.p_drop,
+        "expected_madds": space.expected_madds(task.p_drop),
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,

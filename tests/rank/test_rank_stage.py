@@ -100,18 +100,18 @@ def test_the_first_scores_are_those_of_the_search(trained):
     """The trained weights, recalibrated, give what `search.score single` would see."""
     config = replace(trained, rank=replace(trained.rank, ways=("single",)))
     rank.run(config)
-    materials = prepare(config)
+    task = prepare(config)
     single = replace(config, search=replace(config.search, score="single"))
-    score = scoring_of_search(single, materials)
+    score = scoring_of_search(single, task)
     known = vectors(scores(config), 6, "accuracy")["single", "trained", "own"]
-    genotypes = architectures(config, materials)
+    genotypes = architectures(config, task)
     assert known.tolist() == [evaluation.accuracy for evaluation in score(genotypes)]
 
 
-def scoring_of_search(config, materials):
+def scoring_of_search(config, task):
     from stnas.learn.scoring import scorer
 
-    return scorer(config, materials, Path(config.run), split=materials.dataset.validation)
+    return scorer(config, task, Path(config.run), split=task.dataset.validation)
 
 
 class KilledError(Exception):
@@ -168,8 +168,8 @@ def test_runs_share_the_trainings_of_one_folder(trained, tmp_path, monkeypatch):
 
 def test_a_training_that_another_process_has_in_hand_is_left_to_it(trained, tmp_path):
     config = replace(trained, rank=replace(trained.rank, truth=str(tmp_path / "truth")))
-    materials = prepare(config)
-    ground = truth.Truth(config, materials, architectures(config, materials))
+    task = prepare(config)
+    ground = truth.Truth(config, task, architectures(config, task))
     lock = ground.folder / f".{ground._file(ground.trainings[0]).stem}.lock"
     with truth.claimed(lock) as free:
         assert free

@@ -15,17 +15,17 @@ from stnas.rank.scoring import evaluate_path, observe_
 @pytest.fixture
 def parts(tiny_config):
     config = replace(tiny_config, search=replace(tiny_config.search, recalibration_batch=32))
-    materials = prepare(config)
-    return config, materials, build_supernet(config, materials.space)
+    task = prepare(config)
+    return config, task, build_supernet(config, task.space)
 
 
 def test_running_statistics_are_the_mean_over_the_batches_of_many_architectures(parts):
-    config, materials, supernet = parts
+    config, task, supernet = parts
     config = replace(config, rank=replace(config.rank, shared_statistics_steps=5))
-    images = recalibration_images(config, materials)
+    images = recalibration_images(config, task)
     assert len(images) == 3
     before = {name: value.clone() for name, value in supernet.named_parameters()}
-    observe_(supernet, images, config=config, materials=materials)
+    observe_(supernet, images, config=config, task=task)
     convolved = [supernet.stem.convolution(images[i % 3]) for i in range(6)]
     means = torch.stack([value.mean((0, 2, 3)) for value in convolved]).mean(0)
     layer = supernet.stem.norm
@@ -37,14 +37,14 @@ def test_running_statistics_are_the_mean_over_the_batches_of_many_architectures(
 
 def test_an_architecture_alone_gives_its_own_statistics(parts, monkeypatch):
     """Where every step takes one architecture, running statistics are recalibrated ones."""
-    config, materials, supernet = parts
-    genotype = materials.sampler.genotype(0)
-    monkeypatch.setattr(type(materials.sampler), "genotype", lambda *_: genotype)
-    images = recalibration_images(config, materials)
+    config, task, supernet = parts
+    genotype = task.sampler.genotype(0)
+    monkeypatch.setattr(type(task.sampler), "genotype", lambda *_: genotype)
+    images = recalibration_images(config, task)
     config = replace(config, rank=replace(config.rank, shared_statistics_steps=len(images)))
     network = supernet.extract(genotype)
     recalibrate_(network, images)
-    observe_(supernet, images, config=config, materials=materials)
+    observe_(supernet, images, config=config, task=task)
     expected, found = network(images[0]), supernet(images[0], genotype)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     labels = expected.argmax(1)
@@ -52,11 +52,11 @@ def test_an_architecture_alone_gives_its_own_statistics(parts, monkeypatch):
 
 
 def test_fine_tuning_goes_from_the_shared_weights_and_leaves_them(parts):
-    config, materials, supernet = parts
-    genotype = materials.sampler.genotype(3)
+    config, task, supernet = parts
+    genotype = task.sampler.genotype(3)
     before = {name: value.clone() for name, value in supernet.named_parameters()}
     rate = replace(config, rank=replace(config.rank, finetune_learning_rate=0.1))
-    options = {"config": rate, "materials": materials}
+    options = {"config": rate, "task": task}
     stops = {
         step: {name: value.clone() for name, value in network.named_parameters()}
         for step, network in finetuned(supernet, genotype, [1, 4], **options)
@@ -73,7 +73,7 @@ def test_fine_tuning_goes_from_the_shared_weights_and_leaves_them(parts):
 
 
 def test_no_fine_tuning_is_longer_than_an_epoch(parts):
-    config, materials, _ = parts
-    options = {"config": config, "materials": materials}
+    config, task, _ = parts
+    options = {"config": config, "task": task}
     assert stop_steps(None, **options) == stop_steps(1000, **options) == 432 // 16
     assert stop_steps(3, **options) == 3

@@ -31,15 +31,15 @@ def networks(config):
 
 def test_choices_and_twins_are_trained_and_come_back_from_disk(searched):
     retrain.run(searched)
-    materials = prepare(searched)
-    held = evaluation_batches(materials.dataset, materials.dataset.test, size=512)
+    task = prepare(searched)
+    held = evaluation_batches(task.dataset, task.dataset.test, size=512)
     for name, network in networks(searched).items():
         assert network["role"] == ("random" if "random" in name else "chosen")
         assert len(network["history"]) == 2
         loaded = stnas.load_network(Path(searched.run) / "retrain" / name)
         assert not loaded.training
         assert evaluate(loaded, held).accuracy == network["test_accuracy"]
-        assert materials.space.format(loaded.genotype) == network["genotype"]
+        assert task.space.format(loaded.genotype) == network["genotype"]
     assert {"A", "A-random-1"} <= set(networks(searched))
 
 

@@ -24,16 +24,16 @@ def sampled(tiny_config):
 
 
 def score_of(config):
-    materials = prepare(config)
-    split = materials.dataset.validation
-    return materials, scorer(config, materials, Path(config.run), split=split)
+    task = prepare(config)
+    split = task.dataset.validation
+    return task, scorer(config, task, Path(config.run), split=split)
 
 
 @pytest.mark.parametrize("way", ["param_avg", "score_avg", "single"])
 def test_a_score_does_not_depend_on_what_was_scored_before(sampled, way):
     config = replace(sampled, search=replace(sampled.search, score=way))
-    materials, score = score_of(config)
-    genotypes = materials.space.sample(4, p_drop=0.4, seed=0)
+    task, score = score_of(config)
+    genotypes = task.space.sample(4, p_drop=0.4, seed=0)
     together = score(genotypes)
     assert score(genotypes[::-1])[::-1] == together
     assert [score(genotype[None])[0] for genotype in genotypes] == together
@@ -42,15 +42,15 @@ def test_a_score_does_not_depend_on_what_was_scored_before(sampled, way):
 
 def test_the_score_average_is_the_mean_over_the_samples(sampled):
     config = replace(sampled, search=replace(sampled.search, score="score_avg"))
-    materials, score = score_of(config)
-    genotype = materials.space.sample(1, p_drop=0.4, seed=0)[0]
-    images = recalibration_images(config, materials)
+    task, score = score_of(config)
+    genotype = task.space.sample(1, p_drop=0.4, seed=0)[0]
+    images = recalibration_images(config, task)
     held_out = evaluation_batches(
-        materials.dataset, materials.dataset.validation, size=config.search.evaluation_batch
+        task.dataset, task.dataset.validation, size=config.search.evaluation_batch
     )
     alone = []
     for k in range(3):
-        supernet = build_supernet(config, materials.space)
+        supernet = build_supernet(config, task.space)
         load_weights_(supernet, Path(config.run) / f"sgld/sample-{k:03d}.safetensors")
         alone.append(evaluate(calibrated(supernet, genotype, images), held_out))
     (result,) = score(genotype[None])
@@ -129,13 +129,13 @@ def test_rows_of_a_part_of_a_generation_are_gone_on_from(sampled, tmp_path, kept
 
 def test_a_search_writes_what_scoring_each_alone_gives(sampled, tmp_path):
     search.run(sampled)
-    materials = prepare(sampled)
-    images = recalibration_images(sampled, materials)
+    task = prepare(sampled)
+    images = recalibration_images(sampled, task)
     size = sampled.search.evaluation_batch
-    held_out = evaluation_batches(materials.dataset, materials.dataset.validation, size=size)
-    (supernet,) = shared_weights(sampled, materials, Path(sampled.run))
+    held_out = evaluation_batches(task.dataset, task.dataset.validation, size=size)
+    (supernet,) = shared_weights(sampled, task, Path(sampled.run))
     for row in map(json.loads, files(tmp_path / "run")["archive.jsonl"].splitlines()):
-        genotype = materials.space.parse(row["genotype"])
+        genotype = task.space.parse(row["genotype"])
         alone = evaluate(calibrated(supernet, genotype, images), held_out)
         assert (row["accuracy"], row["loss"]) == (alone.accuracy, alone.loss)
 

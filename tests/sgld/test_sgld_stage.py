@@ -26,12 +26,12 @@ def trained(tiny_config):
 
 def accuracy(config, file):
     """Return the mean accuracy of six architectures with the weights of a file."""
-    materials = prepare(config)
-    supernet = build_supernet(config, materials.space)
+    task = prepare(config)
+    supernet = build_supernet(config, task.space)
     load_weights_(supernet, Path(config.run) / file)
-    images = recalibration_images(config, materials)
-    held_out = evaluation_batches(materials.dataset, materials.dataset.validation, size=64)
-    genotypes = materials.space.sample(6, p_drop=0.3, seed=1)
+    images = recalibration_images(config, task)
+    held_out = evaluation_batches(task.dataset, task.dataset.validation, size=64)
+    genotypes = task.space.sample(6, p_drop=0.3, seed=1)
     scores = [evaluate(calibrated(supernet, g, images), held_out).accuracy for g in genotypes]
     return sum(scores) / len(scores)
 

@@ -27,11 +27,11 @@ def halved(config: Config) -> Config:
 
 def gradients(config: Config, precision: str) -> tuple[Tensor, list[torch.dtype]]:
     """Return the gradient of a step in one vector, and the dtypes of what enters the tail."""
-    materials = prepare(config)
-    supernet: SuperNet = build_supernet(config, materials.space).train()
+    task = prepare(config)
+    supernet: SuperNet = build_supernet(config, task.space).train()
     seen: list[torch.dtype] = []
     supernet.tail.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].dtype))
-    split, genotype = materials.dataset.train, materials.sampler.genotype(3)
+    split, genotype = task.dataset.train, task.sampler.genotype(3)
     parameters = list(supernet.parameters())
     torch.manual_seed(0)  # dropout
     outcome = mean_gradients_(

@@ -43,11 +43,11 @@ def same(first, second):
 
 @pytest.mark.parametrize("mode", ["none", "posterior", "relative", "literal"])
 def test_inactive_tensors_stay_the_same_byte_for_byte(tiny_config, mode):
-    materials = prepare(tiny_config)
-    supernet = build_supernet(tiny_config, materials.space)
+    task = prepare(tiny_config)
+    supernet = build_supernet(tiny_config, task.space)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
-    genotype = materials.sampler.genotype(0)
-    split = materials.dataset.train
+    genotype = task.sampler.genotype(0)
+    split = task.dataset.train
     train_step_(
         supernet,
         genotype,
@@ -63,7 +63,7 @@ def test_inactive_tensors_stay_the_same_byte_for_byte(tiny_config, mode):
     )
     active = {
         f"blocks.{edge.index}.{edge.choices[genotype[edge.index]].name}."
-        for edge in materials.space.edges
+        for edge in task.space.edges
     }
     for name, value in supernet.state_dict().items():
         moves = name.startswith(("stem.", "tail.", *active))
@@ -116,11 +116,11 @@ def test_every_way_of_sampling_trains(tiny_config, tmp_path, sampling):
 
 
 def test_a_loss_that_is_not_finite_stops_before_anything_moves(tiny_config):
-    materials = prepare(tiny_config)
-    supernet = build_supernet(tiny_config, materials.space)
+    task = prepare(tiny_config)
+    supernet = build_supernet(tiny_config, task.space)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
-    genotype = materials.sampler.genotype(7)
-    with pytest.raises(FloatingPointError, match=f"step 7 .*{materials.space.format(genotype)}"):
+    genotype = task.sampler.genotype(7)
+    with pytest.raises(FloatingPointError, match=f"step 7 .*{task.space.format(genotype)}"):
         train_step_(
             supernet,
             genotype,
@@ -144,10 +144,10 @@ def test_a_batch_larger_than_the_images_is_refused_before_any_work(tiny_config, 
 
 def test_other_images_than_the_trained_ones_are_refused(tiny_config):
     train.run(tiny_config)
-    materials = prepare(tiny_config)
+    task = prepare(tiny_config)
     with RunFolder(tiny_config) as run:
         result = run.result("train")
-        assert result["data"]["fingerprint"] == materials.dataset.fingerprint
+        assert result["data"]["fingerprint"] == task.dataset.fingerprint
         run.finish("train", {**result, "data": {**result["data"], "fingerprint": "0" * 16}})
     with pytest.raises(ValueError, match=r"data\.path gives other images"):
         sgld.run(tiny_config)
