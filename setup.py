@@ -1,8 +1,7 @@
 """Build the compiled parts: ``stnas._core`` (torch-free) and ``stnas._C`` (torch operators).
 
 Everything else about the package stands in ``pyproject.toml``; the C++ sources are listed once, in
-``csrc/core/sources.txt``, ``csrc/cpu/sources.txt`` and ``csrc/sgld/sources.txt``, which CMake reads
-too.
+``csrc/*/sources.txt``, which CMake and the emulator's build read too.
 
 ``STNAS_CUDA`` decides about the CUDA kernels: ``auto`` (where nvcc is found: ``CUDA_HOME``,
 ``/usr/local/cuda``, ``PATH``), ``1`` (or stop) or ``0``. ``STNAS_CUDA_ARCHS``, ``80;90`` unless
@@ -24,19 +23,24 @@ from setuptools import Extension, setup
 ROOT = Path(__file__).parent
 # Found, not imported, which takes seconds of each of the three times that pip runs this file.
 (TORCH,) = (Path(folder) for folder in find_spec("torch").submodule_search_locations)
-HEADERS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc").glob("*/*.h"))
+HEADERS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc").rglob("*.h"))
 
 
 def sources(folder: str) -> list[str]:
     """Return the sources that ``csrc/<folder>/sources.txt`` names, relative to this file."""
-    names = (ROOT / "csrc" / folder / "sources.txt").read_text().split()
-    return [f"csrc/{folder}/{name}" for name in names]
+    return [name for name, *_ in rows(folder) if not name.endswith(".cu") and "/cuda/" not in name]
+
+
+def rows(folder: str) -> list[list[str]]:
+    """Return what ``csrc/<folder>/sources.txt`` lists: sources, each with flags of its own."""
+    lines = (ROOT / "csrc" / folder / "sources.txt").read_text().splitlines()
+    return [f"csrc/{folder}/{line}".split() for line in lines]
 
 
 def instruction_sets() -> dict[str, list[str]]:
-    """Return the compiler flags of every set that ``csrc/cpu/isa.txt`` names for this machine."""
+    """Return the compiler flags of every set that ``csrc/host/isa.txt`` names for this machine."""
     machine = platform.machine().lower().replace("amd64", "x86_64")
-    rows = (line.split() for line in (ROOT / "csrc/cpu/isa.txt").read_text().splitlines())
+    rows = (line.split() for line in (ROOT / "csrc/host/isa.txt").read_text().splitlines())
     return {name: flags for name, target, *flags in rows if target in ("any", machine)}
 
 
@@ -72,9 +76,12 @@ def cuda_targets() -> str:
     return ", ".join([*(f"sm_{arch}" for arch in archs), f"PTX {archs[-1]}"])
 
 
+COUNTING = [source for source in sources("counting") if not source.endswith("binding.cpp")]
+OPERATORS = ("bottleneck", "counting", "images", "layers", "sgld")
+
 core = Pybind11Extension(
     "stnas._core",
-    [*sources("core"), "csrc/core/bindings.cpp"],
+    ["csrc/core.cpp", *sources("pareto"), *COUNTING],
     include_dirs=["csrc"],
     depends=HEADERS,
     cxx_std=20,
@@ -85,12 +92,11 @@ KERNEL_FLAGS = ["-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-Wa
 NVCC_FLAGS = ["-std=c++20", "-O3", "-lineinfo", "-Xcompiler=-fPIC,-fvisibility=hidden"]
 # A spilled register is an error, like every other warning of the device compiler.
 NVCC_FLAGS += ["-Xptxas=-warn-spills", "-Werror=all-warnings"]
-COUNTING = [source for source in sources("core") if "/counting" in source]
 # Compiled once per instruction set. The noise of sgld must have the same bits with all of them, and
 # its registers are worked on side by side only where the order of the source is kept.
 KERNELS = {
-    "csrc/cpu/kernels.cpp": [],
-    "csrc/sgld/kernels.cpp": ["-ffp-contract=off", "-fno-tree-ter"],
+    "csrc/host/kernels.cpp": [],
+    "csrc/sgld/cpu/kernels.cpp": ["-ffp-contract=off", "-fno-tree-ter"],
 }
 
 # LibTorch's stable ABI of 2.13 and Python's of 3.10: one binary serves every later version of both.
@@ -98,12 +104,9 @@ ops = Extension(
     "stnas._C",
     [
         "csrc/ops.cpp",
-        "csrc/cuda/targets.cpp",
-        "csrc/counting/binding.cpp",
-        *COUNTING,
-        *sources("images"),
-        *sources("cpu"),
-        *sources("sgld"),
+        *sources("device"),
+        *sources("host"),
+        *(source for operator in OPERATORS for source in sources(operator)),
     ],
     depends=[*KERNELS, *HEADERS],
     include_dirs=["csrc", str(TORCH / "include")],
@@ -116,6 +119,12 @@ ops = Extension(
     extra_compile_args=KERNEL_FLAGS,
     py_limited_api=True,
 )
+
+
+def device_rows(suffix: str) -> list[list[str]]:
+    """List the sources for GPUs, for nvcc or for the host's compiler."""
+    listed = [row for operator in OPERATORS for row in rows(operator)]
+    return [row for row in listed if "/cuda/" in row[0] and row[0].endswith(suffix)]
 
 
 class BuildKernels(build_ext):
@@ -132,8 +141,7 @@ class BuildKernels(build_ext):
             nvcc = find_nvcc()
             if nvcc:
                 self.add_cuda(nvcc)
-                rows = (ROOT / "csrc/cuda/kernels.txt").read_text().splitlines()
-                work += [partial(self.device_kernel, nvcc, *row.split()) for row in rows]
+                work += [partial(self.device_kernel, nvcc, *row) for row in device_rows(".cu")]
             with ThreadPoolExecutor(int(os.environ.get("STNAS_BUILD_JOBS", "2"))) as pool:
                 objects = pool.map(lambda unit: unit(), work)
                 extension.extra_objects = [item for items in objects for item in items]
@@ -145,20 +153,20 @@ class BuildKernels(build_ext):
         The result needs neither CUDA's libraries nor a GPU to be imported.
         """
         libraries = [nvcc.resolve().parent.parent / name for name in ("lib64", "lib")]
-        ops.sources += sources("cuda")
+        ops.sources += [name for name, *_ in device_rows(".cpp")]
         ops.library_dirs += [str(path) for path in libraries if path.is_dir()]
         ops.libraries += ["cudart_static", "dl", "rt", "pthread"]
         ops.define_macros.append(("STNAS_CUDA_TARGETS", f'"{cuda_targets()}"'))
 
     def device_kernel(self, nvcc: Path, source: str, *flags: str) -> list[str]:
         """Compile one source for every device and return the object file."""
-        target = Path(self.build_temp) / "cuda" / f"{source}.o"
+        target = Path(self.build_temp) / "cuda" / f"{Path(source).name}.o"
         target.parent.mkdir(parents=True, exist_ok=True)
         archs = cuda_archs()
         code = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
         code.append(f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}")
         command = [str(nvcc), *NVCC_FLAGS, *flags, *code, "-Icsrc", "-x", "cu", "-c"]
-        subprocess.run([*command, f"csrc/cuda/{source}", "-o", str(target)], check=True)
+        subprocess.run([*command, source, "-o", str(target)], check=True)
         return [str(target)]
 
     def kernel(self, source: str, name: str, flags: list[str]) -> list[str]:
@@ -167,6 +175,7 @@ class BuildKernels(build_ext):
             [source],
             output_dir=f"{self.build_temp}/{name}",
             macros=[("STNAS_ISA", name)],
+            include_dirs=["csrc"],
             depends=HEADERS,
             extra_postargs=[
                 *KERNEL_FLAGS,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from block_shapes import Case
 
-from stnas.ops.shapes import stores_expanded
+from stnas.ops.bottleneck.fake import stores_expanded
 
 WIDTHS = {"float32": 4, "bfloat16": 2}
 
@@ -39,7 +39,7 @@ def up(value: int, unit: int) -> int:
 
 
 def parts(depth: int, least: int, most: int) -> int:
-    """Return into how many parts a sum of so many terms is cut (csrc/cuda/product.cuh)."""
+    """Return into how many parts a sum of so many terms is cut (csrc/device/product.cuh)."""
     return -(-depth // up(max(-(-depth // most), least), 32))
 
 
@@ -65,7 +65,7 @@ class Block:
         self.d = self.out_pixels * self.padded * self.width
         self.y = self.out_pixels * case.c_out * self.width
         self.stores_expanded = stores_expanded(case.c_in, self.hidden)
-        # csrc/cuda/expanded.cuh
+        # csrc/bottleneck/cuda/expanded.cuh
         self.expands_itself = case.c_in <= (64 if self.half else 16)
         self.expands_itself &= self.half or case.kernel <= 2 * case.stride + 1
         self.through = self.x if case.stride == 1 and case.c_in == case.c_out else 0
@@ -111,7 +111,7 @@ class Block:
         return [Launch(name, does, read, bytes_, again * depth, work), last]
 
     def tiles(self, side: int, stride: int) -> tuple[int, int, int]:
-        """Return rows and columns of a tile and the number of tiles (csrc/cuda/depthwise.cuh)."""
+        """Return rows and columns of a tile and the number of tiles, as depthwise.cuh cuts."""
         rows, columns = (8 if stride == 1 else 4), (4 if stride == 4 else 8)
         return rows, columns, self.case.batch * -(-side // rows) * -(-side // columns)
 

@@ -7,8 +7,9 @@ import torch
 from block_shapes import Case
 from torch import Tensor
 
-from stnas.ops.reference import BatchNorm, BottleneckWeights
-from stnas.ops.reference import linear_bottleneck as twin
+from stnas.ops.bottleneck.reference import BottleneckWeights
+from stnas.ops.bottleneck.reference import linear_bottleneck as twin
+from stnas.ops.layers.reference import BatchNorm
 
 Step = Callable[[], object]
 

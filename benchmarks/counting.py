@@ -15,7 +15,8 @@ import numpy as np
 from draw import draw
 from record import machine, save
 
-from stnas.ops import count_madds, pareto_reference
+from stnas.ops import count_madds
+from stnas.ops.pareto import reference as pareto_reference
 
 SMALL = [(90, 54, 11), (1000, 54, 11)]
 LARGE = [(100_000, 54, choices) for choices in (11, 20, 40, 128)]

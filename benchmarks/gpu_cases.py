@@ -12,9 +12,11 @@ from block_shapes import Case as Shape
 from torch import Tensor
 
 from stnas import ops
-from stnas.ops import reference
-from stnas.ops.linear_bottleneck import linear_bottleneck, node_moments
-from stnas.ops.reference import BatchNorm, BottleneckWeights
+from stnas.ops.bottleneck import reference
+from stnas.ops.bottleneck.block import linear_bottleneck, node_moments
+from stnas.ops.bottleneck.reference import BottleneckWeights
+from stnas.ops.layers import reference as layer_reference
+from stnas.ops.layers.reference import BatchNorm
 from stnas.ops.sgld import sgld_step_
 
 TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 0.05}
@@ -161,7 +163,7 @@ def norm_case(images: int, channels: int, side: int, *, device: str) -> Case:
     return Case(
         f"norm_act training/{images}x{channels}x{side}x{side}",
         lambda: apply(ops.norm_act, there),
-        lambda: apply(reference.norm_act, there),
+        lambda: apply(layer_reference.norm_act, there),
         lambda: compare(apply(ops.norm_act, there), apply(ops.norm_act, here), torch.float32),
         moved(launches),
     )

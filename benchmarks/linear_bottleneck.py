@@ -25,8 +25,8 @@ from block_steps import Step, compiled_step, make_step
 from plot import Points, save_plot
 from record import machine, save
 
-from stnas.ops.linear_bottleneck import linear_bottleneck
-from stnas.ops.reference import linear_bottleneck as twin
+from stnas.ops.bottleneck.block import linear_bottleneck
+from stnas.ops.bottleneck.reference import linear_bottleneck as twin
 
 Row = dict[str, float | str]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-KERNELS = Path(__file__).parents[1] / "csrc/cuda"
+CSRC = Path(__file__).parents[1] / "csrc"
 REASONS = Path(__file__).with_name("equivalent_mutants.csv")
 # What is looked for, and what takes its place; each place in a line is a mutant of its own.
 OPERATORS = (
@@ -52,6 +52,12 @@ class Mutant:
         return hashlib.sha256("\n".join(self.key).encode()).hexdigest()
 
 
+def home(file: str, sources: Path) -> Path:
+    """Find a kernel's file by its name among the sources; no two have one name."""
+    (path,) = sources.rglob(file)
+    return path
+
+
 def changes(line: str) -> Iterator[str]:
     """Yield what becomes of a line."""
     code = line.partition("//")[0]
@@ -67,7 +73,7 @@ def mutants(file: str) -> list[Mutant]:
     """Make every mutant of a file."""
     seen: Counter[tuple[str, str]] = Counter()
     found = []
-    for number, line in enumerate((KERNELS / file).read_text().splitlines(), 1):
+    for number, line in enumerate(home(file, CSRC).read_text().splitlines(), 1):
         for now in changes(line):
             seen[line.strip(), now.strip()] += 1
             found.append(Mutant(file, number, line, now, seen[line.strip(), now.strip()]))
@@ -76,7 +82,7 @@ def mutants(file: str) -> list[Mutant]:
 
 def files() -> list[str]:
     """List the sources that have mutants."""
-    names = sorted(path.name for path in KERNELS.glob("*.cu*") if path.name not in UNSEEN)
+    names = sorted(path.name for path in CSRC.rglob("*.cu*") if path.name not in UNSEEN)
     return [name for name in names if mutants(name)]
 
 

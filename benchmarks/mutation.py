@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mutants import SURVIVED, Mutant, drawn, files, mutants, reasons, summary
+from mutants import SURVIVED, Mutant, drawn, files, home, mutants, reasons, summary
 from ranking_text import filled
 from record import RESULTS, load, machine, save
 
@@ -115,7 +115,7 @@ class Bench:
     def judge(self, group: Sequence[Mutant], layers: int) -> str:
         """Return the first of so many layers that notices a group of mutants, or "none"."""
         for mutant in group:
-            path = self.sources / "cuda" / mutant.file
+            path = home(mutant.file, self.sources)
             lines = path.read_text().splitlines()
             lines[mutant.line - 1] = mutant.now
             path.write_text("\n".join(lines) + "\n")

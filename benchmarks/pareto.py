@@ -21,7 +21,7 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from record import machine, save
 
 from stnas import ops
-from stnas.ops import pareto_reference
+from stnas.ops.pareto import reference as pareto_reference
 
 try:
     import pygmo

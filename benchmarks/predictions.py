@@ -32,7 +32,7 @@ from ranking_text import filled, lines
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/cuda.md"
-RULES = ROOT / "csrc/cuda/rules.json"
+RULES = ROOT / "csrc/device/rules.json"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "cpu/operand.h"
+#include "host/operand.h"
 
 namespace stnas::cpu::STNAS_ISA {
 namespace {

@@ -29,7 +29,7 @@ def compile_products() -> ModuleType:
     """Compile both forms for this processor."""
     csrc = HERE.parent / "csrc"
     flags = ["-std=c++20", "-O3", "-march=native", "-mprefer-vector-width=512", "-DSTNAS_ISA=here"]
-    sources = [HERE / "products.cpp", csrc / "cpu/scratch.cpp"]
+    sources = [HERE / "products.cpp", csrc / "host/scratch.cpp"]
     module: ModuleType = load(
         "stnas_products",
         [str(source) for source in sources],

@@ -30,7 +30,8 @@ from stnas.config import DataConfig
 from stnas.data import Split, train_batch
 from stnas.learn.evaluation import evaluate, recalibrate_
 from stnas.learn.supernet_epoch import train_step_
-from stnas.ops import linear_bottleneck, reference
+from stnas.ops import linear_bottleneck
+from stnas.ops.bottleneck import reference
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet
 

@@ -4,7 +4,7 @@
 
 Reads the resource report and the machine code of a library, ``stnas._C`` unless named, with
 cuobjdump (``pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm``), and holds every kernel
-against ``csrc/cuda/rules.json``: instructions that must be there (by prefix, with the least
+against ``csrc/device/rules.json``: instructions that must be there (by prefix, with the least
 number), or must not, and the least occupancy. No kernel may use local memory. A rule that matches
 no kernel fails, and so does a kernel that no rule matches.
 """
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-RULES = Path(__file__).parents[1] / "csrc/cuda/rules.json"
+RULES = Path(__file__).parents[1] / "csrc/device/rules.json"
 # Of a multiprocessor: registers, warps, blocks, bytes of shared memory. Source: CUDA C++
 # Programming Guide 13.0, table "Technical Specifications per Compute Capability".
 LIMITS = {"sm_80": (65536, 64, 32, 164 << 10), "sm_90": (65536, 64, 32, 228 << 10)}

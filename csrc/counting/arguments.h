@@ -5,8 +5,8 @@
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
-#include "../core/counting.h"
-#include "../cpu/check.h"
+#include "counting/counting.h"
+#include "host/check.h"
 
 namespace stnas::counting {
 

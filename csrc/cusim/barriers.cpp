@@ -1,7 +1,7 @@
 // Where threads wait for each other: barriers of a block, exchanges between the lanes of a warp.
 #include <cstring>
 
-#include "state.h"
+#include "cusim/state.h"
 
 namespace cusim {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "machine.h"
+#include "cusim/machine.h"
 
 namespace {
 

@@ -31,12 +31,20 @@ DEFINES = (
 )
 MACHINE = ("fiber", "machine", "barriers", "shared")
 CHECKER = {"checked": ("checker", "symbols", "traffic")}
-HOST = ("ops", "cpu/team", "core/counting", "core/counting_lookups", "core/counting_registers")
+HOST = (
+    "ops",
+    "host/team",
+    *(f"counting/cpu/{name}" for name in ("counting", "lookups", "registers")),
+)
 
 
-def listed(name: str) -> list[str]:
-    """Return the file names in the first column of a list of sources."""
-    return [line.split()[0] for line in (SOURCES / name).read_text().splitlines()]
+def listed(suffix: str) -> list[Path]:
+    """Return the sources for devices that the operators list."""
+    lists = sorted(SOURCES.glob("*/sources.txt"))
+    names = [
+        (path.parent, line.split()[0]) for path in lists for line in path.read_text().splitlines()
+    ]
+    return [at / name for at, name in names if name.startswith("cuda/") and name.endswith(suffix)]
 
 
 def torch_folder(name: str) -> str:
@@ -63,8 +71,8 @@ def units(mode: str) -> list[tuple[Path, tuple[str, ...]]]:
     plain = MODES[mode] if mode == "sanitized" else ()
     host = [SOURCES / f"cusim/{name}.cpp" for name in machine]
     host += [SOURCES / f"{name}.cpp" for name in HOST]
-    host += [SOURCES / "cuda" / name for name in listed("cuda/sources.txt")]
-    devices = [SOURCES / "cuda" / name for name in listed("cuda/kernels.txt")]
+    host += listed(".cpp")
+    devices = listed(".cu")
     return [(path, plain) for path in host] + [(path, MODES[mode]) for path in devices]
 
 
@@ -80,7 +88,7 @@ def is_fresh(target: Path) -> bool:
 
 def compile_unit(source: Path, options: tuple[str, ...], into: Path) -> Path:
     """Compile one source, if it is not fresh, and return the object file."""
-    target = into / f"{source.parent.name}_{source.stem}.o"
+    target = into / f"{'_'.join(source.relative_to(SOURCES).with_suffix('').parts)}.o"
     if not is_fresh(target):
         command = ["g++", *KEPT, *options, *DEFINES, *includes(), "-MD", "-x", "c++", "-c"]
         subprocess.run([*command, str(source), "-o", str(target)], check=True)

@@ -6,7 +6,7 @@
 #include <map>
 #include <memory>
 
-#include "checker.h"
+#include "cusim/checker.h"
 
 namespace cusim {
 namespace {

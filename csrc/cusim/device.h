@@ -6,7 +6,7 @@
 #include <cmath>
 #include <type_traits>
 
-#include "machine.h"
+#include "cusim/machine.h"
 
 #define __global__
 #define __device__

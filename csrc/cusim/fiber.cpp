@@ -1,4 +1,4 @@
-#include "fiber.h"
+#include "cusim/fiber.h"
 
 #include <sys/mman.h>
 

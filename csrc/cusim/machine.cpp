@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <random>
 
-#include "state.h"
+#include "cusim/state.h"
 
 namespace cusim {
 

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "device.h"
+#include "cusim/device.h"
 
 namespace cusim {
 

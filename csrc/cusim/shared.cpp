@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "state.h"
+#include "cusim/state.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "fiber.h"
-#include "machine.h"
+#include "cusim/fiber.h"
+#include "cusim/machine.h"
 
 namespace cusim {
 

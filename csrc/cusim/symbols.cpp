@@ -5,7 +5,7 @@
 #include <map>
 #include <sstream>
 
-#include "checker.h"
+#include "cusim/checker.h"
 
 namespace cusim {
 namespace {

@@ -6,7 +6,7 @@
 #include <set>
 #include <sstream>
 
-#include "checker.h"
+#include "cusim/checker.h"
 
 namespace cusim {
 namespace {

@@ -1,5 +1,5 @@
 // The checker's part of the machine where there is none.
-#include "state.h"
+#include "cusim/state.h"
 
 namespace cusim {
 

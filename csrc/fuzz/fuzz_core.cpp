@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "core/counting.h"
-#include "core/crowding.h"
-#include "core/hypervolume.h"
-#include "core/nondominated.h"
+#include "counting/counting.h"
+#include "pareto/crowding.h"
+#include "pareto/hypervolume.h"
+#include "pareto/nondominated.h"
 
 using namespace stnas;
 

@@ -1,5 +1,5 @@
 // Batches of images in memory: check, allocate, take the window of each.
-#include "window.h"
+#include "images/window.h"
 
 #include <torch/csrc/stable/library.h>
 
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "../cpu/binding.h"
+#include "host/binding.h"
 
 namespace stnas::images {
 namespace {

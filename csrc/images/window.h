@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "../cpu/problem.h"
+#include "host/problem.h"
 
 namespace stnas::images {
 

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "../cpu/check.h"
-#include "step.h"
+#include "host/check.h"
+#include "sgld/step.h"
 
 namespace stnas::sgld {
 

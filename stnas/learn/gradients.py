@@ -18,8 +18,8 @@ from torch.nn import functional
 from stnas.config import RetrainConfig, TrainConfig
 from stnas.config.train import Precision
 from stnas.group.processes import current
+from stnas.ops.bottleneck.path import direct_gradients
 from stnas.ops.dtypes import widen
-from stnas.ops.path import direct_gradients
 
 
 @dataclass(frozen=True)

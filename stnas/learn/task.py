@@ -8,7 +8,8 @@ from stnas.data import Dataset
 from stnas.data.image_scan import open_images
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
-from stnas.ops import linear_bottleneck, reference
+from stnas.ops import linear_bottleneck
+from stnas.ops.bottleneck import reference
 from stnas.space import SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
 from stnas.store.run_folder import RunFolder

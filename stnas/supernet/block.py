@@ -6,16 +6,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stnas.ops import linear_bottleneck, norm_act, reference
-from stnas.ops.linear_bottleneck import Options
-from stnas.ops.path_plan import PathEdge
-from stnas.ops.reference import BottleneckWeights
-from stnas.ops.shapes import stores_expanded
+from stnas.ops import linear_bottleneck, norm_act
+from stnas.ops.bottleneck.block import Options
+from stnas.ops.bottleneck.fake import stores_expanded
+from stnas.ops.bottleneck.path_plan import PathEdge
+from stnas.ops.bottleneck.reference import BottleneckWeights
+from stnas.ops.layers import reference
 from stnas.space import Edge, Operation, SearchSpace
 from stnas.supernet.norms import Bound, advance_, norm, with_own_statistics
 
 BlockFunction = Callable[..., Tensor]
-"""A form of the choice block with the signature of ``ops.reference.linear_bottleneck``."""
+"""A form of the choice block, with the signature of its plain twin in ``ops.bottleneck``."""
 
 
 def norm_act_beside(function: BlockFunction) -> Callable[..., Tensor]:

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from stnas.ops import conv_norm_act, convolution, norm_act, pool
-from stnas.ops.reference import BatchNorm, batch_norm
+from stnas.ops.layers.reference import BatchNorm, batch_norm
 from stnas.space import SearchSpace
 from stnas.supernet.norms import Bound, norm, with_own_statistics
 
 NormAct = Callable[..., Tensor]
-"""A form of BN and activation with the signature of ``ops.reference.norm_act``."""
+"""A form of BN and activation with the signature of ``ops.layers.reference.norm_act``."""
 
 
 class Convolution(nn.Conv2d):

@@ -5,18 +5,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from stnas.ops.reference import BatchNorm, SyncBatchNorm
+from stnas.ops.layers.reference import BatchNorm, SyncBatchNorm
 
 Bound = Callable[..., Tensor]
 """A layer with its weights: a function of its inputs and of ``norms``, ``training``, ``momentum``,
-which ``ops.reference.batch_norm`` explains."""
+which ``ops.layers.reference.batch_norm`` explains."""
 
 
 class Norm(nn.BatchNorm2d):
     """A BN layer that can use the statistics of the images of all processes."""
 
     total: Callable[[Tensor], Tensor] | None = None
-    """Sums over the processes, as ``ops.reference.SyncBatchNorm`` explains; None: be alone."""
+    """Sums over the processes, as ``ops.layers.reference.SyncBatchNorm`` says; None: be alone."""
 
 
 def norm(channels: int, *, affine: bool, tracked: bool) -> nn.BatchNorm2d:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from stnas.ops.bound_block import BoundBlock
-from stnas.ops.linear_bottleneck import affine_parameters, packed
-from stnas.ops.reference import BatchNorm
+from stnas.ops.bottleneck.block import affine_parameters, packed
+from stnas.ops.bottleneck.inference import BoundBlock
+from stnas.ops.layers.reference import BatchNorm
 from stnas.space import Edge
 from stnas.supernet.block import LinearBottleneck
 from stnas.supernet.layers import ConvNormAct, Merge

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stnas.ops.linear_bottleneck import node_moments
+from stnas.ops.bottleneck.block import node_moments
 from stnas.space import Edge
 from stnas.supernet.layers import Merge, check_images
 from stnas.supernet.steps import Part, Step, block_part, layer_part, merge_part

@@ -5,8 +5,8 @@ from itertools import groupby
 
 from torch import Tensor, nn
 
-from stnas.ops.path import linear_bottleneck_path
-from stnas.ops.path_plan import PathEdge
+from stnas.ops.bottleneck.path import linear_bottleneck_path
+from stnas.ops.bottleneck.path_plan import PathEdge
 from stnas.space import Edge, Genotype, SearchSpace
 from stnas.supernet.block import LinearBottleneck
 from stnas.supernet.topology import bottlenecks

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from stnas.ops import reference
-from stnas.ops.reference import BatchNorm, BottleneckWeights
+from stnas.ops.bottleneck import reference
+from stnas.ops.bottleneck.reference import BottleneckWeights
+from stnas.ops.layers.reference import BatchNorm
 
 
 class Case(NamedTuple):

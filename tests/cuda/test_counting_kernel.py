@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stnas.ops import pareto_reference
+from stnas.ops.pareto import reference as pareto_reference
 
 LARGEST = 2**63 - 1
 

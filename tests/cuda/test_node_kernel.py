@@ -7,10 +7,11 @@ import pytest
 import torch
 from blocks import Case, draw, error, image, infer, moved, train, twin
 
-from stnas.ops import reference
-from stnas.ops.linear_bottleneck import Options
-from stnas.ops.path import PathEdge, linear_bottleneck_path
-from stnas.ops.reference import BatchNorm, BottleneckWeights
+from stnas.ops.bottleneck import reference
+from stnas.ops.bottleneck.block import Options
+from stnas.ops.bottleneck.path import PathEdge, linear_bottleneck_path
+from stnas.ops.bottleneck.reference import BottleneckWeights
+from stnas.ops.layers.reference import BatchNorm
 
 CASE = Case((3, 9, 9, 2, 6, 7))
 
@@ -23,8 +24,8 @@ def fused(kernels, monkeypatch):
 
 
 def let_call(monkeypatch, ops):
-    for name in ("linear_bottleneck", "path"):
-        monkeypatch.setattr(import_module(f"stnas.ops.{name}"), "OPS", ops)
+    for name in ("block", "path"):
+        monkeypatch.setattr(import_module(f"stnas.ops.bottleneck.{name}"), "OPS", ops)
 
 
 def add_block(ops, case, given, into, *, add, also=(), divisor=1.0, running=(), moments=None):

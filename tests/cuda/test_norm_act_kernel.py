@@ -4,8 +4,8 @@ import pytest
 import torch
 from blocks import Case, draw, error, image, infer
 
-from stnas.ops import reference
-from stnas.ops.reference import BatchNorm
+from stnas.ops.layers import reference
+from stnas.ops.layers.reference import BatchNorm
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6}
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from stnas.ops import sgld_reference
+from stnas.ops.sgld import reference as sgld_reference
 
 # Every residue of the four elements of a 16-byte access, the edges of a group and of a part, more
 # tensors than one launch takes.

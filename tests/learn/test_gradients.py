@@ -16,7 +16,7 @@ from stnas.learn.gradients import (
     own_parts,
     total,
 )
-from stnas.ops import reference
+from stnas.ops.bottleneck import reference
 from stnas.space import SearchSpace
 from stnas.supernet import Network, synchronise_
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from stnas.ops import reference
+from stnas.ops.bottleneck import reference
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet
 from stnas.supernet.block import LinearBottleneck

@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "../../cuda/compat.cuh"
+#include "device/compat.cuh"
 
 namespace {
 
