@@ -17,10 +17,13 @@ SOURCE = Path(stnas.__file__)
 
 
 def import_copy(folder: Path) -> str:
-    """Import the copy of stnas in a folder in a fresh interpreter; return what it wrote last."""
+    """Import the copy of stnas in a folder in a fresh interpreter; return what it wrote last.
+
+    Without installed packages, as an editable stnas would lend its extension to the copy.
+    """
     environment = {**os.environ, "PYTHONPATH": str(folder)}
-    command = [sys.executable, "-c", "import stnas"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-S", "-c", "import stnas"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     return done.stderr.strip().splitlines()[-1]
 
