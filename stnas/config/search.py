@@ -1,20 +1,25 @@
 """Search for architectures."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from stnas.config import rules
 
 Scoring = Literal["param_avg", "score_avg", "single"]
+Measure = Literal["loss", "accuracy"]
 
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How NSGA-II looks for architectures of few multiply-adds and high accuracy (section 3.4)."""
+    """How NSGA-II looks for architectures of few multiply-adds and little loss (section 3.4)."""
 
+    measure: Measure = "loss"
+    """What is held against multiply-adds, orders the candidates and makes the choice: the `loss`
+    (mean cross entropy) on held-out images, or the `accuracy`, which ranks less well
+    (docs/ranking.md)."""
     score: Scoring = "param_avg"
-    """Accuracy of a candidate: with the mean of the sampled weights (`param_avg`, eq. 11), as the
-    mean over the samples (`score_avg`, eq. 10) or with the trained weights (`single`, eq. 6)."""
+    """Weights that a candidate is measured with: the mean of the samples (`param_avg`, eq. 11),
+    each in turn (`score_avg`, the mean of eq. 10), or the trained ones (`single`, eq. 6)."""
     bound: float = 0.0
     """Standard deviations over the samples that `score_avg` takes off the mean: candidates are
     ranked by a lower confidence bound, not by the mean."""
@@ -22,6 +27,14 @@ class SearchConfig:
     """Architectures that survive a generation, and children of one."""
     generations: int = 22
     """Generations, the random first one counted."""
+    aimed: float = 0.5
+    """Share of a generation that is made for the windows below `search.limits`, of the best that
+    is known there; NSGA-II makes the rest."""
+    window: float = 0.1
+    """Width of the window below a limit, as a share of it."""
+    random: int | None = None
+    """Random architectures that are scored, too, to print their hypervolume beside the search's;
+    default: as many as the search evaluates."""
     crossover: float = 0.9
     """Probability that a child mixes two parents at one random gene."""
     mutation: float = 0.8
@@ -48,6 +61,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Check the section."""
+        rules.one_of("search.measure", self.measure, get_args(Measure))
         rules.not_negative("search.bound", self.bound)
         if self.bound > 0:
             rules.require(
@@ -58,6 +72,10 @@ class SearchConfig:
             )
         rules.at_least("search.population", self.population, 2)
         rules.at_least("search.generations", self.generations, 1)
+        rules.probability("search.aimed", self.aimed)
+        rules.require(0 < self.window <= 1, "search.window", "in (0, 1]", self.window)
+        if self.random is not None:
+            rules.at_least("search.random", self.random, 0)
         rules.probability("search.crossover", self.crossover)
         rules.probability("search.mutation", self.mutation)
         rules.at_least("search.recalibration_images", self.recalibration_images, 2)

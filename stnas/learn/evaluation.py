@@ -18,6 +18,10 @@ class Evaluation:
     loss: float
 
 
+SIGN = {"loss": 1.0, "accuracy": -1.0}
+"""Sign that makes a field of Evaluation one that is minimised."""
+
+
 @torch.no_grad()
 def recalibrate_(network: nn.Module, images: Iterable[Tensor]) -> None:
     """Compute the BN statistics anew: reset, then the cumulative average over the batches.

@@ -1,13 +1,16 @@
 """Which architectures may be evaluated: inside the bounds, and each network once."""
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import SearchConfig
-from stnas.space import Genotypes, SearchSpace
+from stnas.space import Genotype, Genotypes, SearchSpace
 
+PATIENCE = 1000
+"""Known networks in a row after which a source of proposals is left."""
 DRAW = 2048
 DRAWS = 64
 EVERYWHERE = (-np.inf, np.inf)
@@ -23,6 +26,12 @@ class Bounds:
         self.params = window(config.params_min, config.params_max)
         check_reachable("madds", self.madds, space.fixed_madds, space.madds_table, space)
         check_reachable("params", self.params, space.fixed_params, space.params_table, space)
+
+    def narrowed(self, low: float, high: float) -> "Bounds":
+        """Return bounds whose MAdds also lie in ``[low, high]``."""
+        bounds = copy(self)
+        bounds.madds = max(self.madds[0], low), min(self.madds[1], high)
+        return bounds
 
     def hold(self, genotypes: Genotypes) -> NDArray[np.bool_]:
         """Tell which genotypes ``[n, genes]`` lie inside both windows."""
@@ -91,3 +100,20 @@ class Archive:
             return False
         self.keys.add(key)
         return True
+
+
+def unseen(sources: list[Iterator[Genotype]], seen: Archive, count: int) -> list[Genotype]:
+    """Take up to ``count`` networks that were not proposed before, from the first source that has
+    any left.
+    """
+    taken: list[Genotype] = []
+    for source in sources:
+        known = 0
+        while len(taken) < count and known < PATIENCE:
+            genotype = next(source, None)
+            if genotype is None:
+                break
+            new = seen.add(genotype)
+            known = 0 if new else known + 1
+            taken += [genotype] if new else []
+    return taken

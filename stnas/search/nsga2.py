@@ -1,7 +1,7 @@
 """NSGA-II (Deb et al. 2002) over genotypes: tournament, crossover, mutation, survival."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,41 +9,22 @@ from numpy.typing import NDArray
 from stnas.config import SearchConfig
 from stnas.group.streams import numpy_generator
 from stnas.ops import crowding_distance, nondominated_sort
-from stnas.search.candidates import Archive, Bounds, feasible_samples
+from stnas.search.candidates import PATIENCE, Archive, Bounds, feasible_samples, unseen
+from stnas.search.objectives import Candidate, Objectives
+from stnas.search.variation import crossover, mutate
+from stnas.search.windows import Window, children, ends, parents, samples
 from stnas.space import Genotype, SearchSpace
-
-PATIENCE = 1000
-"""Known networks in a row after which a source of proposals is left."""
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """An architecture that was evaluated."""
-
-    genotype: Genotype
-    madds: int
-    params: int
-    accuracy: float
-    loss: float
-    generation: int
-
 
 Evaluate = Callable[[list[Genotype], int], list[Candidate]]
 """Evaluates the genotypes of a generation together, in order."""
 
 
-def objectives(candidates: list[Candidate]) -> NDArray[np.float64]:
-    """Return what is minimised, ``(MAdds, -accuracy)``, float64 ``[n, 2]``."""
-    madds = np.array([c.madds for c in candidates], np.float64)
-    return np.stack((madds, [-c.accuracy for c in candidates]), axis=1)
-
-
-def fitness(candidates: list[Candidate]) -> NDArray[np.float64]:
+def fitness(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the key of the crowded comparison, smaller is better: rank, then -crowding.
 
-    float64 ``[n, 2]``; the crowding distance is taken within each front (Deb et al. 2002, III-B).
+    points: objectives ``[n, 2]``. float64 ``[n, 2]``; the crowding distance is taken within each
+    front, so that a front's ends come first in it (Deb et al. 2002, III-B).
     """
-    points = objectives(candidates)
     ranks = nondominated_sort(points)
     crowding = np.empty(len(points))
     for rank in np.unique(ranks):
@@ -52,16 +33,17 @@ def fitness(candidates: list[Candidate]) -> NDArray[np.float64]:
     return np.stack((ranks.astype(np.float64), -crowding), axis=1)
 
 
-def front(candidates: list[Candidate]) -> list[Candidate]:
+def front(candidates: list[Candidate], objectives: Objectives) -> list[Candidate]:
     """Return the candidates that none dominates, by rising MAdds, equal points once."""
-    ranks = nondominated_sort(objectives(candidates))
-    best = [c for c, rank in zip(candidates, ranks, strict=True) if rank == 0]
-    return list({(c.madds, c.accuracy): c for c in sorted(best, key=lambda c: c.madds)}.values())
+    points = objectives.points(candidates)
+    pairs = zip(candidates, nondominated_sort(points), points.tolist(), strict=True)
+    best = sorted(((tuple(point), c) for c, rank, point in pairs if rank == 0), key=itemgetter(0))
+    return list(dict(best).values())
 
 
-def survivors(candidates: list[Candidate], size: int) -> list[Candidate]:
+def survivors(candidates: list[Candidate], size: int, objectives: Objectives) -> list[Candidate]:
     """Keep the ``size`` best of parents and children; ties keep the older."""
-    key = fitness(candidates)
+    key = fitness(objectives.points(candidates))
     order = np.lexsort((np.arange(len(candidates)), key[:, 1], key[:, 0]))
     return [candidates[i] for i in order[:size]]
 
@@ -70,23 +52,6 @@ def tournament(key: NDArray[np.float64], rng: np.random.Generator) -> int:
     """Draw two individuals and return the better one's index."""
     first, second = rng.integers(len(key), size=2)
     return int(first if tuple(key[first]) <= tuple(key[second]) else second)
-
-
-def crossover(first: Genotype, second: Genotype, rng: np.random.Generator) -> Genotype:
-    """Join the first genes of one parent and the rest of the other at a random gene."""
-    point = int(rng.integers(1, len(first))) if len(first) > 1 else 0
-    return np.concatenate((first[:point], second[point:]))
-
-
-def mutate(genotype: Genotype, space: SearchSpace, rng: np.random.Generator) -> Genotype:
-    """Change one random gene, of those that have a choice, to another of its choices."""
-    genes = np.flatnonzero(space.choice_counts > 1)
-    changed = genotype.copy()
-    if len(genes):
-        gene = genes[rng.integers(len(genes))]
-        count = int(space.choice_counts[gene])
-        changed[gene] = (int(genotype[gene]) + int(rng.integers(1, count))) % count
-    return changed
 
 
 def child(
@@ -106,24 +71,82 @@ def child(
     return genotype
 
 
-def offspring(
-    parents: list[Candidate],
-    *,
-    bounds: Bounds,
-    config: SearchConfig,
-    rng: np.random.Generator,
-) -> Iterator[Genotype]:
-    """Make children inside the bounds, out of PATIENCE tries for each one that is wanted."""
-    key = fitness(parents)
-    for _ in range(PATIENCE * config.population):
-        genotype = child(parents, key, space=bounds.space, config=config, rng=rng)
-        if bounds.hold(genotype[None])[0]:
-            yield genotype
+def spread(count: int, places: int) -> list[int]:
+    """Share a count out evenly, the rest to the first."""
+    return [len(range(place, count, places)) for place in range(places)]
+
+
+class Evolution:
+    """A search: what it has evaluated, its parents, and how it makes the next generation.
+
+    windows: below the limits, which ``config.aimed`` of a generation is made for.
+    """
+
+    def __init__(
+        self, bounds: Bounds, config: SearchConfig, windows: list[Window], *, p_drop: float
+    ) -> None:
+        self.bounds, self.config, self.p_drop = bounds, config, p_drop
+        self.objectives = Objectives(config.measure)
+        self.windows = list(windows) if config.aimed else []
+        self.seen = Archive(bounds.space)
+        self.archive: list[Candidate] = []
+        self.parents: list[Candidate] = []
+
+    def proposed(self, generation: int, seed: int) -> list[Genotype]:
+        """Propose a generation of networks that were not proposed before."""
+        size = self.config.population
+        genotypes = self.aimed(round(self.config.aimed * size), generation, seed)
+        rng = numpy_generator(seed, "search", generation)
+        sources = [feasible_samples(self.bounds, p_drop=self.p_drop, rng=rng)]
+        if self.parents:
+            sources.insert(0, self.offspring(rng))
+        return genotypes + unseen(sources, self.seen, size - len(genotypes))
+
+    def aimed(self, count: int, generation: int, seed: int) -> list[Genotype]:
+        """Propose about ``count`` networks for the windows, and at first the ends of the space."""
+        rng = numpy_generator(seed, "windows", generation)
+        found: list[Genotype] = []
+        shares = zip(list(self.windows), spread(count, len(self.windows)), strict=True)
+        for window, share in shares:
+            bounds = self.bounds.narrowed(window.low, window.limit)
+            sources = [samples(bounds, window, rng)]
+            if self.archive:
+                known = parents(self.archive, window, self.objectives)
+                sources.insert(0, children(bounds, known, window, self.config, rng))
+            own = unseen(sources, self.seen, share)
+            if share and not own:  # It holds none, or none that is not known.
+                self.windows.remove(window)
+            found += own
+        if found and not self.archive:
+            found += unseen([ends(self.bounds, rng)], self.seen, self.config.population - count)
+        return found
+
+    def offspring(self, rng: np.random.Generator) -> Iterator[Genotype]:
+        """Make children inside the bounds, out of PATIENCE tries for each one that is wanted."""
+        key = fitness(self.objectives.points(self.parents))
+        space = self.bounds.space
+        for _ in range(PATIENCE * self.config.population):
+            genotype = child(self.parents, key, space=space, config=self.config, rng=rng)
+            if self.bounds.hold(genotype[None])[0]:
+                yield genotype
+
+    def add_(self, children: list[Candidate]) -> None:
+        """Take over what a generation was evaluated to."""
+        if not self.archive and not children:
+            raise ValueError(
+                "search.madds and search.params must leave an architecture that sampling finds: "
+                f"none of the random ones lies in MAdds {self.bounds.madds}, parameters "
+                f"{self.bounds.params}: widen the windows"
+            )
+        self.archive += children
+        known = [*self.parents, *children]
+        self.parents = survivors(known, self.config.population, self.objectives)
 
 
 def evolve(
     bounds: Bounds,
     config: SearchConfig,
+    windows: list[Window],
     *,
     p_drop: float,
     seed: int,
@@ -136,40 +159,8 @@ def evolve(
     known scores replay an interrupted search. No network is evaluated twice. report: called with
     each generation and the archive after it.
     """
-    seen = Archive(bounds.space)
-    archive: list[Candidate] = []
-    parents: list[Candidate] = []
+    evolution = Evolution(bounds, config, windows, p_drop=p_drop)
     for generation in range(config.generations):
-        rng = numpy_generator(seed, "search", generation)
-        sources = [feasible_samples(bounds, p_drop=p_drop, rng=rng)]
-        if parents:
-            sources.insert(0, offspring(parents, bounds=bounds, config=config, rng=rng))
-        genotypes = unseen(sources, seen, config.population)
-        children = evaluate(genotypes, generation)
-        if not archive and not children:
-            raise ValueError(
-                "search.madds and search.params must leave an architecture that sampling finds: "
-                f"none of the random ones lies in MAdds {bounds.madds}, parameters "
-                f"{bounds.params}: widen the windows"
-            )
-        archive += children
-        parents = survivors([*parents, *children], config.population)
-        report(generation, archive)
-    return archive
-
-
-def unseen(sources: list[Iterator[Genotype]], seen: Archive, count: int) -> list[Genotype]:
-    """Take up to ``count`` networks that were not proposed before, from the first source that has
-    any left.
-    """
-    taken: list[Genotype] = []
-    for source in sources:
-        known = 0
-        while len(taken) < count and known < PATIENCE:
-            genotype = next(source, None)
-            if genotype is None:
-                break
-            new = seen.add(genotype)
-            known = 0 if new else known + 1
-            taken += [genotype] if new else []
-    return taken
+        evolution.add_(evaluate(evolution.proposed(generation, seed), generation))
+        report(generation, evolution.archive)
+    return evolution.archive

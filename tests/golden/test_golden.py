@@ -49,7 +49,8 @@ def test_the_run_is_the_same(made, part):
             "this processor's rounding classifies an image otherwise, so the search differs"
         )
     found, golden = flat(made["run"][part]), flat(GOLDEN["run"][part])
-    assert found.keys() == golden.keys()
+    # A file may gain a key, and lose none.
+    assert found.keys() >= golden.keys() if part == "keys" else found.keys() == golden.keys()
     for place, value in golden.items():
         close = pytest.approx(value, **CLOSE) if isinstance(value, float) else value
         assert found[place] == close, place

@@ -7,21 +7,16 @@ import pytest
 
 from stnas.config import SearchConfig
 from stnas.search.candidates import Archive, Bounds, feasible_samples
-from stnas.search.nsga2 import (
-    Candidate,
-    child,
-    crossover,
-    evolve,
-    fitness,
-    front,
-    mutate,
-    survivors,
-)
-from stnas.search.stage import choices
+from stnas.search.choices import choices
+from stnas.search.nsga2 import child, evolve, fitness, front, survivors
+from stnas.search.objectives import Candidate, Objectives
+from stnas.search.variation import crossover, mutate
 from stnas.space import SearchSpace
 
 SPACE = SearchSpace.profile("nano", image_size=16, in_channels=1)
-CONFIG = SearchConfig(population=12, generations=10)
+CONFIG = SearchConfig(population=12, generations=10, measure="accuracy")
+ACCURACY = Objectives("accuracy")
+LOSS = Objectives("loss")
 
 
 def candidate(madds, accuracy, *, genotype=None, generation=0):
@@ -36,9 +31,10 @@ def made_up(genotype, generation):
     return Candidate(genotype, madds, 1, accuracy, 0.0, generation)
 
 
-def search(config=CONFIG, evaluate=made_up, seed=0, report=lambda *_: None):
-    bounds = Bounds(SPACE, config)
-    return evolve(bounds, config, p_drop=0.5, seed=seed, evaluate=each(evaluate), report=report)
+def search(config=CONFIG, evaluate=made_up, seed=0, windows=(), p_drop=0.5):
+    bounds, each_one = Bounds(SPACE, config), each(evaluate)
+    options = {"p_drop": p_drop, "seed": seed, "report": lambda *_: None}
+    return evolve(bounds, config, list(windows), evaluate=each_one, **options)
 
 
 def each(evaluate):
@@ -96,6 +92,7 @@ def test_a_space_smaller_than_the_budget_is_searched_to_its_end():
     archive = evolve(
         Bounds(space, config),
         config,
+        [],
         p_drop=0.5,
         seed=0,
         evaluate=each(lambda g, n: Candidate(g, int(space.madds(g[None])[0]), 1, 0.5, 0.0, n)),
@@ -106,16 +103,16 @@ def test_a_space_smaller_than_the_budget_is_searched_to_its_end():
 
 def test_fitness_orders_by_rank_then_by_room():
     points = [candidate(1, 0.1), candidate(2, 0.2), candidate(3, 0.9), candidate(3, 0.1)]
-    key = fitness(points)
+    key = fitness(ACCURACY.points(points))
     assert key[:, 0].tolist() == [0, 0, 0, 1]
     assert np.isinf(key[[0, 2], 1]).all()
     assert np.isfinite(key[1, 1])
-    assert [c.madds for c in survivors(points, 2)] == [1, 3]
+    assert [c.madds for c in survivors(points, 2, ACCURACY)] == [1, 3]
 
 
 def test_the_front_is_ascending_and_holds_equal_points_once():
     points = [candidate(3, 0.9), candidate(1, 0.1), candidate(1, 0.1), candidate(2, 0.05)]
-    assert [(c.madds, c.accuracy) for c in front(points)] == [(1, 0.1), (3, 0.9)]
+    assert [(c.madds, c.accuracy) for c in front(points, ACCURACY)] == [(1, 0.1), (3, 0.9)]
 
 
 def test_crossover_takes_the_first_genes_of_one_and_the_rest_of_the_other():
@@ -142,7 +139,7 @@ def test_children_without_crossover_and_mutation_are_parents():
     rng = np.random.default_rng(0)
     parents = [made_up(genotype, 0) for genotype in SPACE.sample(4, p_drop=0.5, seed=0)]
     config = replace(CONFIG, crossover=0.0, mutation=0.0)
-    made = child(parents, fitness(parents), space=SPACE, config=config, rng=rng)
+    made = child(parents, fitness(ACCURACY.points(parents)), space=SPACE, config=config, rng=rng)
     assert any((made == parent.genotype).all() for parent in parents)
 
 
@@ -162,7 +159,7 @@ def test_choices_are_the_most_accurate_under_each_limit():
     rows = SPACE.sample(3, p_drop=0.5, seed=0)
     points = [(10, 0.5), (20, 0.7), (30, 0.6)]
     archive = [candidate(*p, genotype=g) for p, g in zip(points, rows, strict=True)]
-    chosen = choices(SPACE, archive, [5, 15, 25, 100])
+    chosen = choices(SPACE, archive, [5, 15, 25, 100], ACCURACY)
     assert [(c["name"], c["limit"], c["madds"]) for c in chosen] == [("A", 15, 10), ("B", 25, 20)]
     with pytest.raises(ValueError, match="smallest found has 10 MAdds"):
-        choices(SPACE, archive, [5])
+        choices(SPACE, archive, [5], ACCURACY)

@@ -150,3 +150,42 @@ def test_the_archive_holds_what_the_space_counts(sampled, tmp_path):
         assert row["madds"] == int(space.madds(genotype[None])[0])
         assert row["params"] == int(space.params(genotype[None])[0])
         assert 0 <= row["accuracy"] <= 1
+
+
+def test_a_search_says_how_well_windows_are_covered_and_what_chance_gives(sampled, capsys):
+    config = replace(sampled, search=replace(sampled.search, limits=(1.0, 250_000.0)))
+    search.run(config)
+    run = Path(config.run)
+    result = json.loads((run / "search/result.json").read_text())
+    assert result["random"]["evaluated"] == result["evaluated"] == 12
+    drawn = [json.loads(line) for line in (run / "search/random.jsonl").read_text().splitlines()]
+    assert len({row["genotype"] for row in drawn}) == 12
+    assert 0 <= result["random"]["hypervolume"] <= 1
+    archive = [json.loads(line) for line in files(run)["archive.jsonl"].splitlines()]
+    for window in result["windows"]:
+        inside = [row for row in archive if window["low"] <= row["madds"] <= window["limit"]]
+        assert window["evaluated"] == len(inside)
+    (missed,) = result["unmet"]
+    out = " ".join(capsys.readouterr().out.split())
+    assert missed["limit"] == 1.0
+    assert missed["reason"] in out
+    assert f"hypervolume {result['hypervolume']:.4f} of 12 candidates" in out
+
+
+def test_a_search_without_random_candidates_scores_none(sampled):
+    search.run(replace(sampled, search=replace(sampled.search, random=0)))
+    assert not (Path(sampled.run) / "search/random.jsonl").exists()
+
+
+@pytest.mark.parametrize("measure", ["loss", "accuracy"])
+def test_the_front_and_the_choice_follow_the_measure(sampled, measure):
+    search.run(replace(sampled, search=replace(sampled.search, measure=measure)))
+    run = Path(sampled.run)
+    front = json.loads(files(run)["front.json"])["front"]
+    sign = {"loss": 1, "accuracy": -1}[measure]
+    values = [sign * row[measure] for row in front]
+    assert values == sorted(values, reverse=True)
+    archive = [json.loads(line) for line in files(run)["archive.jsonl"].splitlines()]
+    for choice in json.loads((run / "search/result.json").read_text())["choices"]:
+        under = [row for row in archive if row["madds"] <= choice["limit"]]
+        assert sign * choice[measure] == min(sign * row[measure] for row in under)

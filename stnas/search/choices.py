@@ -1,0 +1,65 @@
+"""What a search is for: the best architecture under each limit, or why there is none."""
+
+from typing import Any
+
+from stnas.config import Config
+from stnas.learn.task import Task
+from stnas.search.evaluator import row
+from stnas.search.objectives import Candidate, Objectives
+from stnas.space import SearchSpace
+
+
+def choice_limits(config: Config, task: Task) -> list[float]:
+    """Return the MAdds limits, ascending: the configured ones, or mean less and plus one s.d."""
+    if config.search.limits is not None:
+        return sorted(config.search.limits)
+    mean = task.space.expected_madds(task.p_drop)
+    spread = task.space.variance_madds(task.p_drop) ** 0.5
+    return [round(mean - spread), round(mean + spread)]
+
+
+def choices(
+    space: SearchSpace, archive: list[Candidate], limits: list[float], objectives: Objectives
+) -> list[dict[str, Any]]:
+    """Choose the best architecture under each limit, the smaller one on a tie.
+
+    Names are A, B, ... by rising limit; a limit that no candidate meets has no choice, and two
+    limits with the same best network give it once, under the lower one.
+    """
+    chosen: list[dict[str, Any]] = []
+    for limit in limits:
+        inside = [c for c in archive if c.madds <= limit]
+        for best in objectives.best(inside, 1):
+            found = row(space, best)
+            if found["genotype"] not in [choice["genotype"] for choice in chosen]:
+                chosen.append({"name": chr(ord("A") + len(chosen)), "limit": limit, **found})
+    if not chosen:
+        smallest = min(candidate.madds for candidate in archive)
+        raise ValueError(
+            f"search.limits must admit an architecture of the archive, got {limits} where the "
+            f"smallest found has {smallest:,} MAdds: raise a limit or search.madds_max"
+        )
+    return chosen
+
+
+def unmet(
+    archive: list[Candidate], limits: list[float], chosen: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Say of every limit without a network of its own why that is so, and what to do."""
+    smallest = min(candidate.madds for candidate in archive)
+    lines = []
+    for limit in limits:
+        if limit in [choice["limit"] for choice in chosen]:
+            continue
+        reason = (
+            f"the smallest of {len(archive):,} candidates has {smallest:,} MAdds: raise the limit, "
+            "or make the space smaller (space.widths, space.stages) in another --run"
+        )
+        if smallest <= limit:
+            best = max((c for c in chosen if c["limit"] < limit), key=lambda c: float(c["limit"]))
+            reason = (
+                f"no candidate is better than {best['name']} of {best['madds']:,} MAdds: take "
+                "that, or raise search.generations and search.aimed in another --run"
+            )
+        lines.append({"limit": limit, "reason": reason})
+    return lines

@@ -1,0 +1,94 @@
+"""The archive: scores of everything that was evaluated, on disk as soon as they are known."""
+
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnas.group.processes import current
+from stnas.learn.score_together import score_together
+from stnas.learn.scoring import Scorer
+from stnas.search.objectives import Candidate
+from stnas.space import Genotype, SearchSpace
+from stnas.store.files import encode_rows, scan_rows, write_whole
+from stnas.store.journal import Journal
+
+NUMBERS = ("madds", "params", "accuracy", "loss", "generation")
+
+
+def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
+    """Turn a candidate into a row of the archive."""
+    return {
+        "genotype": space.format(candidate.genotype),
+        "madds": candidate.madds,
+        "params": candidate.params,
+        "accuracy": candidate.accuracy,
+        "loss": candidate.loss,
+        "generation": candidate.generation,
+    }
+
+
+class Evaluator:
+    """Scores the unknown candidates of a generation together, and writes them down in order.
+
+    Every process of a group keeps the same ledger; the leader's is the file.
+    """
+
+    def __init__(
+        self, file: Path, space: SearchSpace, score: Scorer, journal: Journal, *, origin: str
+    ) -> None:
+        self.file, self.space, self.score, self.journal = file, space, score, journal
+        self.origin = origin
+        rows = current().first(self.whole_rows)
+        self.known = {str(row["genotype"]): row for row in rows}
+        self.lines, self.mark = encode_rows(rows, before=origin)
+
+    def whole_rows(self) -> list[dict[str, Any]]:
+        """Return the rows before the first damaged one; those behind it are scored again."""
+        lines = scan_rows(self.file, origin=self.origin)
+        rows = [row for row in takewhile(lambda line: line is not None, lines) if row is not None]
+        if len(rows) < len(lines):
+            self.journal.say(
+                f"{self.file}, line {len(rows) + 1} is damaged: going on from the "
+                f"{len(rows)} candidates before it"
+            )
+        return rows
+
+    def evaluate(self, genotypes: list[Genotype], generation: int) -> list[Candidate]:
+        """Return the scores of a generation's genotypes, from the archive where they are there."""
+        texts = [self.space.format(genotype) for genotype in genotypes]
+        pairs = zip(texts, genotypes, strict=True)
+        unknown = [genotype for text, genotype in pairs if text not in self.known]
+        if unknown:
+            rows = [row(self.space, c) for c in self.scored(np.stack(unknown), generation)]
+            self.known.update((str(row["genotype"]), row) for row in rows)
+            lines, self.mark = encode_rows(rows, before=self.mark)
+            self.lines += lines
+            write_whole(self.file, self.lines)
+        return [
+            Candidate(genotype, *(self.known[text][name] for name in NUMBERS))
+            for text, genotype in zip(texts, genotypes, strict=True)
+        ]
+
+    def scored(self, genotypes: NDArray[np.int8], generation: int) -> list[Candidate]:
+        """Score genotypes ``[n, genes]``."""
+        results = score_together(
+            self.score,
+            genotypes,
+            current(),
+            progress=lambda share: self.journal.progress(generation + share),
+        )
+        madds, params = self.space.madds(genotypes).tolist(), self.space.params(genotypes).tolist()
+        return [
+            Candidate(
+                genotype=genotype,
+                madds=madds[i],
+                params=params[i],
+                accuracy=results[i].accuracy,
+                loss=results[i].loss,
+                generation=generation,
+            )
+            for i, genotype in enumerate(genotypes)
+        ]
