@@ -89,7 +89,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, label: str) -> NDArra
         if dtype.hasobject or dtype.kind not in "uiU":
             raise ValueError(
                 f"{label} must hold integers (class names: strings), got {dtype}: "
-                "convert it before saving; pickled objects are never read"
+                f"{_conversion(label, dtype)}; pickled objects are never read"
             )
         size = math.prod(shape) * dtype.itemsize
         if size != info.file_size - file.tell():
@@ -101,13 +101,23 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, label: str) -> NDArra
     return data.reshape(shape, order="F" if fortran else "C")
 
 
+def _conversion(label: str, dtype: np.dtype[Any]) -> str:
+    """Say how an array of a kind that is not read becomes one that is, keeping what it shows."""
+    pictures = label.endswith(tuple(keys[i] for keys in _NAMES for i in (0, 2)))
+    if not pictures:
+        return "save class numbers 0..K-1 with .astype('int64'), class names as strings"
+    if dtype.kind == "f":
+        return "scale pictures in [0, 1] to 0..255: save (255 * x).round().astype('uint8')"
+    return "save pictures of 0..255 with .astype('uint8')"
+
+
 def _images(arrays: dict[str, NDArray[Any]], key: str, path: Path) -> Pixels:
     """Return images as uint8 ``[N, C, H, W]``."""
     images = arrays[key]
     if images.dtype != np.uint8:
         raise ValueError(
-            f"{path}: {key} must be uint8, got {images.dtype}: scale to 0..255 and "
-            "convert with .astype('uint8')"
+            f"{path}: {key} must be uint8, got {images.dtype}: scale to 0..255"
+            f"{' with x // 257' * (images.dtype == np.uint16)} and convert with .astype('uint8')"
         )
     if images.ndim == 3:
         return images[:, None]
@@ -115,9 +125,10 @@ def _images(arrays: dict[str, NDArray[Any]], key: str, path: Path) -> Pixels:
         return images.transpose(0, 3, 1, 2)
     if images.ndim == 4 and images.shape[1] in (1, 3):
         return images
+    repair = "save x[..., :3]" if images.ndim == 4 and images.shape[3] == 4 else "reshape it"
     raise ValueError(
         f"{path}: {key} must have the shape [N, H, W], [N, H, W, C] or [N, C, H, W] "
-        f"with 1 or 3 channels, got {list(images.shape)}: reshape it"
+        f"with 1 or 3 channels, got {list(images.shape)}: {repair}"
     )
 
 
@@ -128,6 +139,8 @@ def _labels(arrays: dict[str, NDArray[Any]], key: str, path: Path) -> Indices:
         raise ValueError(
             f"{path}: {key} must be integers of the shape [N], got {labels.dtype} "
             f"{list(labels.shape)}: save the class numbers 0..K-1"
+            + " (of one-hot rows y.argmax(1))"
+            * (labels.ndim == 2 and labels.dtype.kind in "ui")
         )
     if labels.size and labels.dtype == np.uint64 and labels.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{path}: {key} must be 0..K-1, got {labels.max()}: renumber the classes")

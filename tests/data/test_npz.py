@@ -73,11 +73,21 @@ def test_class_names_may_come_along(tmp_path):
     [
         ({"train_images": make().astype(np.float32)}, "train_images must hold integers .* float32"),
         ({"train_images": make().astype(np.int64)}, "train_images must be uint8, got int64"),
+        (
+            {"test_images": np.zeros((6, 6, 6), np.float16)},
+            r"got float16: scale pictures in \[0, 1\] to 0\.\.255: save \(255 \* x\)\.round",
+        ),
+        ({"train_images": make() > 5}, r"got bool: save pictures of 0\.\.255 with \.astype"),
+        ({"train_labels": np.zeros(12)}, r"got float64: save class numbers 0\.\.K-1 with "),
+        ({"train_images": make().astype(np.uint16)}, r"got uint16: scale to .* with x // 257 and"),
         ({"train_images": np.array([{}] * 12)}, "train_images must hold integers .*got object"),
         ({"train_labels": np.array([None] * 12)}, "pickled objects are never read"),
-        ({"train_images": make(shape=(6, 6, 4))}, r"1 or 3 channels, got \[12, 6, 6, 4\]"),
+        ({"train_images": make(shape=(6, 6, 4))}, r"got \[12, 6, 6, 4\]: save x\[\.\.\., :3"),
         ({"train_images": make(shape=())}, r"must have the shape .*, got \[12\]"),
-        ({"train_labels": np.eye(12, dtype=int)}, r"integers of the shape \[N\], got int64 \[12, "),
+        (
+            {"train_labels": np.eye(12, dtype=int)},
+            r"integers of the shape \[N\], got int64 \[12, .*y\.argmax",
+        ),
         ({"train_labels": np.array(["a"] * 12)}, "must be integers .*, got <U1"),
         ({"train_labels": np.arange(12) - 1}, "train labels must be 0 to K-1 .*, got -1"),
         ({"train_labels": np.full(12, 2**63, np.uint64)}, r"must be 0\.\.K-1, got 922337203"),
