@@ -1,7 +1,10 @@
 """Choose rows of a labelled set class by class."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from stnas.config.data import DataConfig
 from stnas.data.order import Indices, Stream, permutation
 
 
@@ -27,18 +30,38 @@ def held_out(
 ) -> tuple[Indices, Indices]:
     """Split the rows into (kept, held): of each class ``round(share * count)``, at least one, held.
 
-    Both are ascending int64. ValueError: a class has a single image, which cannot be in both.
+    Both are ascending int64. Every class has two images or more.
     """
     counts = np.bincount(labels)
-    if counts.min() < 2:
-        raise ValueError(
-            f"every class must have at least 2 images to hold some out, got {counts.min()} of "
-            f"class {int(counts.argmin())}: add images, remove the class, or raise data.train_limit"
-        )
+    assert counts.min() >= 2, counts
     quota = np.clip(np.floor(share * counts + 0.5).astype(np.int64), 1, counts - 1)
     held = _take(labels, quota, stream=stream, seed=seed)
     kept = np.setdiff1d(np.arange(len(labels), dtype=np.int64), held, assume_unique=True)
     return kept, held
+
+
+def validation_rows(
+    labels: Indices, *, classes: Sequence[str], config: DataConfig, seed: int, origin: object
+) -> tuple[Indices, Indices]:
+    """Split the training rows into those to train on and those to compare architectures on.
+
+    ValueError: a class has a single image, which cannot be in both.
+    """
+    if small := fewer(labels, classes, least=2):
+        cut = config.train_limit is not None and config.train_limit <= len(labels)
+        repair = f"raise data.train_limit, {config.train_limit}, or leave it out, or " * cut
+        raise ValueError(
+            f"{origin}: every class must have at least 2 training images (one to train on, one to "
+            f"hold out), got {small}: {repair}add images or remove the class"
+        )
+    return held_out(labels, share=config.validation, stream=Stream.VALIDATION, seed=seed)
+
+
+def fewer(labels: Indices, classes: Sequence[str], *, least: int) -> str:
+    """Name the first classes of fewer than ``least`` images with their counts; empty: none is."""
+    counts = np.bincount(labels, minlength=len(classes))
+    small = [f"{count} in {classes[c]}" for c, count in enumerate(counts) if count < least]
+    return ", ".join(small[:8]) + (f" and {len(small) - 8} more classes" if small[8:] else "")
 
 
 def _level(counts: Indices, limit: int) -> Indices:

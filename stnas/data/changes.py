@@ -48,6 +48,6 @@ def refuse_changed(requests: Sequence[Request], *, because: Exception | None = N
     if broken:
         raise ValueError(
             f"images must stay as they were at the start, got {len(broken)} changed:\n"
-            f"{listed(broken, root=Path('/'))}\n"
+            f"{listed(broken)}\n"
             "restore these files and run the same command again"
         ) from because

@@ -145,9 +145,15 @@ def refuse(broken: Sequence[tuple[Path, str]], *, root: Path, repair: str = "") 
         )
 
 
-def listed(broken: Sequence[tuple[Path, str]], *, root: Path) -> str:
-    """Write a line for each of the first broken files, and how many more there are."""
-    lines = [f"  {file.relative_to(root)}: {reason}" for file, reason in broken[:_SHOWN]]
+def listed(broken: Sequence[tuple[Path, str]], *, root: Path | None = None) -> str:
+    """Write a line for each of the first broken files, and how many more there are.
+
+    root: what their paths are shown below; None: as they are.
+    """
+    lines = [
+        f"  {file if root is None else file.relative_to(root)}: {reason}"
+        for file, reason in broken[:_SHOWN]
+    ]
     if len(broken) > _SHOWN:
         lines.append(f"  and {len(broken) - _SHOWN} more")
     return "\n".join(lines)

@@ -1,7 +1,8 @@
 """Find the images of a folder that has one folder for each class."""
 
 import logging
-import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stnas.data.balance import held_out
+from stnas.data.balance import fewer, held_out
 from stnas.data.decode import decode
 from stnas.data.order import Indices, Stream
+from stnas.data.parts import find_parts, subfolders
 from stnas.data.source import Source
+from stnas.data.walk import SUFFIXES, Walk
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 _TEST_SHARE = 0.2
 _LOG = logging.getLogger(__name__)
 
@@ -49,94 +51,113 @@ def folder_source(root: Path, *, image_size: int | None) -> Source:
 def list_folder(root: Path) -> Listing:
     """List the images of ``root/train/<class>`` and ``root/test/<class>`` (or ``val``).
 
-    Without ``train`` the folders of ``root`` are the classes; without ``test`` a fixed 20 % of
-    each class becomes the test split. Images may lie in folders within a class folder; names that
+    ``find_parts`` tells which other names these folders may have. Without ``train`` the folders of
+    ``root`` are the classes; without ``test`` a fixed 20 % of each class becomes the test split.
+    Images may lie in folders within a class folder, and behind links to folders; names that
     begin with a dot are passed over. ValueError: a class folder without images, fewer than two
     classes, or classes that differ between training and test.
     """
-    train_root = root / "train" if (root / "train").is_dir() else root
-    test_root = _test_root(root) if train_root != root else None
-    classes, files, labels = _list(train_root)
-    if test_root is not None:
-        test_classes, test_files, test_labels = _list(test_root)
-        _check_same(classes, test_classes, train_root, test_root)
-    else:
-        kept, held = held_out(labels, share=_TEST_SHARE, stream=Stream.TEST, seed=0)
-        test_files, test_labels = [files[i] for i in held], labels[held]
-        files, labels = [files[i] for i in kept], labels[kept]
-        _LOG.warning(
-            "%s has no test folder: a fixed %d %% of each class (%d images) is the test split",
-            root,
-            100 * _TEST_SHARE,
-            len(test_files),
-        )
-    return Listing(classes, files, labels, test_files, test_labels)
+    parts = find_parts(root)
+    roots = [part for part in parts if part is not None]
+    classes = [_class_folders(part, root) for part in roots]
+    walk = Walk()
+    for folder in (folder for folders in classes for folder in folders):
+        walk.add_(folder)
+    walk.follow_()
+    _say_passed_over(walk, roots)
+    names = tuple(folder.name for folder in classes[0])
+    files, labels = _labelled(walk, classes[0], part=parts.train)
+    if parts.test is None:
+        return _divided(names, files, labels, root=root)
+    _check_same(classes[0], classes[1], parts.train, parts.test)
+    return Listing(names, files, labels, *_labelled(walk, classes[1], part=parts.test))
 
 
-def _test_root(root: Path) -> Path | None:
-    """Return the folder of the test images, ``test`` before ``val``."""
-    found = [root / name for name in ("test", "val") if (root / name).is_dir()]
-    if len(found) == 2:
-        _LOG.warning(
-            "%s is not used: %s is the test split, and the validation split is held out "
-            "of the training images",
-            found[1],
-            found[0],
-        )
-    return found[0] if found else None
-
-
-def _list(root: Path) -> tuple[tuple[str, ...], list[Path], Indices]:
-    """Return the classes of ``root`` in the order of their names, the files and their labels."""
-    folders = sorted(
-        entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if len(folders) < 2:
+def _divided(names: tuple[str, ...], files: list[Path], labels: Indices, *, root: Path) -> Listing:
+    """Make a fixed share of each class the test split."""
+    if small := fewer(labels, names, least=3):
         raise ValueError(
-            f"{root} must have at least 2 class folders, got {len(folders)}: put the "
-            "images of each class into a folder of its own"
+            f"{root}: every class must have at least 3 images where there is no test folder (one "
+            f"to train on, one to hold out, one to test with), got {small}: add images, "
+            "remove the folder, or put test images into a folder test beside train"
         )
-    found = [_images(folder) for folder in folders]
+    kept, held = held_out(labels, share=_TEST_SHARE, stream=Stream.TEST, seed=0)
+    _LOG.warning(
+        "%s has no test folder: a fixed %d %% of each class (%d images) is the test split",
+        root,
+        100 * _TEST_SHARE,
+        len(held),
+    )
+    return Listing(
+        names, [files[i] for i in kept], labels[kept], [files[i] for i in held], labels[held]
+    )
+
+
+def _class_folders(part: Path, root: Path) -> list[Path]:
+    """Return the folders of the classes, by name; ValueError: there are fewer than two."""
+    folders = subfolders(part)
+    if len(folders) < 2:
+        inner = len(folders) == 1 and len(subfolders(folders[0])) > 1 and part == root
+        repair = (
+            f"set --data.path {folders[0]}, which has folders"
+            if inner
+            else "put the images of each class into a folder of its own"
+        )
+        raise ValueError(f"{part} must have at least 2 class folders, got {len(folders)}: {repair}")
+    return folders
+
+
+def _labelled(walk: Walk, folders: list[Path], *, part: Path) -> tuple[list[Path], Indices]:
+    """Return the files of the classes and their labels; ValueError: a class has none."""
+    found = [walk.files[folder] for folder in folders]
     empty = [folder.name for folder, files in zip(folders, found, strict=True) if not files]
     if empty:
+        others = f" ({_endings(walk.others)} are passed over)" if walk.others else ""
         raise ValueError(
-            f"{root}: every class folder must hold images ({' '.join(SUFFIXES)}), got "
-            f"none in {', '.join(empty[:20])}: add images or remove the folder"
+            f"{part}: every class folder must hold images ({' '.join(SUFFIXES)}), got "
+            f"none in {', '.join(empty[:20])}{others}: add images or remove the folder"
         )
     labels = np.repeat(np.arange(len(folders), dtype=np.int64), [len(files) for files in found])
-    return tuple(f.name for f in folders), [file for files in found for file in files], labels
+    return [file for files in found for file in files], labels
 
 
-def _images(folder: Path) -> list[Path]:
-    """Return the image files below ``folder``, sorted; others are counted in a warning."""
-    files: list[Path] = []
-    other = 0
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.startswith("."):
-                continue
-            if name.lower().endswith(SUFFIXES):
-                files.append(Path(place, name))
-            else:
-                other += 1
-    if other:
+def _say_passed_over(walk: Walk, parts: Sequence[Path]) -> None:
+    """Count the files that are not read, and name the links that were followed or not."""
+    if walk.others:
         _LOG.warning(
-            "%s: %d files with other endings than %s are passed over",
-            folder,
-            other,
+            "%s: files with other endings than %s are passed over: %s",
+            parts[0],
             " ".join(SUFFIXES),
+            _endings(walk.others),
         )
-    return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
+    loose = sum(
+        entry.suffix.lower() in SUFFIXES and entry.name[0] != "." and entry.is_file()
+        for part in parts
+        for entry in part.iterdir()
+    )
+    if loose:
+        _LOG.warning("%s: %d images beside the class folders are passed over", parts[0], loose)
+    for links, words in (
+        (walk.followed, "images behind a link to a folder are read"),
+        (walk.refused, "a link is passed over, since it leads to what is read already"),
+    ):
+        if links:
+            more = f" and {len(links) - 8} more" if len(links) > 8 else ""
+            _LOG.warning("%s: %s%s", words, ", ".join(str(link) for link in links[:8]), more)
 
 
-def _check_same(
-    train: tuple[str, ...], test: tuple[str, ...], train_root: Path, test_root: Path
-) -> None:
+def _endings(others: Counter[str]) -> str:
+    """Count files by their endings, the most frequent first."""
+    return ", ".join(
+        f"{count} {ending or 'without one'}" for ending, count in others.most_common(8)
+    )
+
+
+def _check_same(train: list[Path], test: list[Path], train_root: Path, test_root: Path) -> None:
     """Refuse class folders that only one of the two splits has."""
-    if train != test:
-        only = sorted(set(train) ^ set(test))[:8]
+    only = sorted({folder.name for folder in train} ^ {folder.name for folder in test})
+    if only:
         raise ValueError(
             f"{train_root} and {test_root} must have the same class folders, got "
-            f"{', '.join(only)} in one of them alone: add or remove it"
+            f"{', '.join(only[:8])} in one of them alone: add or remove it"
         )

@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 
 from stnas.config.data import DataConfig
-from stnas.data.balance import held_out, limited
+from stnas.data.balance import limited, validation_rows
 from stnas.data.dataset import Dataset, Split, assemble
 from stnas.data.folder import folder_source
 from stnas.data.idx import idx_source, is_idx_folder
 from stnas.data.npz import npz_source
-from stnas.data.order import Indices, Stream
+from stnas.data.order import Indices
 from stnas.data.source import Source
 from stnas.data.streaming import open_streamed
 
@@ -32,8 +32,12 @@ def load(config: DataConfig, *, seed: int) -> Dataset:
     source = open_source(config.path, image_size=config.image_size)
     rows = limited(source.train_labels, limit=config.train_limit, name="data.train_limit")
     test = limited(source.test_labels, limit=config.test_limit, name="data.test_limit")
-    kept, held = held_out(
-        source.train_labels[rows], share=config.validation, stream=Stream.VALIDATION, seed=seed
+    kept, held = validation_rows(
+        source.train_labels[rows],
+        classes=source.classes,
+        config=config,
+        seed=seed,
+        origin=config.path,
     )
     groups = (rows[kept], rows[held], test)
     images = source.read(*groups)

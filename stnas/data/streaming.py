@@ -15,13 +15,13 @@ from torch import Tensor
 
 from stnas.config.data import DataConfig
 from stnas.config.settling import settled
-from stnas.data.balance import held_out, limited
+from stnas.data.balance import limited, validation_rows
 from stnas.data.changes import refuse_changed, refuse_rewritten
 from stnas.data.dataset import Dataset, FileSplit, statistics
 from stnas.data.decode import each, refuse
 from stnas.data.folder import list_folder
 from stnas.data.idx import is_idx_folder
-from stnas.data.order import Indices, Stream
+from stnas.data.order import Indices
 from stnas.data.pillow_reader import cut
 from stnas.data.requests import Request, evaluation_requests
 from stnas.data.scan import Say, Scan, scan_files
@@ -97,8 +97,8 @@ def open_streamed(
         torch.from_numpy(labels[whole]),
         config,
     )
-    kept, held = held_out(
-        labels[whole][:count], share=config.validation, stream=Stream.VALIDATION, seed=seed
+    kept, held = validation_rows(
+        labels[whole][:count], classes=found.classes, config=config, seed=seed, origin=root
     )
     groups = (kept, held, np.arange(count, len(everything), dtype=np.int64))
     say(
@@ -149,7 +149,7 @@ def _assembled(
 ) -> Dataset:
     """Divide the images; mean and standard deviation are those of a sample of the training set."""
     train, validation, test = (everything.take(torch.from_numpy(rows)) for rows in groups)
-    mean, std = statistics(_sample(train))
+    mean, std = statistics(_sample(train, root=root))
     digest = hashlib.sha256(repr((everything.image_size, everything.config.resize)).encode())
     for rows in groups:
         digest.update(scan.facts[rows, 2].astype("<i8").tobytes())
@@ -166,7 +166,7 @@ def _assembled(
     )
 
 
-def _sample(split: FileSplit) -> Tensor:
+def _sample(split: FileSplit, *, root: Path) -> Tensor:
     """Decode up to 1,024 images, evenly spread, as they are evaluated: uint8 ``[n, 3, S, S]``.
 
     Pillow does it for every backend, so that the statistics are the same.
@@ -180,6 +180,6 @@ def _sample(split: FileSplit) -> Tensor:
         request.files,
         workers=split.config.workers,
     )
-    refuse(broken, root=Path("/"))
+    refuse(broken, root=root)
     refuse_rewritten(request)
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stnas.data import epoch_order
-from stnas.data.balance import held_out, limited
+from stnas.data.balance import fewer, held_out, limited
 from stnas.data.order import Stream, permutation
 
 GOLDEN = [0, 1, 7, 2, 6, 3, 5, 4]
@@ -62,9 +62,13 @@ def test_the_seed_decides_what_is_held_out():
     assert not np.array_equal(first, other)
 
 
-def test_a_class_with_one_image_cannot_be_divided():
-    with pytest.raises(ValueError, match="at least 2 images to hold some out, got 1 of class 1: "):
-        held_out(np.array([0, 0, 1]), share=0.5, stream=Stream.VALIDATION, seed=0)
+def test_small_classes_are_counted_by_name():
+    labels, names = np.array([0, 0, 1, 3]), ("ant", "bee", "cow", "dog")
+    assert fewer(labels, names, least=2) == "1 in bee, 0 in cow, 1 in dog"
+    assert fewer(labels, names, least=0) == ""
+    assert fewer(np.array([0]), [str(c) for c in range(12)], least=2).endswith(
+        " and 4 more classes"
+    )
 
 
 @given(st.integers(0, 300), st.integers(0, 2**64 - 1), st.integers(0, 2**40))

@@ -78,7 +78,7 @@ def test_nested_folders_hidden_files_and_other_files(tmp_path, caplog):
     (tmp_path / "train/cat/notes.txt").write_text("words")
     with caplog.at_level(logging.WARNING):
         assert load_folder(tmp_path).fingerprint == before
-    assert "1 files with other endings" in caplog.text
+    assert "are passed over: 1 .txt" in caplog.text
     (tmp_path / "train/cat/more").mkdir()
     (tmp_path / "train/cat/5.png").rename(tmp_path / "train/cat/more/5.png")
     assert len(load_folder(tmp_path).train) == 10
@@ -225,8 +225,142 @@ def test_empty_class_folders_are_named(tmp_path):
     (tmp_path / "train/eel").mkdir()
     (tmp_path / "train/ant").mkdir()
     (tmp_path / "train/ant/readme.txt").write_text("no image")
-    with pytest.raises(ValueError, match=r"every class folder must hold images .*in ant, eel: add"):
+    with pytest.raises(
+        ValueError, match=r"every class folder must hold images .*in ant, eel \(1 .txt"
+    ):
         load_folder(tmp_path)
+
+
+NAMES = [
+    ("Train", "Test"),
+    ("TRAIN", "VAL"),
+    ("training_set", "test_set"),
+    ("training", "validation"),
+    ("train", "valid"),
+    ("Train Data", "Test Data"),
+    ("train-images", "testing"),
+]
+
+
+@pytest.mark.parametrize(("train", "test"), NAMES)
+def test_other_names_of_the_parts_are_understood_and_said(tmp_path, train, test, caplog):
+    plain = load_folder(make_folder(tmp_path / "plain"))
+    make_folder(tmp_path / "other")
+    (tmp_path / "other/train").rename(tmp_path / "other" / train)
+    (tmp_path / "other/test").rename(tmp_path / "other" / test)
+    with caplog.at_level(logging.WARNING):
+        data = load_folder(tmp_path / "other")
+    assert (data.classes, len(data.test)) == (plain.classes, len(plain.test))
+    assert f"{train} has the training images" in caplog.text
+    assert f"{test} the test images" in caplog.text
+
+
+def test_parts_that_are_folders_of_their_own_name_are_opened(tmp_path):
+    make_folder(tmp_path, parts=("training_set/training_set", "test_set/test_set"))
+    data = load_folder(tmp_path)
+    assert (data.classes, len(data.train), len(data.test)) == (("cat", "dog"), 10, 12)
+
+
+def test_names_of_parts_that_are_classes_are_taken_for_classes_with_a_word(tmp_path, caplog):
+    make_folder(tmp_path / "vehicles", classes=("bus", "car", "train"), parts=(".",))
+    with caplog.at_level(logging.WARNING):
+        assert load_folder(tmp_path / "vehicles").classes == ("bus", "car", "train")
+    assert "train is taken for a class; if it holds images to train on" in caplog.text
+    make_folder(tmp_path / "sports", classes=("Racing/a", "Training/a", "test/a"), parts=(".",))
+    (tmp_path / "sports/test").rename(tmp_path / "sports/Tests")
+    with caplog.at_level(logging.WARNING):
+        assert load_folder(tmp_path / "sports").classes == ("Racing", "Tests", "Training")
+    assert "Training is taken for a class" in caplog.text
+
+
+def test_parts_without_class_folders_and_a_folder_too_deep_are_told_what_to_do(tmp_path):
+    for part in ("train", "test"):
+        draw(tmp_path / "flat" / part / "0.png")
+    with pytest.raises(ValueError, match=r"train must hold one folder of images for each class"):
+        load_folder(tmp_path / "flat")
+    make_folder(tmp_path / "deep/archive")
+    with pytest.raises(ValueError, match=r"got 1: set --data.path \S+archive, which has folders"):
+        load_folder(tmp_path / "deep")
+    assert load_folder(tmp_path / "deep/archive").classes == ("cat", "dog")
+
+
+def test_folders_beside_the_parts_are_said_not_to_be_used(tmp_path, caplog):
+    make_folder(tmp_path, parts=("train", "extra"))
+    with caplog.at_level(logging.WARNING):
+        assert len(load_folder(tmp_path).train) == 8
+    assert "extra is not used" in caplog.text
+
+
+def test_images_behind_links_to_folders_are_read_and_loops_end(tmp_path, caplog):
+    make_folder(tmp_path / "pets")
+    make_folder(tmp_path / "more", n=4, seed=5)
+    inside = tmp_path / "pets/train"
+    (inside / "cat/extra").symlink_to(tmp_path / "more/train/cat")
+    (tmp_path / "more/train/cat/loop").symlink_to(tmp_path / "more/train/cat")
+    with caplog.at_level(logging.WARNING):
+        data = load_folder(tmp_path / "pets", validation=0.1)
+    assert len(data.train) + len(data.validation) == 16
+    assert f"behind a link to a folder are read: {inside / 'cat/extra'}" in caplog.text
+    assert "a link is passed over" in caplog.text
+
+
+@pytest.mark.parametrize("target", ["train/dog", "train", "test/dog", ".", "..", "train/cat/far"])
+def test_a_link_to_what_is_listed_already_adds_nothing(tmp_path, target, caplog):
+    root = make_folder(tmp_path / "pets")
+    draw(root / "train/cat/far/7.png")
+    before = load_folder(root)
+    (root / "train/cat/link").symlink_to(root / target)
+    with caplog.at_level(logging.WARNING):
+        after = load_folder(root)
+    assert after.fingerprint == before.fingerprint
+    assert "a link is passed over, since it leads to what is read already" in caplog.text
+
+
+def test_class_folders_may_be_links_and_a_dangling_one_is_no_class(tmp_path):
+    make_folder(tmp_path / "store")
+    for part in ("train", "test"):
+        (tmp_path / "pets" / part).mkdir(parents=True)
+        for name in ("cat", "dog"):
+            (tmp_path / "pets" / part / name).symlink_to(tmp_path / "store" / part / name)
+    (tmp_path / "pets/train/eel").symlink_to(tmp_path / "nowhere")
+    assert load_folder(tmp_path / "pets").fingerprint == load_folder(tmp_path / "store").fingerprint
+
+
+def test_formats_that_are_passed_over_are_counted(tmp_path, caplog):
+    make_folder(tmp_path)
+    for name in ("cat/a.tif", "cat/b.TIF", "dog/c.heic", "dog/LABEL"):
+        (tmp_path / "train" / name).write_bytes(b"x")
+    draw(tmp_path / "train/loose.png")
+    with caplog.at_level(logging.WARNING):
+        load_folder(tmp_path)
+    assert "are passed over: 2 .tif, 1 .heic, 1 without one" in caplog.text
+    assert "1 images beside the class folders are passed over" in caplog.text
+    for file in (tmp_path / "train/cat").glob("*.png"):
+        file.unlink()
+    with pytest.raises(ValueError, match=r"none in cat \(2 .tif, .* are passed over\): add"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_class_too_small_for_three_splits_is_named_with_its_count(tmp_path, count):
+    make_folder(tmp_path, parts=(".",), classes=("ant", "cow"))
+    for i in range(count):
+        draw(tmp_path / "bee" / f"{i}.png")
+    with pytest.raises(ValueError, match=rf"at least 3 images .* got {count} in bee: add images"):
+        load_folder(tmp_path)
+    draw(tmp_path / "bee/7.png")
+    draw(tmp_path / "bee/8.png")
+    assert load_folder(tmp_path).train.labels.bincount().tolist() == [4, count, 4]
+
+
+def test_a_class_with_one_training_image_is_named(tmp_path):
+    make_folder(tmp_path)
+    for i in range(5):
+        (tmp_path / f"train/dog/{i}.png").unlink()
+    with pytest.raises(ValueError, match=r"2 training images .* got 1 in dog: add images or"):
+        load_folder(tmp_path)
+    with pytest.raises(ValueError, match=r"got 1 in .*: raise data\.train_limit, 5, or leave it"):
+        load_folder(make_folder(tmp_path / "all", classes=("a", "b", "c")), train_limit=5)
 
 
 def test_classes_must_agree_between_train_and_test(tmp_path):

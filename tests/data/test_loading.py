@@ -94,7 +94,7 @@ def test_image_size_scales_arrays():
 def test_a_limit_below_the_classes_is_refused():
     with pytest.raises(ValueError, match=r"data\.train_limit must be at least .* 10, got 9: "):
         load(DataConfig(path="embedded", train_limit=9), seed=0)
-    with pytest.raises(ValueError, match=r"2 images to hold some out.*data\.train_limit"):
+    with pytest.raises(ValueError, match=r"2 training images .*: raise data\.train_limit, 12, or"):
         load(DataConfig(path="embedded", train_limit=12), seed=0)
 
 

@@ -20,6 +20,7 @@ from stnas.data import (
     load,
     open_streamed,
     scan,
+    streaming,
     training_requests,
 )
 
@@ -256,7 +257,27 @@ def test_a_file_that_breaks_in_mid_epoch_is_named(folder, backend, fault):
             ImageOps.mirror(image).save(file)
     with pytest.raises(ValueError, match="got 1 changed:") as caught:
         training(split)
-    assert str(file)[1:] in str(caught.value)
+    assert f"  {file}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_changed_file_is_named_where_the_path_is_relative(folder, backend, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    split = load(configure(folder.name, backend), seed=0).train
+    Image.new("RGB", (5, 5)).save(split.files[3])
+    with pytest.raises(ValueError, match=r"got 1 changed:\n  copy/train/\S+: 5x5 pixels, "):
+        training(split)
+
+
+def test_a_file_that_breaks_between_the_scan_and_the_statistics_is_named(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+
+    def fail(*_):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(streaming, "cut", fail)
+    with pytest.raises(ValueError, match=r"copy: every image must be readable"):
+        load(configure(folder.name), seed=0)
 
 
 def test_only_changed_files_are_read_again(folder, monkeypatch):
