@@ -15,7 +15,7 @@ from stnas.cli.parser import parse
 from stnas.config import Config
 from stnas.group.interruption import Stopped, stop_now
 from stnas.group.processes import ProcessGroup, end, joined
-from stnas.store.journal import CONSOLE
+from stnas.store.console import CONSOLE
 from stnas.store.run_folder import StageCompleteError
 
 STAGES = {

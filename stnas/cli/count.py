@@ -11,8 +11,8 @@ from torch import nn
 
 from stnas.ops.flops import madds_by_layer
 from stnas.space import SearchSpace, SpaceSpec
+from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
-from stnas.store.journal import CONSOLE
 
 LIBRARIES = ("torchvision.models", "timm")
 GENOTYPE = re.compile(r"st\d+-")
@@ -37,7 +37,7 @@ def count(options: Namespace) -> None:
 def layer_table(layers: dict[str, int]) -> Table:
     """Tabulate the multiply-adds of the layers and their shares."""
     total = max(sum(layers.values()), 1)
-    table = Table("layer", "MAdds", "share")
+    table = folding_table("layer", "MAdds", "share")
     for name, madds in layers.items():
         table.add_row(name or "(whole)", f"{madds:,}", f"{100 * madds / total:.1f} %")
     return table

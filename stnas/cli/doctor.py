@@ -6,19 +6,18 @@ import os
 import platform
 
 import torch
-from rich.table import Table
 
 import stnas
 from stnas import _core
 from stnas.data.loading import INSTALLED
-from stnas.store.journal import CONSOLE
+from stnas.store.console import CONSOLE, folding_table
 
 LIBRARIES = ("torch", "numpy", "safetensors", "jsonargparse", "rich", "plotly", "pillow")
 
 
 def doctor() -> None:
     """Print one line a part: what it is here, and what to do."""
-    table = Table("part", "here", "what to do", title="stnas doctor")
+    table = folding_table("part", "here", "what to do", title="stnas doctor")
     for line in (*versions(), *compute(), *optional()):
         table.add_row(*line)
     CONSOLE.print(table)

@@ -1,13 +1,14 @@
 """What a whole run ends with: the front, the chosen networks, and where the page is."""
 
-from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from stnas.config import Config
+from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
-from stnas.store.journal import CONSOLE
 
 
 def percent(value: float) -> str:
@@ -17,8 +18,8 @@ def percent(value: float) -> str:
 
 def print_outcome(config: Config) -> None:
     """Print the tables of a complete run."""
-    run = Path(config.run)
-    CONSOLE.print(front_table(read_json(run / "search" / "front.json")["front"]))
+    run = config.folder
+    CONSOLE.print(front_table(read_json(run / "search" / "front.json")["front"]), crop=False)
     CONSOLE.print(network_table(read_json(run / "retrain" / "result.json")["networks"]))
     stages = ("train", "sgld", "search", "retrain")
     seconds = {name: read_json(run / name / "result.json")["seconds"] for name in stages}
@@ -27,19 +28,20 @@ def print_outcome(config: Config) -> None:
     CONSOLE.print(f"report: {run / 'report' / 'report.html'}", soft_wrap=True)
 
 
-def front_table(front: list[dict[str, Any]]) -> Table:
-    """Tabulate the front."""
-    table = Table("MAdds", "parameters", "accuracy, shared weights", "genotype", title="Front")
-    for row in front:
+def front_table(front: list[dict[str, Any]]) -> Group:
+    """Tabulate the front; below it the genotypes, each a line that can be copied."""
+    table = folding_table("", "MAdds", "parameters", "accuracy, shared weights", title="Front")
+    for number, row in enumerate(front, start=1):
         table.add_row(
-            f"{row['madds']:,}", f"{row['params']:,}", percent(row["accuracy"]), row["genotype"]
+            str(number), f"{row['madds']:,}", f"{row['params']:,}", percent(row["accuracy"])
         )
-    return table
+    lines = [Text(row["genotype"], no_wrap=True, overflow="ignore") for row in front]
+    return Group(table, Text("Genotypes of the front, in the same order:"), *lines)
 
 
 def network_table(networks: list[dict[str, Any]]) -> Table:
     """Tabulate the networks that were trained on their own."""
-    table = Table(
+    table = folding_table(
         "network",
         "MAdds",
         "parameters",

@@ -1,6 +1,8 @@
 """Configuration: one frozen dataclass a section, standard library alone."""
 
+import os.path
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from stnas.config import rules
@@ -38,6 +40,11 @@ class Config:
     search: SearchConfig = field(default_factory=SearchConfig)
     rank: RankConfig = field(default_factory=RankConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+    @property
+    def folder(self) -> Path:
+        """Return the run folder, ``~`` in front standing for the home folder."""
+        return Path(os.path.expanduser(self.run))
 
     def __post_init__(self) -> None:
         """Check what concerns no single section."""

@@ -9,8 +9,8 @@ import torch
 from stnas.config import Config
 from stnas.data import Dataset, Scan, load, open_streamed
 from stnas.group.processes import current
+from stnas.store.console import warn
 from stnas.store.files import read_tensors, write_tensors
-from stnas.store.journal import CONSOLE
 
 SHOWN = 20
 
@@ -32,9 +32,9 @@ def open_images(config: Config) -> Dataset:
 
 def scan_images(config: Config, opened: list[Dataset]) -> Scan:
     """Scan the folder, append its data set to ``opened`` and keep what was found."""
-    file = Path(config.run) / "data" / "scan.safetensors"
+    file = config.folder / "data" / "scan.safetensors"
     known = read_scan(file)
-    dataset, scan = open_streamed(config.data, seed=split_seed(config), known=known, say=say)
+    dataset, scan = open_streamed(config.data, seed=split_seed(config), known=known, say=warn)
     if known is not None:
         say_changed(known, scan)
     if known is None or not same(known, scan):
@@ -52,18 +52,13 @@ def quiet(_: str) -> None:
     """Leave the printing to the leader."""
 
 
-def say(text: str) -> None:
-    """Print a line."""
-    CONSOLE.print(text, markup=False, soft_wrap=True)
-
-
 def say_changed(known: Scan, scan: Scan) -> None:
     """Name the first files that are not what they were at the last scan, or not there."""
     before, now = (dict(zip(x.names, x.facts.tolist(), strict=True)) for x in (known, scan))
     names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        say(f"changed since the last start: {', '.join(names[:SHOWN])}{more}")
+        warn(f"changed since the last start: {', '.join(names[:SHOWN])}{more}")
 
 
 def same(first: Scan, second: Scan) -> bool:
@@ -84,7 +79,7 @@ def read_scan(file: Path) -> Scan | None:
         names = os.fsdecode(tensors["names"].numpy().tobytes()).split("\0")
         stamps, facts = tensors["stamps"].numpy(), tensors["facts"].numpy()
     except (ValueError, KeyError) as error:
-        say(f"{error}; every image is looked at again")
+        warn(f"{error}; every image is looked at again")
         return None
     return Scan(tuple(names), stamps, facts)
 

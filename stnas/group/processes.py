@@ -48,18 +48,23 @@ class ProcessGroup:
             return call()
         told: list[Any] = [None]
         if self.rank == 0:
-            token = _CURRENT.set(ProcessGroup())
             try:
-                told = [(call(), None)]
+                told = [(self.alone(call), None)]
             except (Exception, SystemExit) as error:
                 told = [(None, error)]
-            finally:
-                _CURRENT.reset(token)
         self._together(partial(distributed.broadcast_object_list, told, src=0))
         result, failure = told[0]
         if failure is not None:
             raise failure from (None if self.rank == 0 else PeerError("rank 0 says it"))
         return result  # type: ignore[no-any-return]
+
+    def alone(self, call: Callable[[], T]) -> T:
+        """Make a call in this process alone: what it writes, no other waits for."""
+        token = _CURRENT.set(ProcessGroup())
+        try:
+            return call()
+        finally:
+            _CURRENT.reset(token)
 
     def sum_(self, flat: Tensor) -> None:
         """Replace a vector by its sum over the processes, the same bits in all of them.

@@ -18,7 +18,7 @@ def architectures(config: Config, task: Task) -> Genotypes:
     """
     space, options = task.space, config.rank
     if options.genotypes is not None:
-        return sorted_by_madds(space, listed(space, Path(options.genotypes)))
+        return sorted_by_madds(space, listed(space, Path(options.genotypes).expanduser()))
     return stratified(space, options.architectures, p_drop=task.p_drop)
 
 

@@ -17,7 +17,8 @@ from stnas.rank.scoring import Bench
 from stnas.rank.truth import Truth
 from stnas.rank.weights import chosen_ways
 from stnas.space import Genotypes, SearchSpace
-from stnas.store.journal import CONSOLE, Journal
+from stnas.store.console import CONSOLE, folding_table
+from stnas.store.journal import Journal
 from stnas.store.run_folder import RunFolder
 
 
@@ -114,7 +115,7 @@ def result(
 
 def summary(table: list[dict[str, Any]]) -> Table:
     """Tabulate the estimators that take recalibrated accuracy, the baselines and the ceiling."""
-    shown = Table(
+    shown = folding_table(
         "way", "averaged", "tau-b", "95 %", "in bands", "Spearman", "top 10 %", "regret",
         title="Agreement with training from scratch",
     )  # fmt: skip

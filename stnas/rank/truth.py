@@ -58,7 +58,7 @@ class Truth:
         self.config = dataclasses.replace(config, retrain=retrain)
         self.task = task
         self.origin = truth_origin(self.config, task)
-        self.folder = Path(options.truth or Path(config.run) / "truth") / self.origin
+        self.folder = Path(options.truth or config.folder / "truth").expanduser() / self.origin
         again = set(repeated(options.repeated, len(genotypes)))
         self.trainings = [
             Training(row, seed, genotype, task.space.format(genotype))

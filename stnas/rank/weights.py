@@ -63,7 +63,7 @@ class WeightSource:
     @property
     def folder(self) -> Path:
         """Return the folder of the training stage."""
-        return Path(self.config.run) / "train"
+        return self.config.folder / "train"
 
     def read(self, file: Path) -> Weights:
         """Read weights that training kept."""
@@ -106,7 +106,7 @@ class WeightSource:
 
     def chain_folder(self, way: Way) -> Path:
         """Name the folder of a chain, which is there as long as its scores are not."""
-        return Path(self.config.run) / "rank" / "chains" / way.name
+        return self.config.folder / "rank" / "chains" / way.name
 
     def _chain(self, way: Way, position: int) -> Iterator[tuple[str, Weights]]:
         """Draw a chain from the trained weights, and yield its samples and their mean."""

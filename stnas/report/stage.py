@@ -5,14 +5,14 @@ from pathlib import Path
 from stnas.config import Config
 from stnas.report.load import load_record
 from stnas.report.page import render
+from stnas.store.console import say
 from stnas.store.files import write_text
-from stnas.store.journal import CONSOLE
 
 
 def run(config: Config) -> None:
     """Write the page of the configured run folder, from whatever stages are complete."""
-    path = write_report(Path(config.run))
-    CONSOLE.print(f"report: {path}", markup=False)
+    path = write_report(config.folder)
+    say(f"report: {path}")
 
 
 def write_report(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """Files that are either whole or absent: written beside, synced, renamed, with a checksum."""
 
-import errno
 import json
 import os
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from stnas.group.processes import led
+from stnas.store.advice import advice
 from stnas.store.checksum import BLANK, VERSION, DamagedError, broken, damaged, digest, seal
 
 
@@ -37,10 +37,9 @@ def write_whole(path: Path, content: bytes | bytearray, *, previous: Path | None
         beside.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        repair = "free some space" if error.errno == errno.ENOSPC else "check the permissions"
         raise OSError(
-            f"{path} could not be written ({error}): {repair} and run the same command again; "
-            "the files written before are untouched"
+            f"{path} could not be written ({error}): {advice(error)} and run the same command "
+            "again; the files written before are untouched"
         ) from error
     finally:
         forget(beside)

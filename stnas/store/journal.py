@@ -1,22 +1,15 @@
-"""What a stage tells while it works: live progress, metrics.jsonl and TensorBoard."""
+"""What a stage tells while it works: live progress, plain lines and metrics."""
 
-import shutil
-import time
-from pathlib import Path
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from tensorboardX import SummaryWriter
 
 from stnas.group.processes import current
-from stnas.store.files import scan_rows, write_rows
+from stnas.store.console import CONSOLE, say
+from stnas.store.metrics import Metrics
 from stnas.store.run_folder import RunFolder
-
-CONSOLE = Console(highlight=False)
-if not CONSOLE.is_terminal:
-    CONSOLE.width = 160
 
 
 def show(name: str, value: float) -> str:
@@ -26,6 +19,16 @@ def show(name: str, value: float) -> str:
     if name == "images_per_second":
         return f"{value:,.0f} images/s"
     return f"{name.replace('_', ' ')} {value:.4g}"
+
+
+def listed(numbers: dict[str, float]) -> str:
+    """Format some numbers for people."""
+    return ", ".join(show(name, value) for name, value in numbers.items())
+
+
+def place(unit: str, done: float, total: int) -> str:
+    """Say which unit of how many is under way, once all are done the last one."""
+    return f"{unit} {min(int(done) + 1, total)}/{total}"
 
 
 class Journal:
@@ -39,23 +42,21 @@ class Journal:
         self, run: RunFolder, stage: str, *, total: int, unit: str = "epoch", start: int = 0
     ) -> None:
         self.stage, self.unit, self.total = stage, unit, total
-        self._file, self._origin = run.path / "metrics.jsonl", run.origin("train")
         self._leads = current().rank == 0
-        lines = scan_rows(self._file, origin=self._origin) if self._leads else []
-        self._rows = [row for row in lines if row is not None]
-        self._board = self._replay(run.path / "tensorboard" / stage)
         self._live = Progress(
-            TextColumn("[bold]{task.fields[stage]}[/bold]"),
+            TextColumn("{task.fields[stage]}", style="bold", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             TimeRemainingColumn(),
             console=CONSOLE,
             disable=not (CONSOLE.is_terminal and self._leads),
             transient=True,
         )
         self._task = self._live.add_task("", total=total, completed=start, stage=stage, text="")
-        if len(self._rows) < len(lines):
-            self.say(f"{self._file}: {len(lines) - len(self._rows)} damaged lines are left out")
+        self._metrics: Metrics | None = None
+        if self._leads:
+            origin = run.origin("train")
+            self._metrics = Metrics(run.path, stage, unit=unit, origin=origin, tell=self.say)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -65,13 +66,17 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         self._live.stop()
-        self._board.close()
+        if self._metrics is not None:
+            self._metrics.close()
 
     def progress(self, done: float, **numbers: float) -> None:
         """Show where the stage is, counted in units with a fraction."""
-        text = ", ".join(show(name, value) for name, value in numbers.items())
-        label = f"{self.unit} {int(done) + 1}/{self.total}  {text}"
-        self._live.update(self._task, completed=done, text=label)
+        self.show(done, place(self.unit, done, self.total), numbers)
+
+    def show(self, done: float, where: str, numbers: dict[str, float]) -> None:
+        """Show how much of the stage is done, and where in it the work is."""
+        completed, text = min(done, self.total), f"{where}  {listed(numbers)}"
+        self._live.update(self._task, completed=completed, text=text)
 
     def record(
         self, index: int, *, network: str | None = None, of: int | None = None, **numbers: float
@@ -81,39 +86,17 @@ class Journal:
         network: the network that the unit belongs to. of: how many units there are, by default
         the stage's total.
         """
-        key = {"stage": self.stage, self.unit: index, "network": network}
-        self._rows = [row for row in self._rows if {name: row.get(name) for name in key} != key]
-        self._rows.append({**key, "time": time.time(), **numbers})
-        write_rows(self._file, self._rows, origin=self._origin)
-        prefix = self._plot(self._board, self._rows[-1])
-        text = ", ".join(show(name, value) for name, value in numbers.items() if name != "step")
-        self.say(f"{prefix} {self.unit} {index + 1}/{of or self.total}: {text}")
-
-    def _replay(self, folder: Path) -> SummaryWriter:
-        """Begin the stage's TensorBoard events anew with the rows that there are.
-
-        So there is one file of events a stage, however often it is interrupted.
-        """
-        if self._leads:
-            shutil.rmtree(folder, ignore_errors=True)
-        board = SummaryWriter(str(folder), write_to_disk=self._leads)
-        for row in self._rows:
-            if row.get("stage") == self.stage and self.unit in row:
-                self._plot(board, row)
-        return board
-
-    def _plot(self, board: SummaryWriter, row: dict[str, Any]) -> str:
-        """Add a row to the events and return the words that its tags begin with."""
-        words = (self.stage, row.get("network"))
-        prefix = "/".join(word for word in words if word is not None)
-        for name in row.keys() - {"stage", self.unit, "network", "time"}:
-            board.add_scalar(f"{prefix}/{name}", row[name], row[self.unit], walltime=row["time"])
-        return prefix
+        if self._metrics is not None:
+            keep = partial(self._metrics.record, index, network=network, numbers=numbers)
+            current().alone(keep)
+        told = {name: value for name, value in numbers.items() if name != "step"}
+        name = "/".join(word for word in (self.stage, network) if word is not None)
+        self.say(f"{name} {self.unit} {index + 1}/{of or self.total}: {listed(told)}")
 
     def say(self, text: str) -> None:
         """Print a line above the progress."""
         if self._leads:
-            self._live.console.print(text, markup=False, soft_wrap=True)
+            say(text)
 
 
 class Chapter:
@@ -127,7 +110,8 @@ class Chapter:
 
     def progress(self, done: float, **numbers: float) -> None:
         """Show where the stage is, ``done`` units into the piece."""
-        self.journal.progress(self.position + done / max(1, self.units), **numbers)
+        where = f"{self.name} {place(self.journal.unit, done, self.units)}"
+        self.journal.show(self.position + done / max(1, self.units), where, numbers)
 
     def record(self, index: int, **numbers: float) -> None:
         """Write the numbers of one unit."""

@@ -41,7 +41,7 @@ class RunFolder:
     def __init__(self, config: Config, *, tell: Callable[[str], None] = print) -> None:
         self.config = dataclasses.replace(config, data=settled(config.data))
         self.tell = tell
-        self.path = Path(config.run)
+        self.path = config.folder
 
     def __enter__(self) -> Self:
         current().first(self._take_lock)
