@@ -99,14 +99,17 @@ def random_twins(
 ) -> list[NDArray[np.int8]]:
     """Draw random architectures and keep those whose MAdds are nearest to a genotype's.
 
-    They are drawn with the p_drop whose mean is nearest to the genotype's MAdds.
+    They are drawn with the p_drop whose mean is nearest to the genotype's MAdds. None is the
+    genotype's own network or another's, however it is written.
     """
     own = space.parse(genotype)
     target = int(space.madds(own[None])[0])
     drawn = space.sample(TWIN_SAMPLES, p_drop=space.nearest_p_drop(target), seed=seed)
-    drawn = np.unique(drawn[(drawn != own).any(axis=1)], axis=0)
-    order = np.argsort(np.abs(space.madds(drawn) - target), kind="stable")
-    return [drawn[i] for i in order[:count]]
+    drawn = np.unique(drawn, axis=0)
+    keys, first = np.unique(space.canonical(drawn), return_index=True)
+    others = drawn[np.sort(first[keys != space.canonical(own[None])[0]])]
+    order = np.argsort(np.abs(space.madds(others) - target), kind="stable")
+    return [others[i] for i in order[:count]]
 
 
 def before_training(

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 from stnas.config.rank import parse_way
 from stnas.rank.analysis import Reality, analyse, calibration, ceiling
 from stnas.rank.estimators import Estimator, baselines, estimators
-from stnas.rank.statistics import tau
+from stnas.rank.statistics import resamples, tau
 
 N = 12
 RNG = np.random.default_rng(0)
@@ -71,6 +72,17 @@ def test_figures_of_several_checkpoints_are_medians(reality):
     [row, _] = analyse([Estimator("single", "checkpoint", "own", "accuracy", values)], reality)
     assert row["tau"] == pytest.approx(tau(values[2], TRUE))
     assert "gain_low" not in row, "there is no baseline to compare with"
+
+
+def test_the_interval_of_several_checkpoints_is_that_of_their_median_in_every_sample(reality):
+    values = np.stack([noisy(2.0), noisy(0.1), noisy(1.0)])
+    [row, _] = analyse([Estimator("single", "checkpoint", "own", "accuracy", values)], reality)
+    medians = []
+    for count in resamples(N, 300, seed=0).astype(int):
+        rows = np.repeat(np.arange(N), count)
+        taus = [kendalltau(v[rows], reality.mean[rows]).statistic for v in values]
+        medians.append(np.median(taus))
+    assert [row["tau_low"], row["tau_high"]] == pytest.approx(np.percentile(medians, [2.5, 97.5]))
 
 
 def test_the_gain_is_that_over_plain_averaging(reality):

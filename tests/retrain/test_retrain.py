@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -82,6 +83,19 @@ def test_twins_have_nearly_the_same_multiply_adds_and_are_others():
         assert (twin != genotype).any()
     again = random_twins(space, space.format(genotype), 3, seed=0)
     assert all((a == b).all() for a, b in zip(twins, again, strict=True))
+
+
+@pytest.mark.parametrize("row", range(8))
+def test_no_twin_is_the_choice_itself(row):
+    """All networks of this space are drawn, and the choice has its own multiply-adds exactly."""
+    space = stnas.SearchSpace.profile(
+        "nano", stages=(2, 2), widths=(4, 4), kernels=(3,), expands=(1, 3), image_size=8
+    )
+    genotype = space.sample(8, p_drop=0.3, seed=0)[row]
+    twins = random_twins(space, space.format(genotype), 3, seed=0)
+    assert len(twins) == 3
+    keys = space.canonical(np.stack([genotype, *twins]))
+    assert len(set(keys.tolist())) == 4
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero(tiny_config):
