@@ -106,10 +106,15 @@ def random_twins(
     target = int(space.madds(own[None])[0])
     drawn = space.sample(TWIN_SAMPLES, p_drop=space.nearest_p_drop(target), seed=seed)
     drawn = np.unique(drawn, axis=0)
-    keys, first = np.unique(space.canonical(drawn), return_index=True)
-    others = drawn[np.sort(first[keys != space.canonical(own[None])[0]])]
-    order = np.argsort(np.abs(space.madds(others) - target), kind="stable")
-    return [others[i] for i in order[:count]]
+    order = np.argsort(np.abs(space.madds(drawn) - target), kind="stable")
+    known, twins = {str(space.canonical(own[None])[0])}, list[NDArray[np.int8]]()
+    for twin in drawn[order]:
+        if len(twins) == count:
+            break
+        key = str(space.canonical(twin[None])[0])
+        twins += [] if key in known else [twin]
+        known.add(key)
+    return twins
 
 
 def before_training(

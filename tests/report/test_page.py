@@ -273,3 +273,15 @@ def test_the_stage_writes_the_configured_folder(make_run):
     run(Config(run=str(folder)))
     assert (folder / "report/report.html").stat().st_size > 4_000_000
     assert [path.name for path in (folder / "report").iterdir()] == ["report.html"]
+
+
+def test_the_lead_is_over_the_mean_of_the_twins(make_run):
+    """It is neither that over the best twin nor over the twins of another network."""
+    folder = make_run()
+    result = read_json(folder / "retrain/result.json")
+    first, twin, *others = result["networks"]
+    accuracies = {"A-random-1": 0.5, "A-random-2": 0.75, "A-random-3": 0.625}
+    twins = [{**twin, "name": name, "test_accuracy": a} for name, a in accuracies.items()]
+    networks = [{**first, "test_accuracy": 0.875}, *twins, *others]
+    write_json(folder / "retrain/result.json", {**result, "networks": networks})
+    assert "+25.00" in "".join(read(folder).texts)

@@ -1,4 +1,4 @@
-"""Who survives, who becomes a parent and what is chosen, against pymoo, moocore and closed forms."""
+"""Who survives, becomes a parent and is chosen, against pymoo, moocore and closed forms."""
 
 from math import log
 from types import SimpleNamespace
@@ -145,7 +145,7 @@ def test_of_equally_good_networks_the_smaller_one_is_chosen(objectives, order):
 
 
 @pytest.mark.parametrize(
-    ("objectives", "worst"), zip(MEASURES, (1.0, log(10)), strict=True), ids=("accuracy", "loss")
+    ("objectives", "worst"), [(MEASURES[0], 1.0), (MEASURES[1], log(10))], ids=("accuracy", "loss")
 )
 def test_the_hypervolume_is_the_share_of_what_the_largest_network_spans(objectives, worst):
     """It is measured from the largest network at accuracy 0, or at the loss of chance."""
