@@ -1,4 +1,4 @@
-"""Counting multiply-adds: published numbers, closed forms, and a module left as it was."""
+"""Counting multiply-adds: published numbers, layers by name, and a module left as it was."""
 
 import importlib.util
 from pathlib import Path
