@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stnas.space import SearchSpace
+from stnas.space.topology import edges_of
 
 BATCHES = {"micro": 64, "small": 64, "parity": 64, "imagenet": 16}
 
@@ -39,7 +40,7 @@ class Case(NamedTuple):
 
 def cases(profile: str) -> Iterator[Case]:
     """Yield every bottleneck of a profile's edges."""
-    for edge in SearchSpace.profile(profile).edges:
+    for edge in edges_of(SearchSpace.profile(profile)):
         for choice in edge.choices:
             if choice.kind == "bottleneck":
                 yield Case(

@@ -75,7 +75,7 @@ def case(profile_name: str, form_name: str, index: int) -> dict[str, Any]:
     space = SearchSpace.profile(profile_name, image_size=PROFILES[profile_name])
     genotype = space.sample(PATHS, p_drop=0.6, seed=1)[index]
     form = forms(space)[form_name]
-    few, whole = split(space, space.spec.num_classes), split(space, 128)
+    few, whole = split(space, space.head.num_classes), split(space, 128)
     for _ in range(2):
         step(form, few, genotype)
     highest = peak(lambda: step(form, whole, genotype))

@@ -71,12 +71,12 @@ def steps(profile: str, parts: int) -> list[tuple[float, float, int]]:
     space = SearchSpace.profile(profile)
     torch.manual_seed(0)
     supernet = SuperNet(space).train()
-    spec = space.spec
+    head = space.head
     share = own_parts("train", TrainConfig(batch_size=2 * parts, micro_batches=parts))
     count = CASES[profile] // current().size
-    images = torch.randn(count, spec.in_channels, spec.image_size, spec.image_size)
+    images = torch.randn(count, head.in_channels, head.image_size, head.image_size)
     images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.arange(count) % spec.num_classes
+    labels = torch.arange(count) % head.num_classes
     parameters = list(supernet.parameters())
     found = []
     for step, genotype in enumerate(space.sample(PATHS + 1, p_drop=0.6, seed=1)):
@@ -134,8 +134,8 @@ def mean_bytes() -> float:
     always = sum(p.numel() for m in (supernet.stem, supernet.tail) for p in m.parameters())
     total = 0
     for genotype in space.sample(1000, p_drop=0.6, seed=2):
-        chosen = zip(space.edges, genotype.tolist(), strict=True)
-        blocks = [supernet.block(e, g) for e, g in chosen if e.choices[g].kind == "bottleneck"]
+        arcs = space.arcs_of(genotype)
+        blocks = [supernet.block(arc.part) for arc in arcs if arc.part is not None]
         total += always + sum(p.numel() for block in blocks for p in block.parameters())
     return 4 * total / 1000
 

@@ -11,6 +11,7 @@ search with late crossover cuts at the later of two random genes.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -127,18 +128,21 @@ class Meter:
         """Count nodes and choice blocks with and without sharing."""
         trie = Trie(self.supernet, matrix)
 
-        def blocks(genes: bytes, *, last: bool) -> int:
-            """Count the choice blocks of some first genes, of all nodes or of the last one."""
-            pairs = [(e, e.choices[g].kind) for e, g in zip(self.space.edges, genes, strict=False)]
-            end = pairs[-1][0].target
-            return sum(k == "bottleneck" and (e.target == end or not last) for e, k in pairs)
-
+        kinds = Counter(value.name.partition(".")[0] for value in trie.values)
+        merged = Counter(
+            source
+            for value in trie.values
+            if value.name.startswith("merges.")
+            for source in value.inputs
+        )
+        blocks = [i for i, own in enumerate(trie.values, 1) if own.name.startswith("edges.")]
+        paths = [self.space.arcs_of(row) for row in matrix]
         return {
             "nodes_alone": len(matrix) * len(self.space.nodes),
-            "nodes": len(trie.nodes),
-            "blocks_alone": sum(blocks(row.tobytes(), last=False) for row in matrix),
-            "blocks_by_node": sum(blocks(genes, last=True) for genes in trie.nodes if genes),
-            "blocks": len(trie.edges),
+            "nodes": kinds["merges"],
+            "blocks_alone": sum(arc.part is not None for arcs in paths for arc in arcs),
+            "blocks_by_node": sum(max(1, merged[block]) for block in blocks),
+            "blocks": kinds["edges"],
         }
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from record import machine, save
 
-from stnas.space import SearchSpace, SpaceSpec
+from stnas.space import SearchSpace
+from stnas.space.topology import edges_of, spec_of
 from stnas.store.files import read_json
 
 CHAINS, VARIANTS, SKIPS = 3, 3, 4
@@ -28,9 +29,9 @@ CLOSE = 0.01
 
 def chain(space: SearchSpace, rng: np.random.Generator) -> NDArray[np.int8]:
     """Draw a chain: random kernels, the largest expansion, no branch edge."""
-    kernels, expands = len(space.spec.kernels), len(space.spec.expands)
+    kernels, expands = len(spec_of(space).kernels), len(spec_of(space).expands)
     genes = np.zeros(space.num_genes, np.int8)
-    for edge in space.edges:
+    for edge in edges_of(space):
         if edge.kind == "stem":
             genes[edge.index] = rng.integers(kernels) * expands + expands - 1
     return genes
@@ -40,9 +41,9 @@ def with_skips(
     space: SearchSpace, genes: NDArray[np.int8], rng: np.random.Generator
 ) -> NDArray[np.int8]:
     """Add random skip blocks to a chain, and narrow its stem blocks until the costs agree."""
-    expands, target = len(space.spec.expands), int(space.madds(genes[None])[0])
-    stems = [edge.index for edge in space.edges if edge.kind == "stem"]
-    branches = [edge for edge in space.edges if edge.kind == "branch"]
+    expands, target = len(spec_of(space).expands), int(space.madds(genes[None])[0])
+    stems = [edge.index for edge in edges_of(space) if edge.kind == "stem"]
+    branches = [edge for edge in edges_of(space) if edge.kind == "branch"]
     choices = np.array(list(itertools.product(range(expands), repeat=len(stems))))
     while True:
         rows = np.repeat(genes[None], len(choices), axis=0)
@@ -71,7 +72,7 @@ def main() -> None:
     place = ["--run", str(folder)]
     short = ["--train.epochs", "1", "--data.path", options.path]
     run(["train", "--config", "ranking", *place, *short])
-    space = SearchSpace(SpaceSpec.from_json(read_json(folder / "train/result.json")["space"]))
+    space = SearchSpace.from_json(read_json(folder / "train/result.json")["space"])
     rng = np.random.Generator(np.random.Philox(0))
     names: dict[str, str] = {}
     for number in range(CHAINS):

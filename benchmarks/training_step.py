@@ -30,8 +30,6 @@ from stnas.config import DataConfig
 from stnas.data import Split, train_batch
 from stnas.learn.evaluation import evaluate, recalibrate_
 from stnas.learn.supernet_epoch import train_step_
-from stnas.ops import linear_bottleneck
-from stnas.ops.bottleneck import reference
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet
 
@@ -51,13 +49,13 @@ class Form:
 def forms(space: SearchSpace) -> dict[str, Form]:
     """Make the same hyper-network in every form."""
     found = {}
-    for name, function, layout in (
-        ("stnas", linear_bottleneck, torch.channels_last),
-        ("eager NHWC", reference.linear_bottleneck, torch.channels_last),
-        ("eager NCHW", reference.linear_bottleneck, torch.contiguous_format),
+    for name, kernels, layout in (
+        ("stnas", "fused", torch.channels_last),
+        ("eager NHWC", "reference", torch.channels_last),
+        ("eager NCHW", "reference", torch.contiguous_format),
     ):
         torch.manual_seed(0)
-        supernet = SuperNet(space, function=function)
+        supernet = SuperNet(space, kernels=kernels)
         for parameter in supernet.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.to(memory_format=layout)
@@ -67,10 +65,10 @@ def forms(space: SearchSpace) -> dict[str, Form]:
 
 def split(space: SearchSpace, count: int) -> Split:
     """Make random images of the space's size."""
-    spec, rng = space.spec, torch.Generator().manual_seed(0)
-    shape = (count, spec.in_channels, spec.image_size, spec.image_size)
+    head, rng = space.head, torch.Generator().manual_seed(0)
+    shape = (count, head.in_channels, head.image_size, head.image_size)
     images = torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8)
-    return Split(images, torch.arange(count) % spec.num_classes)
+    return Split(images, torch.arange(count) % head.num_classes)
 
 
 def batch(data: Split, layout: torch.memory_format) -> tuple[Tensor, Tensor]:

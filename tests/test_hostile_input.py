@@ -19,7 +19,8 @@ from stnas import _core
 from stnas.cli.parser import parse
 from stnas.data.idx import read_idx
 from stnas.data.npz import npz_source
-from stnas.space import SearchSpace, SpaceSpec
+from stnas.space import SearchSpace
+from stnas.space.topology import SpaceSpec
 from stnas.store import files
 from stnas.store.checksum import BLANK, seal
 from stnas.store.settings import read_settings
@@ -78,10 +79,10 @@ def test_genotypes(data):
     assert mutated == text or attempt(SPACE.parse, mutated) is None
 
 
-@given(JSON, st.sampled_from(sorted(SPACE.spec.to_json())))
+@given(JSON, st.sampled_from(sorted(dict(SPACE.recipe))))
 def test_descriptions_of_spaces(value, key):
     attempt(SpaceSpec.from_json, value)
-    changed_spec = {**SPACE.spec.to_json(), key: value}
+    changed_spec = {**dict(SPACE.recipe), key: value}
     if isinstance(value, int) and value > 64:
         return
     attempt(lambda: SpaceSpec.from_json(json.loads(json.dumps(changed_spec))).fingerprint)

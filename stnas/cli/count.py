@@ -10,12 +10,12 @@ from rich.table import Table
 from torch import nn
 
 from stnas.ops.flops import madds_by_layer
-from stnas.space import SearchSpace, SpaceSpec
+from stnas.space import SearchSpace
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
 
 LIBRARIES = ("torchvision.models", "timm")
-GENOTYPE = re.compile(r"st\d+-")
+GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-")
 
 
 def count(options: Namespace) -> None:
@@ -47,7 +47,7 @@ def genotype_space(options: Namespace) -> SearchSpace:
     """Build the space that a genotype belongs to: a run's, or a profile's."""
     if options.run is not None:
         result = read_json(Path(options.run) / "train" / "result.json")
-        return SearchSpace(SpaceSpec.from_json(result["space"]))
+        return SearchSpace.from_json(result["space"])
     return SearchSpace.profile(options.profile or "micro", **sizes(options))
 
 

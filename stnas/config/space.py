@@ -5,7 +5,9 @@ from typing import Any, Literal, get_args
 
 from stnas.config import rules
 
-Profile = Literal["imagenet", "parity", "small", "micro", "nano"]
+Profile = Literal[
+    "imagenet", "parity", "small", "micro", "nano", "nas_bench_macro", "nas_bench_macro_half"
+]
 Activation = Literal["relu6", "relu", "hardswish", "silu"]
 Residual = Literal["stem", "none", "all"]
 Merge = Literal["sum", "mean", "shadow"]
@@ -19,7 +21,11 @@ class SpaceConfig:
     """Choose a profile and override what differs; None keeps the profile's value."""
 
     profile: Profile = "micro"
-    """Named space: imagenet (224x224), parity, small, micro, nano (32x32)."""
+    """Named space: of the topology augmented ones imagenet (224x224), parity, small, micro, nano
+    (32x32); nas_bench_macro (32x32), the chain of the public table, and that at half its width."""
+    factory: str | None = None
+    """A space of your own in place of a profile: `module:function`, found from the working
+    directory; the function returns what SpaceBuilder.build gives."""
     stages: tuple[int, ...] | None = None
     """Nodes in each stage; every stage after the first halves the resolution."""
     widths: tuple[int, ...] | None = None
@@ -58,6 +64,21 @@ class SpaceConfig:
         _check_number("se_ratio", self.se_ratio, "(0, 1]", lambda value: 0 < value <= 1)
         _check_number("dropout", self.dropout, "[0, 1)", lambda value: 0 <= value < 1)
         self._check_blocks()
+        self._check_factory()
+
+    def _check_factory(self) -> None:
+        if self.factory is None:
+            return
+        if ":" not in self.factory:
+            raise ValueError(
+                f"space.factory must read module:function, got {self.factory!r}: name the function"
+                " behind a colon, such as examples.own_space:chain"
+            )
+        if self.overrides():
+            raise ValueError(
+                "space.factory must stand alone, since it says everything, got"
+                f" space.{', space.'.join(self.overrides())} beside it: leave these out"
+            )
 
     def _check_blocks(self) -> None:
         for kernel in self.kernels or ():
@@ -76,7 +97,7 @@ class SpaceConfig:
     def overrides(self) -> dict[str, Any]:
         """Return the fields that are set, without the profile."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
-        del named["profile"]
+        del named["profile"], named["factory"]
         return {name: value for name, value in named.items() if value is not None}
 
 

@@ -8,15 +8,10 @@ from stnas.data import Dataset
 from stnas.data.image_scan import open_images
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
-from stnas.ops import linear_bottleneck
-from stnas.ops.bottleneck import reference
 from stnas.space import SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
 from stnas.store.run_folder import RunFolder
 from stnas.supernet import SuperNet
-
-BLOCKS = {"fused": linear_bottleneck, "reference": reference.linear_bottleneck}
-"""Forms of the choice block by ``Config.kernels``."""
 
 
 @dataclass(frozen=True)
@@ -65,4 +60,4 @@ def check_same_images(trained: dict[str, Any], dataset: Dataset) -> None:
 def build_supernet(config: Config, space: SearchSpace) -> SuperNet:
     """Make the hyper-network with the seed's initial weights."""
     with global_stream(config.seed, "weights"):
-        return SuperNet(space, affine=config.train.affine, function=BLOCKS[config.kernels])
+        return SuperNet(space, affine=config.train.affine, kernels=config.kernels)

@@ -16,7 +16,7 @@ from stnas.config import Config
 from stnas.data.epochs import union
 from stnas.group.streams import global_stream
 from stnas.learn.network_fit import Fit
-from stnas.learn.task import BLOCKS, Task
+from stnas.learn.task import Task
 from stnas.rank.architectures import repeated
 from stnas.space import Genotypes
 from stnas.store.checksum import DamagedError, digest
@@ -123,9 +123,7 @@ class Truth:
         if config.retrain.with_validation:
             split = union(dataset.train, dataset.validation)
         with global_stream(training.seed, "retrain", training.text):
-            network = Network.build(
-                self.task.space, training.genotype, function=BLOCKS[config.kernels]
-            )
+            network = Network.build(self.task.space, training.genotype, kernels=config.kernels)
         place = file.with_suffix("")
         fit = Fit(config, dataset, split, network, folder=place, origin=self.origin, watch=False)
         position, units = self.trainings.index(training), config.retrain.epochs
@@ -148,7 +146,7 @@ def truth_origin(config: Config, task: Task) -> str:
     """Return 16 digits that mark what determines a training, whatever the hyper-network's seed."""
     data = {name: value for name, value in plain(config.data).items() if name != "path"}
     retrain = {n: v for n, v in plain(config.retrain).items() if n != "random_twins"}
-    space, images = task.space.spec.to_json(), task.dataset.fingerprint
+    space, images = dict(task.space.recipe), task.dataset.fingerprint
     return digest(json.dumps([space, images, data, retrain], sort_keys=True).encode())
 
 

@@ -5,8 +5,7 @@ from math import sqrt
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from stnas.space import Genotype, SearchSpace
-from stnas.space.graph import Edge, Node, Operation
+from stnas.space import Arc, Genotype, Node, Part, SearchSpace
 
 STEP, RADIUS, MARGIN, HEADER = 72, 14, 100, 52
 _ABOVE, _BELOW = 34, 30
@@ -14,41 +13,69 @@ _ABOVE, _BELOW = 34, 30
 
 @dataclass(frozen=True)
 class Link:
-    """An edge that is present: its operation and its share of the network's MAdds."""
+    """An arc that is present: what it is called, and its share of the network's MAdds.
 
-    edge: Edge
-    operation: Operation
+    kind: class of its line, ``identity``, ``k3`` for a part with a kernel of 3, or ``part``.
+    """
+
+    arc: Arc
+    name: str
+    title: str
+    kind: str
     madds: int
     share: float
 
     @property
-    def label(self) -> str:
-        """Return what is written beside the edge."""
-        return "id" if self.operation.kind == "identity" else self.operation.name
+    def distance(self) -> int:
+        """Return how many nodes it goes on by."""
+        return self.arc.target - self.arc.source
 
     @property
     def lift(self) -> int:
         """Return the height of the arc: even distances rise, odd ones from 3 on hang down."""
-        distance = self.edge.distance
-        if distance == 1:
+        if self.distance == 1:
             return 0
-        return _ABOVE * distance if distance % 2 == 0 else -_BELOW * distance
+        return _ABOVE * self.distance if self.distance % 2 == 0 else -_BELOW * self.distance
 
 
 def links(space: SearchSpace, genotype: Genotype) -> list[Link]:
-    """List the edges that a genotype ``[genes]`` keeps, in gene order."""
-    row = space.check(genotype[None])[0]
+    """List the arcs of a genotype ``[genes]``, in order."""
+    row = space.check_row(genotype)
     total = int(space.madds(row[None])[0])
-    costs = (int(space.madds_table[edge.index, row[edge.index]]) for edge in space.edges)
-    return [
-        Link(edge, edge.choices[row[edge.index]], cost, cost / total)
-        for edge, cost in zip(space.edges, costs, strict=True)
-        if edge.choices[row[edge.index]].kind != "none"
-    ]
+    found = []
+    for arc in space.arcs_of(row):
+        part = None if arc.part is None else space.parts[arc.part]
+        layers = {} if part is None else part.layers(arc.option)
+        cost = sum(layer.madds for layer in layers.values())
+        source, target = space.nodes[arc.source].name, space.nodes[arc.target].name
+        stride = f", stride {part.stride}" if part is not None and part.stride > 1 else ""
+        title = (
+            f"{source} \u2192 {target}, {space.kind_of(arc)}, {space.label(arc)}{stride}: "
+            f"{cost:,} MAdds ({cost / total:.1%})"
+        )
+        name = "id" if part is None else space.label(arc)
+        found.append(Link(arc, name, title, kind_of(part), cost, cost / total))
+    return found
+
+
+def kind_of(part: Part | None) -> str:
+    """Return the class of a part's line: its kernel where it has one; ``identity`` without."""
+    if part is None:
+        return "identity"
+    kernel = getattr(part, "kernel", None)
+    return "part" if kernel is None else f"k{kernel}"
+
+
+def legend(space: SearchSpace) -> list[tuple[str, str]]:
+    """List the classes of lines that a space's parts have, each with its text."""
+    kernels = sorted({part.kernel for part in space.parts.values() if hasattr(part, "kernel")})
+    found = [(f"k{kernel}", f"{kernel}\u00d7{kernel}") for kernel in kernels]
+    others = any(not hasattr(part, "kernel") for part in space.parts.values())
+    return [*found, ("part", "other parts")] if others else found
 
 
 def draw(space: SearchSpace, genotype: Genotype, *, title: str) -> str:
-    """Return the SVG of one architecture: stem edges along a line, branch edges as arcs.
+    """Return the SVG of one architecture: neighbours along a line, others as arcs.
 
     Colour stands for the kernel size (dashed: identity), width for the share of the MAdds.
     """
@@ -70,7 +97,7 @@ def draw(space: SearchSpace, genotype: Genotype, *, title: str) -> str:
     SubElement(svg, "title").text = title
     _draw_stages(svg, space, height)
     _draw_ends(svg, space, middle, width)
-    for link in sorted(kept, key=lambda link: -link.edge.distance):
+    for link in sorted(kept, key=lambda link: -link.distance):
         _draw_link(svg, link, middle)
     for node in space.nodes:
         _draw_node(svg, node, middle)
@@ -91,7 +118,7 @@ def _x(index: int) -> int:
 
 def _draw_stages(svg: Element, space: SearchSpace, height: int) -> None:
     """Draw one band for each stage with its resolution and width."""
-    for stage in range(len(space.spec.stages)):
+    for stage in range(space.nodes[-1].stage + 1):
         nodes = [node for node in space.nodes if node.stage == stage]
         left, right = _x(nodes[0].index) - STEP // 2 + 2, _x(nodes[-1].index) + STEP // 2 - 2
         SubElement(
@@ -114,7 +141,7 @@ def _draw_stages(svg: Element, space: SearchSpace, height: int) -> None:
 
 def _draw_ends(svg: Element, space: SearchSpace, middle: int, width: int) -> None:
     """Draw the stem convolution before the first node and the tail behind the last."""
-    spec, last = space.spec, _x(len(space.nodes) - 1)
+    head, last = space.head, _x(len(space.nodes) - 1)
     for x1, x2 in ((58, _x(0) - RADIUS), (last + RADIUS, width - 58)):
         SubElement(
             svg,
@@ -122,8 +149,8 @@ def _draw_ends(svg: Element, space: SearchSpace, middle: int, width: int) -> Non
             {"class": "wire", "x1": str(x1), "x2": str(x2), "y1": str(middle), "y2": str(middle)},
         )
     ends = (
-        (30, ("image", f"{spec.image_size} px", "3x3 conv", f"stride {spec.stem_stride}")),
-        (width - 30, ("1x1 conv", f"{spec.tail_width} ch", "pool", f"{spec.num_classes} cl.")),
+        (30, ("image", f"{head.image_size} px", "3x3 conv", f"stride {head.stem_stride}")),
+        (width - 30, ("1x1 conv", f"{head.tail_width} ch", "pool", f"{head.num_classes} cl.")),
     )
     for x, lines in ends:
         for number, line in enumerate(lines):
@@ -131,24 +158,19 @@ def _draw_ends(svg: Element, space: SearchSpace, middle: int, width: int) -> Non
 
 
 def _draw_link(svg: Element, link: Link, middle: int) -> None:
-    """Draw one edge as a line or an arc, with its numbers as a tooltip."""
-    kind = "identity" if link.operation.kind == "identity" else f"k{link.operation.kernel}"
-    x1, x2 = _x(link.edge.source), _x(link.edge.target)
+    """Draw one arc, with its numbers as a tooltip."""
+    x1, x2 = _x(link.arc.source), _x(link.arc.target)
     bend = middle - link.lift
     path = SubElement(
         svg,
         "path",
         {
-            "class": f"edge {kind}",
+            "class": f"edge {link.kind}",
             "stroke-width": str(line_width(link.share)),
             "d": f"M {x1} {middle} C {x1 + STEP // 3} {bend} {x2 - STEP // 3} {bend} {x2} {middle}",
         },
     )
-    stride = f", stride {link.edge.stride}" if link.edge.stride > 1 else ""
-    SubElement(path, "title").text = (
-        f"{link.edge.name.replace('->', ' → ')}, {link.edge.kind}, {link.operation.name}{stride}: "
-        f"{link.madds:,} MAdds ({link.share:.1%})"
-    )
+    SubElement(path, "title").text = link.title
 
 
 def _draw_node(svg: Element, node: Node, middle: int) -> None:
@@ -168,10 +190,10 @@ def _draw_node(svg: Element, node: Node, middle: int) -> None:
 
 def _draw_label(svg: Element, link: Link, middle: int) -> None:
     """Write the operation at the middle of the edge; a Bezier arc reaches 3/4 of its bend."""
-    x = (_x(link.edge.source) + _x(link.edge.target)) // 2
+    x = (_x(link.arc.source) + _x(link.arc.target)) // 2
     above = 5 + line_width(link.share) / 2
     y = middle - above if link.lift == 0 else middle - 0.75 * link.lift + 4
-    _text(svg, x, y, link.label, "edge-label")
+    _text(svg, x, y, link.name, "edge-label")
 
 
 def _text(svg: Element, x: float, y: float, text: str, kind: str) -> None:

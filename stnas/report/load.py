@@ -8,8 +8,7 @@ from typing import Any
 import yaml
 
 from stnas.space import SearchSpace
-from stnas.space.distribution import MaddsDistribution
-from stnas.space.spec import SpaceSpec
+from stnas.space.distribution import CostDistribution
 from stnas.store.checksum import damaged
 from stnas.store.files import read_json, read_rows, scan_rows
 from stnas.store.settings import check_settings
@@ -101,7 +100,7 @@ class Record:
         return self.results["train"]
 
     @cached_property
-    def distribution(self) -> MaddsDistribution:
+    def distribution(self) -> CostDistribution:
         """Return the distribution of the MAdds of the sampler's architectures."""
         return self.space.madds_distribution(self.train["p_drop"])
 
@@ -133,7 +132,7 @@ def load_record(folder: Path) -> Record:
     return Record(
         name=folder.resolve().name,
         config=check_settings(config) if config.exists() else "",
-        space=SearchSpace(SpaceSpec.from_json(results["train"]["space"])),
+        space=SearchSpace.from_json(results["train"]["space"]),
         results=results,
         metrics=[
             row for row in scan_rows(folder / "metrics.jsonl", origin=None) if row is not None

@@ -9,7 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from stnas.report.charts import charts
 from stnas.report.confidence import confidence_charts, shown_chain
-from stnas.report.drawing import draw, line_width
+from stnas.report.drawing import draw, legend, line_width
 from stnas.report.load import STAGES, Ranking, Record, Row
 from stnas.report.ranking import FORMS, main_rows, ranking_charts
 from stnas.space import SearchSpace
@@ -44,7 +44,7 @@ def render(record: Record) -> str:
         missing=[stage for stage in STAGES if stage not in record.results],
         ranking=None if record.ranking is None else ranking_parts(record.ranking),
         drawings=drawings(record),
-        kernels=record.space.spec.kernels,
+        legend=legend(record.space),
         widths=[(share, line_width(share)) for share in _SHARES],
         figures=figures(record),
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),

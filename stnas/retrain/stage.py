@@ -17,7 +17,7 @@ from stnas.group.streams import derive, global_stream
 from stnas.learn.gradients import own_parts
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
-from stnas.learn.task import BLOCKS, Task, prepare
+from stnas.learn.task import Task, prepare
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, read_json, read_tensors, write_json, write_tensors
@@ -139,9 +139,7 @@ def train(
     """Train one network and write its weights, then its description."""
     space = task.space
     with global_stream(config.seed, "retrain", entry["name"]):
-        network = Network.build(
-            space, space.parse(entry["genotype"]), function=BLOCKS[config.kernels]
-        )
+        network = Network.build(space, space.parse(entry["genotype"]), kernels=config.kernels)
     fit = Fit(config, task.dataset, split, network, folder=folder, origin=entry["origin"])
     history, seconds = fit.run(journal)
     marks = {name: entry[name] for name in ("genotype", "origin")}
@@ -151,7 +149,7 @@ def train(
         "test_accuracy": history[-1]["accuracy"],
         "seconds": seconds,
         "history": history,
-        "space": space.spec.to_json(),
+        "space": dict(space.recipe),
         "classes": list(task.dataset.classes),
         "mean": list(task.dataset.mean),
         "std": list(task.dataset.std),

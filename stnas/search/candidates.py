@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import SearchConfig
-from stnas.space import Genotype, Genotypes, SearchSpace
+from stnas.space import AdditiveCost, Genotype, Genotypes, SearchSpace
 
 PATIENCE = 1000
 """Known networks in a row after which a source of proposals is left."""
@@ -24,8 +24,8 @@ class Bounds:
         self.space = space
         self.madds = window(config.madds_min, config.madds_max)
         self.params = window(config.params_min, config.params_max)
-        check_reachable("madds", self.madds, space.fixed_madds, space.madds_table, space)
-        check_reachable("params", self.params, space.fixed_params, space.params_table, space)
+        check_reachable(self.madds, space.madds_cost)
+        check_reachable(self.params, space.params_cost)
 
     def narrowed(self, low: float, high: float) -> "Bounds":
         """Return bounds whose MAdds also lie in ``[low, high]``."""
@@ -55,22 +55,13 @@ def window(low: float | None, high: float | None) -> tuple[float, float]:
     return (-np.inf if low is None else low, np.inf if high is None else high)
 
 
-def check_reachable(
-    name: str,
-    bounds: tuple[float, float],
-    fixed: int,
-    table: NDArray[np.int64],
-    space: SearchSpace,
-) -> None:
+def check_reachable(bounds: tuple[float, float], cost: AdditiveCost) -> None:
     """Raise unless the window overlaps what the space can reach."""
-    pairs = zip(table, space.edges, strict=True)
-    reach = [[int(row[g]) for g in range(len(e.choices))] for row, e in pairs]
-    least = fixed + sum(min(row) for row in reach)
-    most = fixed + sum(max(row) for row in reach)
+    least, most = cost.least, cost.most
     if bounds[0] > most or bounds[1] < least:
         raise ValueError(
-            f"search.{name}_min and search.{name}_max must leave some architecture: the window "
-            f"[{bounds[0]:,.0f}, {bounds[1]:,.0f}] misses what the space reaches, "
+            f"search.{cost.name}_min and search.{cost.name}_max must leave some architecture: the "
+            f"window [{bounds[0]:,.0f}, {bounds[1]:,.0f}] misses what the space reaches, "
             f"[{least:,}, {most:,}]: choose a window inside"
         )
 

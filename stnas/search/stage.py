@@ -153,7 +153,7 @@ def hypervolume_share(
     """
     if not archive:
         return 0.0
-    most = float(space.fixed_madds + int(space.madds_table.max(axis=1).sum()))
-    worst = log(space.spec.num_classes) if objectives.measure == "loss" else 0.0
+    most = float(space.madds_cost.most)
+    worst = log(space.head.num_classes) if objectives.measure == "loss" else 0.0
     height = worst or 1.0
     return hypervolume(objectives.points(archive), np.array([most, worst])) / (most * height)

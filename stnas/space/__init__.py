@@ -1,21 +1,28 @@
-"""The topology augmented search space; it imports no torch."""
+"""Search spaces as values; it imports no torch."""
 
-from stnas.space.distribution import MaddsDistribution
+from stnas.space.builder import SpaceBuilder
+from stnas.space.cost import AdditiveCost, Cost
+from stnas.space.distribution import CostDistribution
 from stnas.space.genotype import Genotype, Genotypes
-from stnas.space.graph import Edge, Node, Operation
+from stnas.space.graph import Arc, Gene, Head, Node
+from stnas.space.part import Layer, Part
 from stnas.space.sampling import Sampler, make_sampler
-from stnas.space.space import SearchSpace
-from stnas.space.spec import SpaceSpec
+from stnas.space.value import SearchSpace
 
 __all__ = [
-    "Edge",
+    "AdditiveCost",
+    "Arc",
+    "Cost",
+    "CostDistribution",
+    "Gene",
     "Genotype",
     "Genotypes",
-    "MaddsDistribution",
+    "Head",
+    "Layer",
     "Node",
-    "Operation",
+    "Part",
     "Sampler",
     "SearchSpace",
-    "SpaceSpec",
+    "SpaceBuilder",
     "make_sampler",
 ]

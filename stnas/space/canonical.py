@@ -1,22 +1,28 @@
 """Canonical keys: equal texts if and only if the stand-alone networks are the same.
 
 The value of a node is a formal sum of symbols: the output of the stem convolution and one symbol
-per bottleneck. An identity, or the skip of a residual bottleneck, adds the sum of its source. A
-bottleneck is known by its shape and by the sum that it reads, so the network is a directed acyclic
+per part. An identity, or the skip of a residual part, adds the sum of its source. A part is known
+by its signature and by the sum that it reads, so the network is a directed acyclic
 graph of symbols whose arcs carry coefficients, and a key is a hash of that graph's canonical
 labelling: colour refinement and individualisation (McKay & Piperno 2014, section 2).
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
 from math import gcd, lcm
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.genotype import gene_digits
-from stnas.space.graph import Edge
-from stnas.space.spec import SpaceSpec
+from stnas.space.genotype import Genotype, gene_digits
+from stnas.space.graph import Arc, owner
+from stnas.space.part import adds_input, signature_of
+
+if TYPE_CHECKING:
+    from stnas.space.value import SearchSpace
 
 Colours = NDArray[np.int64]
 
@@ -34,17 +40,15 @@ class SymbolGraph(NamedTuple):
     names: bytes
 
 
-def canonical_key(
-    genotype: NDArray[np.int8], edges: tuple[Edge, ...], spec: SpaceSpec, coefficients: Any
-) -> str:
+def canonical_key(space: "SearchSpace", genotype: Genotype, coefficients: Any) -> str:
     """Return the key of one genotype ``[genes]``: 32 hexadecimal digits of a BLAKE2b hash.
 
-    coefficients: ``coefficient_dtype(edges, spec)``.
-    With merge ``shadow`` the BN of a node depends on its edges: the genotype itself is the key.
+    coefficients: ``coefficient_dtype(space)``.
+    Where a node has a BN for each number of entering arcs, the genotype itself is the key.
     """
-    if spec.merge == "shadow":
+    if any(node.join == "shadow" for node in space.nodes):
         return gene_digits(genotype)
-    graph = symbol_graph(genotype, edges, spec, coefficients)
+    graph = symbol_graph(space, space.arcs_of(genotype), coefficients)
     return hashlib.blake2b(graph.names + certificate(graph), digest_size=16).hexdigest()
 
 
@@ -53,57 +57,58 @@ def certificate(graph: SymbolGraph) -> bytes:
     return min(_leaves(graph, graph.labels))
 
 
-def symbol_graph(
-    genotype: NDArray[np.int8], edges: tuple[Edge, ...], spec: SpaceSpec, kind: Any
-) -> SymbolGraph:
-    """Expand a genotype into its symbols and the formal sums that they read.
+def symbol_graph(space: "SearchSpace", arcs: Sequence[Arc], kind: Any) -> SymbolGraph:
+    """Expand the arcs of an architecture into symbols and the formal sums that they read.
 
-    A sum is a row of integers of the dtype ``kind`` over one denominator (1 unless merge is
-    ``mean``), in lowest terms.
+    A sum is a row of integers of the dtype ``kind`` over one denominator (1 unless a node takes the
+    mean), in lowest terms. Parts whose weights are shared bear their key.
     """
-    genes = zip(edges, genotype.tolist(), strict=True)
-    chosen = [(edge, edge.choices[gene]) for edge, gene in genes]
-    size = 2 + sum(operation.kind == "bottleneck" for _, operation in chosen)
-    arcs = np.zeros((size, size), kind)
+    uses = Counter(arc.part for arc in arcs if arc.part is not None)
+    size = 2 + sum(uses.values())
+    reads = np.zeros((size, size), kind)
     sums: dict[int, tuple[NDArray[Any], int]] = {0: (np.eye(1, size, dtype=kind)[0], 1)}
     shapes: list[tuple[Any, ...]] = [(0,)]
-    entering: list[tuple[NDArray[Any], int]] = []
-    for edge, operation in chosen:
-        if operation.kind != "none":
-            row, scale = sums[edge.source]
-            if operation.kind == "bottleneck":
-                symbol = len(shapes)
-                arcs[symbol] = row
-                shape = (operation.kernel, operation.expand, edge.in_channels, edge.out_channels)
-                shapes.append((1, *shape, edge.stride, scale))
-                row = row.copy() if edge.residual else np.zeros(size, kind)
-                scale = scale if edge.residual else 1
+    for target, entering in groupby(arcs, key=lambda arc: arc.target):
+        values = []
+        for arc in entering:
+            row, scale = sums[arc.source]
+            if arc.part is not None:
+                part, symbol = space.parts[arc.part], len(shapes)
+                shared = (arc.part,) if uses[arc.part] > 1 else ()
+                reads[symbol] = row
+                shapes.append((*signature_of(part, arc.option), *shared, scale))
+                row = row.copy() if adds_input(part) else np.zeros(size, kind)
+                scale = scale if adds_input(part) else 1
                 row[symbol] += scale
-            entering.append((row, scale))
-        if edge.index + 1 == len(edges) or edges[edge.index + 1].target != edge.target:
-            sums[edge.target] = _merge(entering, mean=spec.merge == "mean")
-            entering = []
-    arcs[-1], scale = sums[edges[-1].target]
-    return _rank(arcs, [*shapes, (2, scale)])
+            values.append((row, scale))
+        sums[target] = _merge(values, mean=space.nodes[target].join == "mean")
+    reads[-1], scale = sums[space.nodes[-1].index]
+    return _rank(reads, [*shapes, (2, scale)])
 
 
-def coefficient_dtype(edges: tuple[Edge, ...], spec: SpaceSpec) -> Any:
+def coefficient_dtype(space: "SearchSpace") -> Any:
     """Return the dtype that every coefficient fits in: int64, or Python's integers."""
-    return np.int64 if coefficient_bound(edges, spec) < 2**62 else object
+    return np.int64 if coefficient_bound(space) < 2**62 else object
 
 
-def coefficient_bound(edges: tuple[Edge, ...], spec: SpaceSpec) -> int:
-    """Bound every coefficient and denominator: ``b_j = f * max(1, sum of b_i)``.
+def coefficient_bound(space: "SearchSpace") -> int:
+    """Bound every coefficient and denominator: ``b_j = sum of f * max(1, b_i)``.
 
-    i: sources of j in its stage. f: 1, or lcm(1..in-degree) with merge ``mean``.
+    The sum is over the genes that decide arcs into j, and over the arcs that are always there. i:
+    the source, where an arc may hand its value on. f: 1, or lcm(1..in-degree) with a mean.
     """
-    most = 1 + len(spec.branch_distances)
-    factor = lcm(*range(1, most + 1)) if spec.merge == "mean" else 1
     totals = {0: 1}
-    for edge in edges:
-        kept = totals[edge.source] if edge.stride == 1 else 0
-        totals[edge.target] = totals.get(edge.target, 0) + factor * max(1, kept)
+    for target, entering in groupby(space.arcs, key=lambda arc: arc.target):
+        ways = [list(own) for _, own in groupby(entering, key=owner)]
+        mean = space.nodes[target].join == "mean"
+        factor = lcm(*range(1, len(ways) + 1)) if mean else 1
+        kept = [[totals[arc.source] for arc in way if _hands_on(space, arc)] for way in ways]
+        totals[target] = sum(factor * max([1, *own]) for own in kept)
     return max(totals.values())
+
+
+def _hands_on(space: "SearchSpace", arc: Arc) -> bool:
+    return arc.part is None or adds_input(space.parts[arc.part])
 
 
 def _merge(entering: list[tuple[NDArray[Any], int]], *, mean: bool) -> tuple[NDArray[Any], int]:
@@ -117,12 +122,17 @@ def _merge(entering: list[tuple[NDArray[Any], int]], *, mean: bool) -> tuple[NDA
 
 
 def _rank(arcs: NDArray[Any], shapes: list[tuple[Any, ...]]) -> SymbolGraph:
-    ordered = sorted(set(shapes))
+    ordered = sorted(set(shapes), key=_sortable)
     place = {shape: rank for rank, shape in enumerate(ordered)}
     coefficients, ranks = np.unique(arcs, return_inverse=True)
     names = repr((ordered, coefficients.tolist())).encode()
     labels = np.array([place[shape] for shape in shapes], np.int64)
     return SymbolGraph(labels, ranks.reshape(arcs.shape).astype(np.int64), names)
+
+
+def _sortable(shape: tuple[Any, ...]) -> list[tuple[bool, Any]]:
+    """Let numbers come before texts, which Python does not compare."""
+    return [(isinstance(value, str), value) for value in shape]
 
 
 def _mix(values: NDArray[Any]) -> NDArray[np.uint64]:

@@ -1,143 +1,196 @@
-"""Multiply-adds and parameters of every choice, their mean, variance and the p_drop they solve."""
+"""Costs of architectures: any function of genotypes, and those that are sums over the genes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.graph import Edge, Node, Operation
-from stnas.space.spec import SpaceSpec
+from stnas._core import count_madds
+from stnas.space.distribution import CostDistribution, convolve_genes, empirical
+from stnas.space.draws import sample
+from stnas.space.genotype import Genotypes, choice_counts
+from stnas.space.graph import Arc, Gene
+from stnas.space.part import Layer, Part
+from stnas.space.prior import check_p_drop, choice_probabilities
 
 Table = NDArray[np.int64]
-ChoiceCost = Callable[[Edge, Operation, SpaceSpec], int]
+SAMPLES = 2**16
+"""Architectures that stand for the distribution of a cost with joint terms."""
 
 
-def hidden_channels(edge: Edge, operation: Operation) -> int:
-    """Return M = expand * C_in, the channels of the depthwise convolution."""
-    return operation.expand * edge.in_channels
+class Cost(Protocol):
+    """What an architecture costs: a name, a unit, and a number for each genotype."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+
+    def __call__(self, genotypes: Genotypes) -> NDArray[Any]:
+        """Return the costs ``[n]`` of genotypes ``[n, genes]``."""
+        ...
 
 
-def se_width(edge: Edge, spec: SpaceSpec) -> int:
-    """Return R = max(1, floor(se_ratio * C_in)), the channels between the SE layers."""
-    return max(1, int(spec.se_ratio * edge.in_channels))
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """A summand that several genes decide together: ``table`` int64 has an axis for each."""
+
+    genes: tuple[int, ...]
+    table: Table
 
 
-def layer_madds(edge: Edge, operation: Operation, spec: SpaceSpec) -> dict[str, int]:
-    """Count each layer of a bottleneck: ``C_in M h_in^2``, ``M K^2 h_out^2``, ``M R`` twice and
-    ``M C_out h_out^2``; empty without a bottleneck.
+@dataclass(frozen=True, eq=False)
+class AdditiveCost:
+    """``fixed + sum_g table[g, c_g]``, and joint summands where arcs have several conditions.
+
+    table: int64 ``[genes, max_choices]``, zero where a gene has no such choice. Mean and variance
+    under ``sample`` are closed forms; the distribution is the convolution of the rows.
     """
-    if operation.kind != "bottleneck":
-        return {}
-    hidden, squeeze = hidden_channels(edge, operation), se_width(edge, spec)
-    before, after = edge.in_resolution**2, edge.out_resolution**2
-    return {
-        "expand": edge.in_channels * hidden * before,
-        "depthwise": hidden * operation.kernel**2 * after,
-        "squeeze": hidden * squeeze,
-        "excite": squeeze * hidden,
-        "project": hidden * edge.out_channels * after,
-    }
+
+    name: str
+    unit: str
+    genes: tuple[Gene, ...]
+    table: Table
+    fixed: int
+    joints: tuple[Joint, ...] = ()
+
+    def __call__(self, genotypes: Genotypes) -> NDArray[np.int64]:
+        """Return the costs int64 ``[n]`` of checked genotypes ``[n, genes]``."""
+        total: NDArray[np.int64] = count_madds(genotypes, self.table) + self.fixed
+        for joint in self.joints:
+            total += joint.table[tuple(genotypes[:, gene] for gene in joint.genes)]
+        return total
+
+    @property
+    def most(self) -> int:
+        """Return the cost of the most expensive architecture (no less than it, with joints)."""
+        joints = sum(int(joint.table.max()) for joint in self.joints)
+        return self.fixed + joints + sum(int(row.max()) for row in self._rows())
+
+    @property
+    def least(self) -> int:
+        """Return the cost of the cheapest architecture (no more than it, with joints)."""
+        joints = sum(int(joint.table.min()) for joint in self.joints)
+        return self.fixed + joints + sum(int(row.min()) for row in self._rows())
+
+    def expected(self, p_drop: float) -> float:
+        """Return the mean over ``sample`` at ``p_drop``."""
+        terms = self._terms(check_p_drop(p_drop))
+        return float(np.array([mean for _, _, mean in terms]).sum()) + self.fixed
+
+    def variance(self, p_drop: float) -> float:
+        """Return the variance over ``sample`` at ``p_drop``."""
+        terms = self._terms(check_p_drop(p_drop))
+        chances = [choice_probabilities(gene, p_drop) for gene in self.genes]
+        own = [_covariance(term, term, chances) for term in terms]
+        shared = [
+            _covariance(first, second, chances)
+            for first, second in combinations(terms, 2)
+            if self.joints and set(first[0]) & set(second[0])
+        ]
+        return float(np.array(own).sum()) + 2 * sum(shared)
+
+    def distribution(self, p_drop: float, *, max_points: int) -> CostDistribution:
+        """Return the distribution over ``sample`` at ``p_drop``.
+
+        Exact on the grid of the greatest common divisor of all costs; where that grid has more
+        than ``max_points`` points, the costs are rounded to a wider one, which keeps the mean. With
+        joint summands it is that of 65,536 architectures.
+        """
+        if self.joints:
+            return empirical(self(sample(self.genes, SAMPLES, p_drop=p_drop, seed=0)))
+        return convolve_genes(
+            self.genes,
+            self._rows(),
+            fixed=self.fixed,
+            p_drop=check_p_drop(p_drop),
+            max_points=max_points,
+        )
+
+    def _rows(self) -> list[NDArray[np.int64]]:
+        pairs = zip(self.genes, self.table, strict=True)
+        return [row[: len(gene.choices)] for gene, row in pairs]
+
+    def _terms(self, p_drop: float) -> list["Term"]:
+        chances = [choice_probabilities(gene, p_drop) for gene in self.genes]
+        single = [((gene,), row) for gene, row in enumerate(self._rows())]
+        joint = [(own.genes, own.table) for own in self.joints]
+        terms = [(genes, table.astype(np.float64)) for genes, table in [*single, *joint]]
+        return [(genes, table, _mean(genes, table, chances)) for genes, table in terms]
 
 
-def choice_madds(edge: Edge, operation: Operation, spec: SpaceSpec) -> int:
-    """Count the multiply-adds of one choice."""
-    return sum(layer_madds(edge, operation, spec).values())
+Term = tuple[tuple[int, ...], NDArray[np.float64], float]
+"""The genes of a summand, its table with an axis for each, and its mean."""
+Chances = Sequence[NDArray[np.float64]]
 
 
-def choice_params(edge: Edge, operation: Operation, spec: SpaceSpec) -> int:
-    """Count the weights, the SE biases and the affine BN parameters of one choice."""
-    if operation.kind != "bottleneck":
-        return 0
-    hidden, squeeze = hidden_channels(edge, operation), se_width(edge, spec)
-    weights = hidden * (edge.in_channels + operation.kernel**2 + 2 * squeeze + edge.out_channels)
-    return weights + squeeze + hidden + 2 * (hidden + hidden + edge.out_channels)
+def _mean(genes: Iterable[int], table: NDArray[np.float64], chances: Chances) -> float:
+    for gene in reversed(list(genes)):
+        table = table @ chances[gene]
+    return float(table)
 
 
-def fixed_layers(spec: SpaceSpec, nodes: tuple[Node, ...]) -> dict[str, int]:
-    """Count the layers that every network has: the stem and the tail's two."""
-    first, last = nodes[0], nodes[-1]
-    return {
-        "stem": 9 * spec.in_channels * first.width * first.resolution**2,
-        "tail": last.width * spec.tail_width * last.resolution**2,
-        "classifier": spec.tail_width * spec.num_classes,
-    }
+def _covariance(first: Term, second: Term, chances: Chances) -> float:
+    """Return ``E[(x - E x) (y - E y)]`` of two summands, over the choices of their genes."""
+    genes = sorted({*first[0], *second[0]})
+    spread = [_over(term, genes, chances) for term in (first, second)]
+    return _mean(genes, spread[0] * spread[1], chances)
 
 
-def fixed_madds(spec: SpaceSpec, nodes: tuple[Node, ...]) -> int:
-    """Count the stem convolution, the tail's 1x1 convolution and the classifier."""
-    return sum(fixed_layers(spec, nodes).values())
+def _over(term: Term, genes: Sequence[int], chances: Chances) -> NDArray[np.float64]:
+    """Return a summand less its mean with an axis for each of the genes, 1 long if not its own."""
+    own, table, mean = term
+    ordered = np.transpose(table - mean, np.argsort(own))
+    shape = [len(chances[gene]) if gene in own else 1 for gene in genes]
+    return np.broadcast_to(ordered.reshape(shape), [len(chances[gene]) for gene in genes])
 
 
-def fixed_params(spec: SpaceSpec, nodes: tuple[Node, ...]) -> int:
-    """Count stem and tail with affine BN, the classifier with bias, the BN of shadow nodes."""
-    stem = 9 * spec.in_channels * nodes[0].width + 2 * nodes[0].width
-    tail = nodes[-1].width * spec.tail_width + 2 * spec.tail_width
-    classifier = (spec.tail_width + 1) * spec.num_classes
-    shadow = 2 * sum(node.width for node in nodes[1:]) if spec.merge == "shadow" else 0
-    return stem + tail + classifier + shadow
+def additive(
+    name: str,
+    unit: str,
+    *,
+    genes: tuple[Gene, ...],
+    arcs: Sequence[Arc],
+    parts: Mapping[str, Part],
+    fixed: int,
+    amount: Callable[[Layer], int],
+) -> AdditiveCost:
+    """Add up an amount of every layer of every part that the arcs carry.
+
+    fixed: what every architecture has besides. Raises ValueError where the largest sum passes
+    2**62.
+    """
+    counts = choice_counts(genes)
+    table = np.zeros((len(genes), max(counts, default=1)), np.int64)
+    joints: dict[tuple[int, ...], NDArray[Any]] = {}
+    most = fixed
+    for arc in arcs:
+        if arc.part is None:
+            continue
+        cost = sum(amount(layer) for layer in parts[arc.part].layers(arc.option).values())
+        most = max(most, fixed + cost)
+        _check_size(name, most)
+        owners = tuple(gene for gene, _ in arc.when)
+        place = tuple(choice for _, choice in arc.when)
+        if not owners:
+            fixed += cost
+        elif len(owners) == 1:
+            table[owners[0], place[0]] += cost
+        else:
+            shape = tuple(int(counts[gene]) for gene in owners)
+            joints.setdefault(owners, np.zeros(shape, np.int64))[place] += cost
+    found = tuple(Joint(owners, own) for owners, own in joints.items())
+    cost_ = AdditiveCost(name, unit, genes, table, fixed, found)
+    _check_size(name, cost_.most)
+    return cost_
 
 
-def build_table(edges: tuple[Edge, ...], costs: list[list[int]], *, fixed: int) -> Table:
-    """Pad the costs of the choices with zeros to a table ``[genes, max_choices]``."""
-    most = fixed + sum(max(row) for row in costs)
+def _check_size(name: str, most: int) -> None:
     if most >= 2**62:
         raise ValueError(
-            f"the largest network must cost less than 2**62, got {most}: reduce space.widths,"
-            " space.tail_width or the image size"
+            f"the largest network must cost less than 2**62 {name}, got {most}: reduce"
+            " space.widths, space.tail_width or the image size"
         )
-    table = np.zeros((len(edges), max(len(row) for row in costs)), np.int64)
-    for line, row in zip(table, costs, strict=True):
-        line[: len(row)] = row
-    return table
-
-
-def choice_probabilities(edge: Edge, p_drop: float) -> NDArray[np.float64]:
-    """Return the probability of each choice (Guo et al. 2020, equations 2 and 5)."""
-    if edge.kind == "stem":
-        return np.full(len(edge.choices), 1 / len(edge.choices))
-    count = len(edge.choices) - 1
-    return np.array([p_drop, *[(1 - p_drop) / count] * count])
-
-
-def edge_moments(
-    edges: tuple[Edge, ...], table: Table, p_drop: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and variance ``[genes]`` of the cost of each edge."""
-    means, variances = np.zeros(len(edges)), np.zeros(len(edges))
-    for edge, row in zip(edges, table, strict=True):
-        weight = choice_probabilities(edge, p_drop)
-        cost = row[: len(weight)].astype(np.float64)
-        means[edge.index] = mean = weight @ cost
-        variances[edge.index] = weight @ (cost - mean) ** 2
-    return means, variances
-
-
-def solve_p_drop(madds: float, *, at_zero: float, at_one: float) -> float:
-    """Return ``(C(0) - madds) / (C(0) - C(1))``, the p_drop whose expected MAdds are ``madds``.
-
-    at_zero, at_one: expected MAdds at p_drop 0 and 1 (Guo et al. 2020, equation 4, affine in
-    p_drop). Raises ValueError outside the reachable range.
-    """
-    if at_zero == at_one:
-        raise ValueError(
-            "p_drop must act on branch edges, got a chain space without any: set"
-            " space.branch_distances, or give no MAdds target"
-        )
-    if not at_one <= madds <= at_zero:
-        raise ValueError(
-            f"madds must lie in the reachable range [{at_one:,.0f}, {at_zero:,.0f}] of expected"
-            f" MAdds, got {madds:,.0f}: choose a target inside, or change space.widths"
-        )
-    return float((at_zero - madds) / (at_zero - at_one))
-
-
-def check_p_drop(p_drop: float) -> float:
-    """Return ``p_drop`` as a float; raise unless it is a number in [0, 1]."""
-    if isinstance(p_drop, bool) or not isinstance(p_drop, int | float | np.number):
-        raise TypeError(f"p_drop must be a number, got {p_drop!r}: give one in [0, 1]")
-    if not 0 <= p_drop <= 1:
-        raise ValueError(
-            f"p_drop must lie in [0, 1], got {p_drop}: it is the probability that a branch edge is"
-            " none"
-        )
-    return float(p_drop)

@@ -1,23 +1,24 @@
-"""The distribution of the MAdds of random architectures, by convolution of the edge tables."""
+"""The distribution of a cost over random architectures, by convolution of the genes' costs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.cost import Table, choice_probabilities
-from stnas.space.graph import Edge
+from stnas.space.graph import Gene
+from stnas.space.prior import choice_probabilities
 
 MAX_POINTS = 2**22
 """Default limit of the grid; parity, small, micro and nano stay below it and are exact."""
 
 
 @dataclass(frozen=True, eq=False)
-class MaddsDistribution:
-    """Hold the MAdds that have a positive probability, rising, and their probabilities.
+class CostDistribution:
+    """Hold the costs that have a positive probability, rising, and their probabilities.
 
-    values: int64 ``[k]``. probabilities: float64 ``[k]``. spacing: grid step in MAdds. exact: no
+    values: int64 ``[k]``. probabilities: float64 ``[k]``. spacing: grid step. exact: no
     cost was rounded; otherwise each cost lies between two grid points that share its probability
     so that the mean is kept, a value is off by less than ``genes * spacing`` and the variance too
     large by at most ``genes * spacing**2 / 4``.
@@ -47,25 +48,35 @@ class MaddsDistribution:
         return int(self.values[min(place, len(self.values) - 1)])
 
 
-def convolve_edges(
-    edges: tuple[Edge, ...], table: Table, *, fixed: int, p_drop: float, max_points: int
-) -> MaddsDistribution:
-    """Convolve the costs of the edges on the grid of their greatest common divisor.
+def convolve_genes(
+    genes: Sequence[Gene],
+    costs: Sequence[NDArray[np.int64]],
+    *,
+    fixed: int,
+    p_drop: float,
+    max_points: int,
+) -> CostDistribution:
+    """Convolve the genes' costs of their choices on the grid of their greatest common divisor.
 
     Where that grid would have more than ``max_points`` points, the spacing becomes the smallest
     multiple of the divisor that fits.
     """
-    costs = [row[: len(edge.choices)] for edge, row in zip(edges, table, strict=True)]
     lows = [int(cost.min()) for cost in costs]
     spans = [cost - low for cost, low in zip(costs, lows, strict=True)]
-    unit = gcd(*(int(span) for edge_spans in spans for span in edge_spans)) or 1
-    spacing = _spacing(sum(int(span.max()) for span in spans), unit, len(edges), max_points)
+    unit = gcd(*(int(span) for gene_spans in spans for span in gene_spans)) or 1
+    spacing = _spacing(sum(int(span.max()) for span in spans), unit, len(genes), max_points)
     density = np.ones(1)
-    for edge, span in sorted(zip(edges, spans, strict=True), key=lambda pair: pair[1].max()):
-        density = _add_edge(density, span, choice_probabilities(edge, p_drop), spacing)
+    for gene, span in sorted(zip(genes, spans, strict=True), key=lambda pair: pair[1].max()):
+        density = _add_gene(density, span, choice_probabilities(gene, p_drop), spacing)
     points = np.flatnonzero(density)
     values = fixed + sum(lows) + points.astype(np.int64) * spacing
-    return MaddsDistribution(values, density[points], spacing, spacing == unit)
+    return CostDistribution(values, density[points], spacing, spacing == unit)
+
+
+def empirical(costs: NDArray[np.int64]) -> CostDistribution:
+    """Return the distribution of a sample ``[n]``."""
+    values, counts = np.unique(costs, return_counts=True)
+    return CostDistribution(values, counts / len(costs), 1, False)
 
 
 def _spacing(total: int, unit: int, genes: int, max_points: int) -> int:
@@ -79,7 +90,7 @@ def _spacing(total: int, unit: int, genes: int, max_points: int) -> int:
     return unit * -(-total // (unit * (max_points - 1 - genes)))
 
 
-def _add_edge(
+def _add_gene(
     density: NDArray[np.float64],
     span: NDArray[np.int64],
     weights: NDArray[np.float64],

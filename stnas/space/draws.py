@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.cost import check_p_drop
-from stnas.space.graph import Edge
+from stnas.space.genotype import Genotypes
+from stnas.space.graph import Gene
+from stnas.space.prior import check_p_drop, drop_probabilities
 
 
 def generator(seed: int, *words: int) -> np.random.Generator:
@@ -20,33 +21,28 @@ def generator(seed: int, *words: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-def drop_probabilities(edges: Sequence[Edge], p_drop: float) -> NDArray[np.float64]:
-    """Return the probability of none ``[genes]``: ``p_drop`` on branch edges, 0 on stem edges."""
-    return np.array([p_drop if edge.kind == "branch" else 0.0 for edge in edges])
-
-
 class Choices:
     """Turns uniform numbers in [0, 1) ``[n, genes]`` into genotypes, int8 ``[n, genes]``."""
 
-    def __init__(self, edges: Sequence[Edge], drop: NDArray[np.float64]) -> None:
-        """Keep the probability of none ``[genes]``: 0 on stem edges; other choices are alike."""
+    def __init__(self, genes: Sequence[Gene], drop: NDArray[np.float64]) -> None:
+        """Keep the probability of choice 0 of optional genes ``[genes]``; others are alike."""
         self.drop = drop
-        self.branch = np.array([edge.kind == "branch" for edge in edges])
-        self.counts = np.array([len(edge.operations) for edge in edges])
+        self.optional = np.array([gene.optional for gene in genes])
+        self.counts = np.array([gene.operations for gene in genes])
         self.kept = np.where(drop < 1, 1 - drop, 1.0)
 
     def __call__(self, uniform: NDArray[np.float64]) -> NDArray[np.int8]:
         """Return the genotype of each row, by inversion."""
         index = ((uniform - self.drop) / self.kept * self.counts).astype(np.int64)
         index = np.minimum(index, self.counts - 1)
-        return np.where(uniform < self.drop, 0, index + self.branch).astype(np.int8)
+        return np.where(uniform < self.drop, 0, index + self.optional).astype(np.int8)
 
 
-def sample(edges: Sequence[Edge], n: int, *, p_drop: float, seed: int) -> NDArray[np.int8]:
-    """Draw ``n`` genotypes ``[n, genes]``: stem uniform, branch none with ``p_drop``."""
+def sample(genes: Sequence[Gene], n: int, *, p_drop: float, seed: int) -> Genotypes:
+    """Draw ``n`` genotypes ``[n, genes]``: optional genes 0 with ``p_drop``, else uniform."""
     check_integer("n", n, least=0, below=2**40)
-    choices = Choices(edges, drop_probabilities(edges, check_p_drop(p_drop)))
-    return choices(generator(seed).random((n, len(edges))))
+    choices = Choices(genes, drop_probabilities(genes, check_p_drop(p_drop)))
+    return choices(generator(seed).random((n, len(genes))))
 
 
 def check_integer(name: str, value: int, *, least: int, below: int) -> None:

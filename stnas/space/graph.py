@@ -1,37 +1,25 @@
-"""Nodes, edges and operations of the topology augmented search space."""
+"""Nodes, arcs and genes: what a search space is made of."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
-from stnas.space.spec import SpaceSpec
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One candidate of a choice block; kernel and expand are 0 unless it is a bottleneck."""
-
-    kind: Literal["none", "identity", "bottleneck"]
-    kernel: int = 0
-    expand: int = 0
-
-    @property
-    def name(self) -> str:
-        """Return the short name: ``k3e6``, ``identity`` or ``none``."""
-        return f"k{self.kernel}e{self.expand}" if self.kind == "bottleneck" else self.kind
-
-
-NONE = Operation("none")
-IDENTITY = Operation("identity")
+from stnas.config.space import Activation, Merge
+from stnas.space.part import Layer
 
 
 @dataclass(frozen=True)
 class Node:
-    """One feature map ``[N, width, resolution, resolution]``; index counts from 0."""
+    """One feature map ``[N, width, resolution, resolution]``; index counts from 0.
+
+    join: how the arcs that enter it become its value: ``sum``, ``mean``, or ``shadow``, the sum
+    with one BN for each number of entering arcs.
+    """
 
     index: int
     stage: int
     width: int
     resolution: int
+    join: Merge = "sum"
 
     @property
     def name(self) -> str:
@@ -39,79 +27,64 @@ class Node:
         return f"v{self.index + 1}"
 
 
-@dataclass(frozen=True)
-class Edge:
-    """One choice block between two nodes; a gene's value is an index into ``choices``.
+class Arc(NamedTuple):
+    """One way from a node to another: a part, or the identity where ``part`` is None.
 
-    index: position of its gene. residual: whether a bottleneck on this edge adds its input.
+    part: key in ``SearchSpace.parts``; arcs with equal keys share weights. option: form of a shared
+    part. when: pairs (gene, choice) that all must hold; without any the arc is always there.
     """
 
-    index: int
     source: int
     target: int
-    kind: Literal["stem", "branch"]
-    distance: int
-    stride: int
-    in_channels: int
-    out_channels: int
-    in_resolution: int
-    out_resolution: int
-    choices: tuple[Operation, ...]
-    residual: bool
-
-    @property
-    def name(self) -> str:
-        """Return ``v1->v2``."""
-        return f"v{self.source + 1}->v{self.target + 1}"
-
-    @property
-    def operations(self) -> tuple[Operation, ...]:
-        """Return the choices other than none."""
-        return tuple(op for op in self.choices if op.kind != "none")
+    part: str | None = None
+    option: int = 0
+    when: tuple[tuple[int, int], ...] = ()
 
 
-def build_nodes(spec: SpaceSpec) -> tuple[Node, ...]:
-    """List the nodes: ``ceil(image / stem_stride)`` pixels, then ``ceil(h / 2)`` a stage."""
-    nodes: list[Node] = []
-    resolution = -(-spec.image_size // spec.stem_stride)
-    for stage, (count, width) in enumerate(zip(spec.stages, spec.widths, strict=True)):
-        if stage:
-            resolution = -(-resolution // 2)
-        nodes += [Node(len(nodes) + i, stage, width, resolution) for i in range(count)]
-    return tuple(nodes)
+def owner(arc: Arc) -> tuple[int, ...]:
+    """Return the genes that decide about an arc; an arc that is always there has its ends."""
+    return tuple(gene for gene, _ in arc.when) or (-1, arc.source, arc.target)
 
 
-def build_edges(spec: SpaceSpec, nodes: tuple[Node, ...]) -> tuple[Edge, ...]:
-    """List the edges in gene order: by target node, there the stem edge and rising distances.
+@dataclass(frozen=True)
+class Gene:
+    """One decision: the names of its choices, whose numbers are the gene's values.
 
-    An edge over stages has stride ``2 ** stages``; with padding ``kernel // 2`` a convolution
-    gives ``ceil(h / stride)``, and ``ceil(ceil(h / 2) / 2) = ceil(h / 4)``, so all edges into a
-    node agree. Source: Guo et al. 2020, section 3.1.
+    optional: choice 0 leaves something out, which samplers do with the probability p_drop.
     """
-    edges: list[Edge] = []
-    for target in nodes[1:]:
-        for distance in (1, *spec.branch_distances):
-            if distance <= target.index:
-                source = nodes[target.index - distance]
-                edges.append(_edge(spec, len(edges), source, target))
-    return tuple(edges)
+
+    name: str
+    choices: tuple[str, ...]
+    optional: bool = False
+
+    @property
+    def operations(self) -> int:
+        """Return the number of choices that leave nothing out."""
+        return len(self.choices) - self.optional
 
 
-def _edge(spec: SpaceSpec, index: int, source: Node, target: Node) -> Edge:
-    stem = target.index - source.index == 1
-    same = source.stage == target.stage
-    bottlenecks = [Operation("bottleneck", k, e) for k in spec.kernels for e in spec.expands]
-    return Edge(
-        index=index,
-        source=source.index,
-        target=target.index,
-        kind="stem" if stem else "branch",
-        distance=target.index - source.index,
-        stride=2 ** (target.stage - source.stage),
-        in_channels=source.width,
-        out_channels=target.width,
-        in_resolution=source.resolution,
-        out_resolution=target.resolution,
-        choices=(*([] if stem else [NONE]), *bottlenecks, *([IDENTITY] if same else [])),
-        residual=same and (spec.residual == "all" or (spec.residual == "stem" and stem)),
-    )
+@dataclass(frozen=True)
+class Head:
+    """Both ends of every network: images, 3x3 stem convolution, and the tail behind the last node.
+
+    The tail is a 1x1 convolution to ``tail_width`` channels, BN, activation, the mean over the
+    pixels, dropout and a linear classifier.
+    """
+
+    in_channels: int
+    image_size: int
+    num_classes: int
+    stem_stride: int
+    tail_width: int
+    activation: Activation = "relu6"
+    dropout: float = 0.2
+
+    def layers(self, first: Node, last: Node) -> dict[str, Layer]:
+        """Count the layers that every network has, affine BN and the classifier's bias included."""
+        stem, tail = 9 * self.in_channels * first.width, last.width * self.tail_width
+        classifier = self.tail_width * self.num_classes
+        return {
+            "stem": Layer(stem * first.resolution**2, stem + 2 * first.width),
+            "tail": Layer(tail * last.resolution**2, tail + 2 * self.tail_width),
+            "classifier": Layer(classifier, classifier + self.num_classes),
+        }

@@ -6,10 +6,10 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.cost import check_p_drop
-from stnas.space.draws import Choices, check_integer, drop_probabilities, generator
-from stnas.space.graph import Edge
-from stnas.space.space import SearchSpace
+from stnas.space.draws import Choices, check_integer, generator
+from stnas.space.graph import Gene
+from stnas.space.prior import check_p_drop, drop_probabilities
+from stnas.space.value import SearchSpace
 
 Kind = Literal["p_drop", "uniform", "bins", "fair"]
 STEP, FAIR, BINS = 1, 2, 3
@@ -27,11 +27,11 @@ class Sampler(Protocol):
 
 
 class IndependentSampler:
-    """Draw every edge by itself: none with probability ``drop[edge]``, else uniform."""
+    """Draw every gene by itself: choice 0 with probability ``drop[gene]``, else uniform."""
 
-    def __init__(self, edges: Sequence[Edge], drop: NDArray[np.float64], *, seed: int) -> None:
-        """Keep the edges, the probabilities of none ``[genes]`` and the seed."""
-        self.choices, self.seed = Choices(edges, drop), seed
+    def __init__(self, genes: Sequence[Gene], drop: NDArray[np.float64], *, seed: int) -> None:
+        """Keep the genes, the probabilities of leaving out ``[genes]`` and the seed."""
+        self.choices, self.seed = Choices(genes, drop), seed
 
     def genotype(self, step: int) -> NDArray[np.int8]:
         """Return the genotype of a step (Guo et al. 2020, equations 2 and 3 or 5)."""
@@ -41,30 +41,30 @@ class IndependentSampler:
 
 
 class FairSampler:
-    """Offer each operation of an edge once in a window of as many steps as it has operations.
+    """Offer each operation of a gene once in a window of as many steps as it has operations.
 
-    Windows are ``[k I, (k + 1) I)`` with I the number of the edge's operations. A branch edge is
-    still none with p_drop, independently. Strict fairness: Chu et al. 2019 (FairNAS), section 3.2.
+    Windows are ``[k I, (k + 1) I)`` with I the number of the gene's operations. An optional gene is
+    still 0 with p_drop, independently. Strict fairness: Chu et al. 2019 (FairNAS), section 3.2.
     """
 
-    def __init__(self, edges: Sequence[Edge], p_drop: float, *, seed: int) -> None:
-        """Group the edges by their number of operations."""
+    def __init__(self, genes: Sequence[Gene], p_drop: float, *, seed: int) -> None:
+        """Group the genes by their number of operations."""
         self.seed = seed
-        self.drop = drop_probabilities(edges, p_drop)
-        self.branch = np.array([edge.kind == "branch" for edge in edges])
-        counts = np.array([len(edge.operations) for edge in edges])
+        self.drop = drop_probabilities(genes, p_drop)
+        self.optional = np.array([gene.optional for gene in genes])
+        counts = np.array([gene.operations for gene in genes])
         self.groups = {int(c): np.flatnonzero(counts == c) for c in np.unique(counts)}
 
     def genotype(self, step: int) -> NDArray[np.int8]:
         """Return the genotype of a step."""
         check_integer("step", step, least=0, below=2**63)
         offered = np.empty(len(self.drop), np.int64)
-        for count, edges in self.groups.items():
+        for count, genes in self.groups.items():
             window, place = divmod(int(step), count)
-            keys = generator(self.seed, FAIR, window, count).random((len(edges), count))
-            offered[edges] = np.argsort(keys, axis=1, kind="stable")[:, place]
+            keys = generator(self.seed, FAIR, window, count).random((len(genes), count))
+            offered[genes] = np.argsort(keys, axis=1, kind="stable")[:, place]
         dropped = generator(self.seed, STEP, step).random(len(self.drop)) < self.drop
-        return np.where(dropped, 0, offered + self.branch).astype(np.int8)
+        return np.where(dropped, 0, offered + self.optional).astype(np.int8)
 
 
 class BinSampler:
@@ -86,8 +86,8 @@ class BinSampler:
                 " use the sampler p_drop"
             )
         middles = (self.bounds[:-1] + self.bounds[1:]) / 2
-        drops = [drop_probabilities(space.edges, self._solve(m, p_drop)) for m in middles]
-        self.choices = [Choices(space.edges, drop) for drop in drops]
+        drops = [drop_probabilities(space.genes, self._solve(m, p_drop)) for m in middles]
+        self.choices = [Choices(space.genes, drop) for drop in drops]
         for index in range(bins):
             self._draw(generator(seed, BINS, 2**63, index), index)
 
@@ -130,12 +130,12 @@ def make_sampler(
     check_integer("seed", seed, least=0, below=2**64)
     check_integer("bins", bins, least=1, below=2**16)
     if kind == "p_drop":
-        return IndependentSampler(space.edges, drop_probabilities(space.edges, p_drop), seed=seed)
+        return IndependentSampler(space.genes, drop_probabilities(space.genes, p_drop), seed=seed)
     if kind == "uniform":
-        even = [edge.kind == "branch" and 1 / len(edge.choices) for edge in space.edges]
-        return IndependentSampler(space.edges, np.array(even, np.float64), seed=seed)
+        even = [gene.optional and 1 / len(gene.choices) for gene in space.genes]
+        return IndependentSampler(space.genes, np.array(even, np.float64), seed=seed)
     if kind == "fair":
-        return FairSampler(space.edges, p_drop, seed=seed)
+        return FairSampler(space.genes, p_drop, seed=seed)
     if kind == "bins":
         return BinSampler(space, p_drop, bins=bins, seed=seed)
     raise ValueError(

@@ -3,6 +3,6 @@
 from stnas.supernet.network import Network
 from stnas.supernet.norms import synchronise_, track_statistics_
 from stnas.supernet.supernet import SuperNet
-from stnas.supernet.trie import Trie
+from stnas.supernet.together import Trie
 
 __all__ = ["Network", "SuperNet", "Trie", "synchronise_", "track_statistics_"]

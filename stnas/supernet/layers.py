@@ -1,18 +1,18 @@
 """Stem, tail and merges of the hyper-network and of the networks cut out of it."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from stnas.config import Kernels
 from stnas.ops import conv_norm_act, convolution, norm_act, pool
+from stnas.ops.layers import reference
 from stnas.ops.layers.reference import BatchNorm, batch_norm
-from stnas.space import SearchSpace
-from stnas.supernet.norms import Bound, norm, with_own_statistics
-
-NormAct = Callable[..., Tensor]
-"""A form of BN and activation with the signature of ``ops.layers.reference.norm_act``."""
+from stnas.space import Node, SearchSpace
+from stnas.supernet.blocks.block import MakeNorm
+from stnas.supernet.norms import Bound, with_own_statistics
 
 
 class Convolution(nn.Conv2d):
@@ -24,7 +24,7 @@ class Convolution(nn.Conv2d):
 
 
 class ConvNormAct(nn.Module):
-    """Convolution without bias, then ``function``, BN and activation: the stem and the tail."""
+    """Convolution without bias, BN and activation: the stem and the tail."""
 
     def __init__(
         self,
@@ -34,68 +34,66 @@ class ConvNormAct(nn.Module):
         kernel: int,
         stride: int,
         activation: str,
-        function: NormAct,
-        **norm_options: Any,
+        kernels: Kernels,
+        norm: MakeNorm,
     ) -> None:
         super().__init__()
-        form = Convolution if function is norm_act else nn.Conv2d
+        self.compiled = kernels == "fused"
+        form = Convolution if self.compiled else nn.Conv2d
         self.convolution = form(
             in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False
         )
-        self.norm = norm(out_channels, **norm_options)
+        self.norm = norm(out_channels)
         self.activation = activation
-        self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
-        return with_own_statistics(self.bind(), self.norms, x)
+        return with_own_statistics(self.bind(), self.norms(), x)
 
-    @property
     def norms(self) -> tuple[nn.BatchNorm2d, ...]:
-        """The BN layers, in order."""
+        """List the BN layers, in order."""
         return (self.norm,)
 
     def bind(self) -> Bound:
         """Return the layer as a function of x and the state of its BN layers."""
+        behind = norm_act if self.compiled else reference.norm_act
 
         def compute(
             x: Tensor, *, norms: tuple[BatchNorm, ...], training: bool, momentum: float
         ) -> Tensor:
             state: dict[str, Any] = {"activation": self.activation, "momentum": momentum}
-            if training and self.function is norm_act:
+            if training and self.compiled:
                 weight, stride = self.convolution.weight, self.convolution.stride[0]
                 return conv_norm_act(x, weight, norms[0], stride=stride, training=True, **state)
-            return self.function(self.convolution(x), norms[0], training=training, **state)
+            return behind(self.convolution(x), norms[0], training=training, **state)
 
         return compute
 
 
 class Merge(nn.Module):
-    """Value of a node: the sum of the edges that enter it, their mean, or the sum's own BN.
+    """Value of a node: the sum of the arcs that enter it, their mean, or the sum's own BN.
 
-    merge: ``sum``, ``mean`` or ``shadow``, a BN for each number of entering edges in ``degrees``.
+    degrees: numbers of entering arcs, for each of which a node that joins by ``shadow`` has a BN.
     """
 
-    def __init__(
-        self, channels: int, *, merge: str, degrees: tuple[int, ...], **norm_options: Any
-    ) -> None:
+    def __init__(self, node: Node, *, degrees: Iterable[int], norm: MakeNorm) -> None:
         super().__init__()
-        self.mean = merge == "mean"
-        shadows = degrees if merge == "shadow" else ()
-        self.shadow = nn.ModuleDict({str(n): norm(channels, **norm_options) for n in shadows})
+        self.mean = node.join == "mean"
+        shadows = degrees if node.join == "shadow" else ()
+        self.shadow = nn.ModuleDict({str(n): norm(node.width) for n in shadows})
 
     def keep_(self, degree: int) -> "Merge":
-        """Drop the shadow BN layers of every other number of entering edges."""
+        """Drop the shadow BN layers of every other number of entering arcs."""
         for other in set(self.shadow) - {str(degree)}:
             del self.shadow[other]
         return self
 
     def forward(self, values: list[Tensor]) -> Tensor:
-        """Merge tensors ``[N, C, H, W]``, one or more, in the order of their edges."""
+        """Merge tensors ``[N, C, H, W]``, one or more, in the order of their arcs."""
         return with_own_statistics(self.bind(len(values)), self.norms(len(values)), *values)
 
     def norms(self, degree: int) -> tuple[nn.BatchNorm2d, ...]:
-        """List the BN layers that a node with this number of entering edges uses."""
+        """List the BN layers that a node with this number of entering arcs uses."""
         shadow = self.shadow[str(degree)] if self.shadow else None
         return (shadow,) if isinstance(shadow, nn.BatchNorm2d) else ()
 
@@ -121,21 +119,21 @@ class Merge(nn.Module):
 class Tail(nn.Module):
     """1x1 convolution, BN, activation, global average pool, dropout and linear classifier."""
 
-    def __init__(self, space: SearchSpace, *, function: NormAct, **norm_options: Any) -> None:
+    def __init__(self, space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> None:
         super().__init__()
-        spec = space.spec
+        head = space.head
         self.features = ConvNormAct(
-            spec.widths[-1],
-            spec.tail_width,
+            space.nodes[-1].width,
+            head.tail_width,
             kernel=1,
             stride=1,
-            activation=spec.activation,
-            function=function,
-            **norm_options,
+            activation=head.activation,
+            kernels=kernels,
+            norm=norm,
         )
-        self.compiled = function is norm_act
-        self.dropout = nn.Dropout(spec.dropout)
-        self.classifier = nn.Linear(spec.tail_width, spec.num_classes)
+        self.compiled = kernels == "fused"
+        self.dropout = nn.Dropout(head.dropout)
+        self.classifier = nn.Linear(head.tail_width, head.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the last node ``[N, C, H, W]`` to logits ``[N, classes]``."""
@@ -147,17 +145,17 @@ class Tail(nn.Module):
         return pool(features) if self.compiled else features.mean((2, 3))
 
 
-def make_stem(space: SearchSpace, *, function: NormAct, **norm_options: Any) -> ConvNormAct:
+def make_stem(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> ConvNormAct:
     """Make the stem convolution, whose result is v1."""
-    spec = space.spec
+    head = space.head
     return ConvNormAct(
-        spec.in_channels,
-        spec.widths[0],
+        head.in_channels,
+        space.nodes[0].width,
         kernel=3,
-        stride=spec.stem_stride,
-        activation=spec.activation,
-        function=function,
-        **norm_options,
+        stride=head.stem_stride,
+        activation=head.activation,
+        kernels=kernels,
+        norm=norm,
     )
 
 
@@ -177,7 +175,7 @@ def check_images(x: Tensor, space: SearchSpace) -> None:
     if not isinstance(x, Tensor) or not torch.is_floating_point(x):
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"x must be a floating-point tensor of images, got {kind}")
-    channels = space.spec.in_channels
+    channels = space.head.in_channels
     if x.ndim != 4 or x.shape[1] != channels or x.numel() == 0:
         raise ValueError(
             f"x must have the shape [N, {channels}, H, W] with one image or more, "

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stnas.space import SearchSpace, SpaceSpec
+from stnas.space import SearchSpace
 from stnas.store.files import load_weights_, read_json
 from stnas.supernet import Network
 
@@ -21,7 +21,7 @@ def load_network(folder: str | Path) -> Network:
             "such as RUN/retrain/A"
         )
     description = read_json(path / "network.json")
-    space = SearchSpace(SpaceSpec.from_json(description["space"]))
+    space = SearchSpace.from_json(description["space"])
     network = Network.build(space, space.parse(description["genotype"]))
     load_weights_(network, path / "network.safetensors")
     return network.eval()

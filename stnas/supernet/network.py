@@ -1,10 +1,13 @@
 """The network of one genotype."""
 
+from collections.abc import Mapping
+from functools import partial
+
 from torch import Tensor, nn
 
-from stnas.ops import linear_bottleneck
-from stnas.space import Edge, Genotype, SearchSpace
-from stnas.supernet.block import BlockFunction, LinearBottleneck, norm_act_beside
+from stnas.config import Kernels
+from stnas.space import Arc, Genotype, SearchSpace
+from stnas.supernet.blocks import build
 from stnas.supernet.layers import (
     ConvNormAct,
     Merge,
@@ -13,19 +16,15 @@ from stnas.supernet.layers import (
     check_images,
     make_stem,
 )
-from stnas.supernet.topology import (
-    bottlenecks,
-    checked_row,
-    in_degrees,
-    key,
-)
+from stnas.supernet.norms import norm
 from stnas.supernet.walk import propagate
 
 
 class Network(nn.Module):
     """The network of one genotype, an ordinary module: parts first, ``build`` makes fresh ones.
 
-    Weights lie channels last, and images had better do so too.
+    edges: the blocks by the names of their arcs. Weights lie channels last, and images had better
+    do so too.
     """
 
     def __init__(
@@ -34,15 +33,22 @@ class Network(nn.Module):
         genotype: Genotype,
         *,
         stem: ConvNormAct,
-        edges: dict[str, LinearBottleneck],
+        blocks: Mapping[str, nn.Module],
         merges: list[Merge],
         tail: Tail,
     ) -> None:
+        """Put a network together; blocks: by the keys of the parts that the genotype uses."""
         super().__init__()
         self.space = space
         self.genotype = genotype.copy()
+        self.arcs = space.arcs_of(genotype)
         self.stem = stem
-        self.edges = nn.ModuleDict(edges)
+        self._names = dict[Arc, str]()
+        owners: dict[str, str] = {}
+        for arc, name in space.arc_names(self.arcs):
+            assert arc.part is not None
+            self._names[arc] = owners.setdefault(arc.part, name)
+        self.edges = nn.ModuleDict({name: blocks[key] for key, name in owners.items()})
         self.merges = nn.ModuleList(merges)
         self.tail = tail
 
@@ -53,47 +59,41 @@ class Network(nn.Module):
         genotype: Genotype,
         *,
         affine: bool = True,
-        function: BlockFunction = linear_bottleneck,
+        kernels: Kernels = "fused",
     ) -> "Network":
         """Make a network with fresh weights, drawn from torch's global generator."""
-        genotype = checked_row(space, genotype)
-        options = {"affine": affine, "tracked": True}
-        edges = {
-            key(edge): LinearBottleneck(
-                space, edge, edge.choices[gene], function=function, **options
-            )
-            for edge, gene in bottlenecks(space, genotype)
-        }
-        merges = [
-            Merge(node.width, merge=space.spec.merge, degrees=(degree,), **options)
-            for node, degree in zip(space.nodes[1:], in_degrees(space, genotype), strict=True)
-        ]
+        genotype = space.check_row(genotype)
+        arcs = space.arcs_of(genotype)
+        make = partial(norm, affine=affine, tracked=True)
+        keys = dict.fromkeys(arc.part for arc in arcs if arc.part is not None)
+        blocks = {key: build(space.parts[key], kernels=kernels, norm=make) for key in keys}
         network = cls(
             space,
             genotype,
-            stem=make_stem(space, function=norm_act_beside(function), **options),
-            edges=edges,
-            merges=merges,
-            tail=Tail(space, function=norm_act_beside(function), **options),
+            merges=[
+                Merge(node, degrees=(degree,), norm=make)
+                for node, degree in zip(space.nodes[1:], in_degrees(space, arcs), strict=True)
+            ],
+            stem=make_stem(space, kernels=kernels, norm=make),
+            blocks=blocks,
+            tail=Tail(space, kernels=kernels, norm=make),
         )
         channels_last_(network)
         return network
 
-    def block(self, edge: Edge) -> LinearBottleneck:
-        """Return the choice block of an edge."""
-        block = self.edges[key(edge)]
-        assert isinstance(block, LinearBottleneck)
-        return block
-
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]``."""
         check_images(x, self.space)
-        last = propagate(
-            self.space,
-            self.genotype,
-            self.stem(x),
-            block=self.block,
-            merges=self.merges,
-        )
+        blocks = {arc: self.edges[name] for arc, name in self._names.items()}
+        first = self.stem(x)
+        last = propagate(self.space, self.arcs, first, blocks=blocks, merges=self.merges)
         logits: Tensor = self.tail(last)
         return logits
+
+
+def in_degrees(space: SearchSpace, arcs: tuple[Arc, ...]) -> list[int]:
+    """Count the arcs that enter v2, v3, ..., in order."""
+    counts = [0] * len(space.nodes)
+    for arc in arcs:
+        counts[arc.target] += 1
+    return counts[1:]

@@ -1,6 +1,7 @@
 """State of BN layers: a layer's own, or one that is kept beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -84,3 +85,29 @@ def reset_statistics(layer: nn.BatchNorm2d, *, device: torch.device) -> BatchNor
     """Return a BN layer's parameters with statistics of their own: mean 0, variance 1."""
     mean = torch.zeros(layer.num_features, device=device)
     return BatchNorm(layer.weight, layer.bias, mean, torch.ones_like(mean))
+
+
+@contextmanager
+def lent(
+    layers: Sequence[nn.BatchNorm2d],
+    states: Sequence[BatchNorm],
+    *,
+    training: bool,
+    momentum: float,
+) -> Iterator[None]:
+    """Let BN layers work with statistics that are kept beside them, and leave them as they were."""
+    own = [
+        (layer.running_mean, layer.running_var, layer.track_running_stats, layer.momentum)
+        for layer in layers
+    ]
+    modes = [layer.training for layer in layers]
+    for layer, state in zip(layers, states, strict=True):
+        layer.running_mean, layer.running_var = state.running_mean, state.running_var
+        layer.track_running_stats, layer.momentum = True, momentum
+        layer.training = training
+    try:
+        yield
+    finally:
+        for layer, kept, mode in zip(layers, own, modes, strict=True):
+            layer.running_mean, layer.running_var, layer.track_running_stats, layer.momentum = kept
+            layer.training = mode

@@ -2,88 +2,60 @@
 
 import copy
 from collections import defaultdict
+from functools import partial
 
-import numpy as np
 from torch import Tensor, nn
 
-from stnas.ops import linear_bottleneck
-from stnas.space import Edge, Genotype, SearchSpace
-from stnas.supernet.block import BlockFunction, LinearBottleneck, norm_act_beside
-from stnas.supernet.layers import (
-    Merge,
-    Tail,
-    channels_last_,
-    check_images,
-    make_stem,
-)
-from stnas.supernet.network import Network
-from stnas.supernet.norms import track_statistics_
-from stnas.supernet.topology import (
-    bottlenecks,
-    checked_row,
-    in_degrees,
-    key,
-)
+from stnas.config import Kernels
+from stnas.space import Genotype, SearchSpace
+from stnas.space.graph import owner
+from stnas.supernet.blocks import build
+from stnas.supernet.layers import Merge, Tail, channels_last_, check_images, make_stem
+from stnas.supernet.network import Network, in_degrees
+from stnas.supernet.norms import norm, track_statistics_
 from stnas.supernet.walk import propagate
 
 
-def part_of(name: str) -> str:
-    """Return the part of the hyper-network that holds a parameter: ``stem``, ``blocks.3.k3_e6``."""
-    first, *rest = name.split(".")
-    return ".".join((first, *rest[:2])) if first == "blocks" else first
-
-
 class SuperNet(nn.Module):
-    """The hyper-network: every choice block of every edge, with weights that paths share.
+    """The hyper-network: the block of every part, with weights that paths share.
 
     Its BN layers use the statistics of the batch and keep none; networks cut out with ``extract``
     keep their own. Weights are drawn from torch's global generator.
     """
 
     def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        affine: bool = False,
-        function: BlockFunction = linear_bottleneck,
+        self, space: SearchSpace, *, affine: bool = False, kernels: Kernels = "fused"
     ) -> None:
         super().__init__()
         self.space = space
-        options = {"affine": affine, "tracked": False}
-        self.stem = make_stem(space, function=norm_act_beside(function), **options)
-        self.blocks = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    choice.name: LinearBottleneck(space, edge, choice, function=function, **options)
-                    for choice in edge.choices
-                    if choice.kind == "bottleneck"
-                }
-            )
-            for edge in space.edges
-        )
-        most = in_degrees(space, np.ones(space.num_genes, np.int8))
+        make = partial(norm, affine=affine, tracked=False)
+        self.stem = make_stem(space, kernels=kernels, norm=make)
+        self.blocks = nn.ModuleDict()
+        self._parts = dict[str, nn.Module]()
+        for key, part in space.parts.items():
+            self._parts[key] = build(part, kernels=kernels, norm=make)
+            _place(self.blocks, key, self._parts[key])
         self.merges = nn.ModuleList(
-            Merge(node.width, merge=space.spec.merge, degrees=tuple(range(1, n + 1)), **options)
-            for node, n in zip(space.nodes[1:], most, strict=True)
+            Merge(node, degrees=range(1, most + 1), norm=make)
+            for node, most in zip(space.nodes[1:], most_degrees(space), strict=True)
         )
-        self.tail = Tail(space, function=norm_act_beside(function), **options)
+        self.tail = Tail(space, kernels=kernels, norm=make)
         channels_last_(self)
+        owners = {
+            id(p): f"blocks.{key}" for key, own in self._parts.items() for p in own.parameters()
+        }
         self._numbers = defaultdict[str, list[int]](list)
-        for number, (name, _) in enumerate(self.named_parameters()):
-            self._numbers[part_of(name)].append(number)
+        for number, (name, parameter) in enumerate(self.named_parameters()):
+            self._numbers[owners.get(id(parameter), name.partition(".")[0])].append(number)
 
-    def block(self, edge: Edge, gene: int) -> LinearBottleneck:
-        """Return the choice block that a gene selects on an edge."""
-        choices = self.blocks[edge.index]
-        assert isinstance(choices, nn.ModuleDict)
-        chosen = choices[edge.choices[gene].name]
-        assert isinstance(chosen, LinearBottleneck)
-        return chosen
+    def block(self, key: str) -> nn.Module:
+        """Return the block of a part."""
+        return self._parts[key]
 
     def active_parameters(self, genotype: Genotype) -> list[int]:
         """Number the parameters that training an architecture moves, as ``parameters()`` does."""
-        chosen = bottlenecks(self.space, checked_row(self.space, genotype))
-        blocks = [f"blocks.{edge.index}.{edge.choices[gene].name}" for edge, gene in chosen]
+        arcs = self.space.arcs_of(self.space.check_row(genotype))
+        blocks = dict.fromkeys(f"blocks.{arc.part}" for arc in arcs if arc.part is not None)
         return [i for part in ("stem", *blocks, "merges", "tail") for i in self._numbers[part]]
 
     def forward(self, x: Tensor, genotype: Genotype) -> Tensor:
@@ -93,14 +65,9 @@ class SuperNet(nn.Module):
         gradients.
         """
         check_images(x, self.space)
-        genotype = checked_row(self.space, genotype)
-        last = propagate(
-            self.space,
-            genotype,
-            self.stem(x),
-            block=lambda edge: self.block(edge, int(genotype[edge.index])),
-            merges=self.merges,
-        )
+        arcs = self.space.arcs_of(self.space.check_row(genotype))
+        blocks = {arc: self._parts[arc.part] for arc in arcs if arc.part is not None}
+        last = propagate(self.space, arcs, self.stem(x), blocks=blocks, merges=self.merges)
         logits: Tensor = self.tail(last)
         return logits
 
@@ -110,17 +77,16 @@ class SuperNet(nn.Module):
         It holds the very parameters of the hyper-network (``copy.deepcopy`` of the result is
         independent) and BN statistics of its own, which are reset.
         """
-        genotype = checked_row(self.space, genotype)
+        genotype = self.space.check_row(genotype)
+        arcs = self.space.arcs_of(genotype)
         shared = {id(parameter): parameter for parameter in self.parameters()}
-        degrees = in_degrees(self.space, genotype)
+        keys = dict.fromkeys(arc.part for arc in arcs if arc.part is not None)
+        degrees = in_degrees(self.space, arcs)
         network = Network(
             self.space,
             genotype,
             stem=copy.deepcopy(self.stem, dict(shared)),
-            edges={
-                key(edge): copy.deepcopy(self.block(edge, gene), dict(shared))
-                for edge, gene in bottlenecks(self.space, genotype)
-            },
+            blocks={key: copy.deepcopy(self._parts[key], dict(shared)) for key in keys},
             merges=[
                 copy.deepcopy(merge, dict(shared)).keep_(degree)
                 for merge, degree in zip(self.merges.children(), degrees, strict=True)
@@ -130,3 +96,25 @@ class SuperNet(nn.Module):
         )
         track_statistics_(network)
         return network
+
+
+def most_degrees(space: SearchSpace) -> list[int]:
+    """Count the arcs that can enter v2, v3, ... at once, in order: one of each gene."""
+    ways: dict[int, set[tuple[int, ...]]] = defaultdict(set)
+    for arc in space.arcs:
+        ways[arc.target].add(owner(arc))
+    return [len(ways[node.index]) for node in space.nodes[1:]]
+
+
+def _place(tree: nn.ModuleDict, key: str, module: nn.Module) -> None:
+    """Put a module into nested dictionaries: the key ``3.k3e6`` is ``tree["3"]["k3e6"]``.
+
+    Past the dictionaries' own check, which refuses names such as ``half`` that modules have too.
+    """
+    first, _, rest = key.partition(".")
+    if not rest:
+        tree._modules[first] = module
+        return
+    inner = tree._modules.setdefault(first, nn.ModuleDict())
+    assert isinstance(inner, nn.ModuleDict)
+    _place(inner, rest, module)

@@ -1,67 +1,76 @@
-"""The walk through the nodes: ``v_j = merge_i(edge_ij(v_i))``."""
+"""The walk through the nodes: ``v_j = join_i(block_ij(v_i))``."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from torch import Tensor, nn
 
 from stnas.ops.bottleneck.path import linear_bottleneck_path
 from stnas.ops.bottleneck.path_plan import PathEdge
-from stnas.space import Edge, Genotype, SearchSpace
-from stnas.supernet.block import LinearBottleneck
-from stnas.supernet.topology import bottlenecks
+from stnas.space import Arc, SearchSpace
+from stnas.supernet.blocks import LinearBottleneck
+from stnas.supernet.blocks.block import apply
 
-Blocks = dict[int, LinearBottleneck]
-"""Choice blocks of an architecture, by the index of their edge."""
+Blocks = Mapping[Arc, nn.Module]
+"""Blocks of an architecture, by the arcs that carry them."""
 
 
 def propagate(
-    space: SearchSpace,
-    genotype: Genotype,
-    first: Tensor,
-    *,
-    block: Callable[[Edge], LinearBottleneck],
-    merges: nn.ModuleList,
+    space: SearchSpace, arcs: Sequence[Arc], first: Tensor, *, blocks: Blocks, merges: nn.ModuleList
 ) -> Tensor:
     """Compute the nodes in order and return the last.
 
-    first: the value of v1. block: gives the choice block of an edge. Compiled blocks are computed
-    as one function where the batch gives all statistics and no node has a BN of its own, and one
-    by one otherwise.
+    arcs: of the architecture. first: the value of v1. Compiled bottlenecks are computed as one
+    function where the batch gives all statistics and no node has a BN of its own, and one by one
+    otherwise.
     """
-    blocks = {edge.index: block(edge) for edge, _ in bottlenecks(space, genotype)}
-    whole = space.spec.merge != "shadow" and len(blocks) > 0
-    if whole and all(own.compiled and own.normalises_by_batch for own in blocks.values()):
-        edges = path_edges(space, genotype, blocks)
-        return linear_bottleneck_path(first, edges, mean=space.spec.merge == "mean")
-    return _edge_by_edge(space, genotype, first, blocks=blocks, merges=merges)
+    if is_path(space, blocks):
+        edges = path_edges(arcs, blocks)
+        return linear_bottleneck_path(first, edges, mean=space.nodes[-1].join == "mean")
+    return arc_by_arc(space, arcs, first, blocks=blocks, merges=merges)
 
 
-def path_edges(space: SearchSpace, genotype: Genotype, blocks: Blocks) -> list[PathEdge]:
+def is_path(space: SearchSpace, blocks: Blocks) -> bool:
+    """Tell whether the operator of a whole path can compute an architecture."""
+    joins = space.joins
+    return (
+        len(joins) == 1
+        and "shadow" not in joins
+        and len(blocks) > 0
+        and all(
+            isinstance(own, LinearBottleneck) and own.compiled and own.normalises_by_batch
+            for own in blocks.values()
+        )
+    )
+
+
+def path_edges(arcs: Sequence[Arc], blocks: Blocks) -> list[PathEdge]:
     """List the present edges, and count the batch where BN layers track statistics."""
     edges = []
-    for edge, gene in zip(space.edges, genotype.tolist(), strict=True):
-        kind = edge.choices[gene].kind
-        if kind == "identity":
-            edges.append(PathEdge(edge.source, edge.target))
-        elif kind == "bottleneck":
-            edges.append(blocks[edge.index].advance_on_path_(edge))
+    for arc in arcs:
+        block = None if arc.part is None else blocks[arc]
+        if block is None:
+            edges.append(PathEdge(arc.source, arc.target))
+        else:
+            assert isinstance(block, LinearBottleneck)
+            edges.append(block.advance_on_path_(arc))
     return edges
 
 
-def _edge_by_edge(
-    space: SearchSpace, genotype: Genotype, first: Tensor, *, blocks: Blocks, merges: nn.ModuleList
+def arc_by_arc(
+    space: SearchSpace, arcs: Sequence[Arc], first: Tensor, *, blocks: Blocks, merges: nn.ModuleList
 ) -> Tensor:
-    """Apply every block alone; a value is let go once no later edge can leave its node."""
-    reach = max((1, *space.spec.branch_distances))
-    values = {0: first}
-    for target, edges in groupby(space.edges, key=lambda edge: edge.target):
-        entering = []
-        for edge in edges:
-            kind = edge.choices[genotype[edge.index]].kind
-            if kind != "none":
-                source = values[edge.source]
-                entering.append(source if kind == "identity" else blocks[edge.index](source))
-        values[target] = merges[target - 1](entering)
-        values.pop(target - reach, None)
+    """Apply every block alone; a value is let go after the last arc that leaves its node."""
+    values, last = {0: first}, {arc.source: arc.target for arc in arcs}
+    for target, group in groupby(arcs, key=lambda arc: arc.target):
+        entering = list(group)
+        values[target] = merges[target - 1]([_value(values[a.source], a, blocks) for a in entering])
+        for source in {arc.source for arc in entering if last[arc.source] == target}:
+            del values[source]
     return values[space.nodes[-1].index]
+
+
+def _value(x: Tensor, arc: Arc, blocks: Blocks) -> Tensor:
+    if arc.part is None:
+        return x
+    return apply(blocks[arc], x, arc.option)

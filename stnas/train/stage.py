@@ -138,7 +138,7 @@ def summary(config: Config, task: Task) -> dict[str, Any]:
     space, data = task.space, task.dataset
     return {
         "epochs": config.train.epochs,
-        "space": space.spec.to_json(),
+        "space": dict(space.recipe),
         "p_drop": task.p_drop,
         "expected_madds": space.expected_madds(task.p_drop),
         "data": {

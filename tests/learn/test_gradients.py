@@ -16,7 +16,6 @@ from stnas.learn.gradients import (
     own_parts,
     total,
 )
-from stnas.ops.bottleneck import reference
 from stnas.space import SearchSpace
 from stnas.supernet import Network, synchronise_
 
@@ -117,7 +116,7 @@ def synchronised_step(group):
     torch.manual_seed(0)
     space = SearchSpace.profile("nano", merge="shadow", dropout=0.0)
     genotype = space.sample(1, p_drop=0.3, seed=2)[0]
-    network = Network.build(space, genotype, function=reference.linear_bottleneck).double().train()
+    network = Network.build(space, genotype, kernels="reference").double().train()
     if group.size > 1:
         synchronise_(network, total)
     stream = torch.Generator().manual_seed(1)

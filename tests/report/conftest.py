@@ -194,7 +194,7 @@ def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), dat
             {
                 "seconds": 4.0,
                 "epochs": 12,
-                "space": space.spec.to_json(),
+                "space": dict(space.recipe),
                 "p_drop": 0.6,
                 "expected_madds": space.expected_madds(0.6),
                 "data": {

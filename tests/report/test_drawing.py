@@ -7,6 +7,7 @@ import pytest
 
 from stnas.report.drawing import draw, line_width, links
 from stnas.space import SearchSpace
+from stnas.space.topology import edges_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -25,7 +26,7 @@ def test_every_node_and_kept_edge_is_drawn(profile, p_drop):
     assert ElementTree.fromstring(text).tag == f"{SVG}svg"
     names = [element.text for element in parts(text, "node-label")]
     assert names == [f"v{i + 1}" for i in range(len(space.nodes))]
-    assert len(parts(text, "stage")) == len(space.spec.stages)
+    assert len(parts(text, "stage")) == space.nodes[-1].stage + 1
     kept = [line.split()[-1] for line in space.describe(genotype)]
     assert len(parts(text, "edge")) == len(kept)
     labels = [element.text for element in parts(text, "edge-label")]
@@ -37,16 +38,17 @@ def test_shares_are_those_of_the_cost_table():
     genotype = space.sample(1, p_drop=0.3, seed=0)[0]
     total = int(space.madds(genotype[None])[0])
     kept = links(space, genotype)
-    assert sum(link.madds for link in kept) == total - space.fixed_madds
+    assert sum(link.madds for link in kept) == total - space.madds_cost.fixed
     for link in kept:
         assert link.share == link.madds / total
-        assert link.madds == space.madds_table[link.edge.index, genotype[link.edge.index]]
+        (gene, choice), *_ = link.arc.when
+        assert link.madds == space.madds_cost.table[gene, choice]
 
 
 def test_short_jumps_rise_and_long_ones_hang():
     space = SearchSpace.profile("nano")
     for link in links(space, np.ones(space.num_genes, np.int8)):
-        assert np.sign(link.lift) == {1: 0, 2: 1, 3: -1}[link.edge.distance]
+        assert np.sign(link.lift) == {1: 0, 2: 1, 3: -1}[link.distance]
 
 
 def test_tooltips_tell_operation_stride_and_cost():
@@ -61,7 +63,7 @@ def test_tooltips_tell_operation_stride_and_cost():
 def test_identity_edges_are_marked():
     space = SearchSpace.profile("nano")
     genotype = np.zeros(space.num_genes, np.int8)
-    genotype[0] = len(space.edges[0].choices) - 1
+    genotype[0] = len(edges_of(space)[0].choices) - 1
     text = draw(space, genotype, title="A")
     assert len(parts(text, "identity")) == 1
 

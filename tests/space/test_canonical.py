@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stnas.space import SearchSpace
 from stnas.space.canonical import SymbolGraph, certificate, coefficient_bound
+from stnas.space.topology import edges_of, spec_of
 
 IMAGENET = SearchSpace.profile("imagenet")
 MICRO = SearchSpace.profile("micro")
@@ -28,13 +29,13 @@ def tiny(name, residual="stem", merge="sum"):
 
 
 def every_genotype(space):
-    return np.array(list(itertools.product(*(range(len(e.choices)) for e in space.edges))), np.int8)
+    return np.array(list(itertools.product(*map(range, space.choice_counts))), np.int8)
 
 
 def expand(space, genotype):
     """Return the bottlenecks as (label, sum that they read) and the last node's sum."""
     blocks, values, entering = [], {0: {"input": Fraction(1)}}, defaultdict(list)
-    for edge, gene in zip(space.edges, genotype, strict=True):
+    for edge, gene in zip(edges_of(space), genotype, strict=True):
         operation = edge.choices[gene]
         if operation.kind == "bottleneck":
             shape = (operation.name, edge.in_channels, edge.out_channels, edge.stride)
@@ -46,7 +47,7 @@ def expand(space, genotype):
         elif operation.kind == "identity":
             entering[edge.target].append(Counter(values[edge.source]))
         terms = entering[edge.target]
-        part = Fraction(1, len(terms)) if space.spec.merge == "mean" and terms else Fraction(1)
+        part = Fraction(1, len(terms)) if spec_of(space).merge == "mean" and terms else Fraction(1)
         total = Counter()
         for term in terms:
             total.update({name: part * weight for name, weight in term.items()})
@@ -93,7 +94,7 @@ def test_the_same_network_has_the_same_cost(name):
 
 
 def test_the_place_of_a_stem_identity_does_not_matter():
-    stem = [edge for edge in MICRO.edges if edge.kind == "stem"]
+    stem = [edge for edge in edges_of(MICRO) if edge.kind == "stem"]
     first, second = np.zeros((2, MICRO.num_genes), np.int8)
     first[stem[0].index], first[stem[1].index] = 9, 4
     second[stem[0].index], second[stem[1].index] = 4, 9
@@ -106,7 +107,7 @@ def test_the_place_of_a_stem_identity_does_not_matter():
 @pytest.mark.parametrize(("residual", "same"), [("none", True), ("all", True), ("stem", False)])
 def test_a_branch_is_a_stem_edge_past_an_identity_unless_one_has_a_residual(residual, same):
     space = tiny("one stage", residual)
-    names = {edge.name: edge.index for edge in space.edges}
+    names = {edge.name: edge.index for edge in edges_of(space)}
     stem, branch = np.zeros((2, space.num_genes), np.int8)
     stem[names["v1->v2"]] = branch[names["v1->v2"]] = 1
     stem[names["v2->v3"]], stem[names["v1->v3"]] = 0, 2
@@ -117,7 +118,7 @@ def test_a_branch_is_a_stem_edge_past_an_identity_unless_one_has_a_residual(resi
 
 def random_mixture(space, data):
     genes = []
-    for edge in space.edges:
+    for edge in edges_of(space):
         likely = [len(edge.choices) - 1, 0, 1]
         genes.append(data.draw(st.sampled_from([*likely, len(edge.choices) // 2])))
     return np.array(genes, np.int8)
@@ -131,8 +132,8 @@ def test_moving_a_stem_identity_keeps_the_key(data, merge):
     genotype = random_mixture(space, data)
     moved = []
     for stage in range(5):
-        inner = [e.index for e in space.edges if space.nodes[e.target].stage == stage]
-        free = [i for i in inner if space.edges[i].stride == 1]
+        inner = [e.index for e in edges_of(space) if space.nodes[e.target].stage == stage]
+        free = [i for i in inner if edges_of(space)[i].stride == 1]
         genes = [int(genotype[i]) for i in free]
         blocks = [gene for gene in genes if gene != 9]
         rest = data.draw(st.permutations([0] * len(blocks) + [9] * (len(genes) - len(blocks))))
@@ -149,7 +150,7 @@ def test_equal_keys_have_equal_costs_in_imagenet(data):
     genotype = random_mixture(IMAGENET, data)
     other = genotype.copy()
     gene = data.draw(st.integers(0, IMAGENET.num_genes - 1))
-    other[gene] = data.draw(st.integers(0, len(IMAGENET.edges[gene].choices) - 1))
+    other[gene] = data.draw(st.integers(0, len(edges_of(IMAGENET)[gene].choices) - 1))
     keys = IMAGENET.canonical([genotype, other])
     if keys[0] == keys[1]:
         assert len(set(IMAGENET.madds([genotype, other]).tolist())) == 1
@@ -179,9 +180,9 @@ def test_shadow_keys_are_the_genotypes():
 @pytest.mark.parametrize("merge", ["sum", "mean"])
 def test_coefficients_beyond_64_bits_stay_exact(merge):
     space = SearchSpace.profile("nano", stages=(90,), widths=(2,), residual="all", merge=merge)
-    assert coefficient_bound(space.edges, space.spec) > 2**64
-    doubled = np.array([[len(edge.choices) - 1 for edge in space.edges]] * 2)
-    last = [edge.index for edge in space.edges if edge.target == 89]
+    assert coefficient_bound(space) > 2**64
+    doubled = np.array([[len(edge.choices) - 1 for edge in edges_of(space)]] * 2)
+    last = [edge.index for edge in edges_of(space) if edge.target == 89]
     doubled[:, last[0]] = 0
     doubled[1, last[2]] = 0
     keys = space.canonical(doubled)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stnas.space import SearchSpace
+from stnas.space.topology import edges_of
 
 SPACES = {n: SearchSpace.profile(n) for n in ("imagenet", "parity", "small", "micro", "nano")}
 TINY = SearchSpace.profile("nano", stages=(2, 2), widths=(4, 6), expands=(2,), image_size=7)
@@ -15,43 +16,44 @@ CHAIN = SearchSpace.profile("nano", branch_distances=())
 
 
 def every_genotype(space):
-    return np.array(list(itertools.product(*(range(len(e.choices)) for e in space.edges))), np.int8)
+    return np.array(list(itertools.product(*map(range, space.choice_counts))), np.int8)
 
 
 def test_one_bottleneck_by_hand():
     space = SPACES["imagenet"]
-    edge = {edge.name: edge for edge in space.edges}["v2->v5"]
+    edge = {edge.name: edge for edge in edges_of(space)}["v2->v5"]
     choice = edge.choices.index(next(op for op in edge.choices if op.name == "k5e3"))
-    assert space.hidden_channels(edge, edge.choices[choice]) == 48
-    assert space.se_width(edge) == 4
+    part = space.parts[f"{edge.index}.k5e3"]
+    assert (part.hidden, part.squeeze) == (48, 4)
     madds = 16 * 48 * 112**2 + 48 * 25 * 28**2 + 2 * 48 * 4 + 48 * 32 * 28**2
-    assert space.madds_table[edge.index, choice] == madds
+    assert space.madds_cost.table[edge.index, choice] == madds
     weights = 16 * 48 + 48 * 25 + 2 * 48 * 4 + 48 * 32
-    assert space.params_table[edge.index, choice] == weights + (4 + 48) + 2 * (48 + 48 + 32)
+    assert space.params_cost.table[edge.index, choice] == weights + (4 + 48) + 2 * (48 + 48 + 32)
 
 
 def test_none_and_identity_are_free():
     for space in SPACES.values():
-        for edge in space.edges:
+        for edge in edges_of(space):
             free = [op.kind != "bottleneck" for op in edge.choices]
-            assert (space.madds_table[edge.index][: len(free)][free] == 0).all()
-            assert (space.params_table[edge.index][: len(free)][free] == 0).all()
-            assert (space.madds_table[edge.index][len(free) :] == 0).all()
+            assert (space.madds_cost.table[edge.index][: len(free)][free] == 0).all()
+            assert (space.params_cost.table[edge.index][: len(free)][free] == 0).all()
+            assert (space.madds_cost.table[edge.index][len(free) :] == 0).all()
 
 
 def test_se_width_is_at_least_one():
     space = SearchSpace.profile("nano", widths=(1, 2, 3))
-    assert [space.se_width(edge) for edge in space.edges] == [1] * 12
+    assert {part.squeeze for part in space.parts.values()} == {1}
     half = SearchSpace.profile("nano", widths=(16, 5, 3), se_ratio=0.5)
-    assert {half.se_width(edge) for edge in half.edges if edge.source == 2} == {2}
+    sources = {arc.part: arc.source for arc in half.arcs}
+    assert {part.squeeze for key, part in half.parts.items() if sources[key] == 2} == {2}
 
 
 def test_fixed_layers():
     space = SPACES["imagenet"]
-    assert space.fixed_madds == 27 * 16 * 112**2 + 320 * 1280 * 49 + 1280 * 1000
-    assert space.fixed_params == 27 * 16 + 32 + 320 * 1280 + 2 * 1280 + 1281 * 1000
+    assert space.madds_cost.fixed == 27 * 16 * 112**2 + 320 * 1280 * 49 + 1280 * 1000
+    assert space.params_cost.fixed == 27 * 16 + 32 + 320 * 1280 + 2 * 1280 + 1281 * 1000
     shadow = SearchSpace.profile("imagenet", merge="shadow")
-    assert shadow.fixed_params - space.fixed_params == 2 * (
+    assert shadow.params_cost.fixed - space.params_cost.fixed == 2 * (
         1 * 16 + 2 * 24 + 4 * 32 + 8 * 64 + 4 * 320
     )
 
@@ -65,7 +67,7 @@ def test_expected_madds_of_the_profiles(name, madds, digits):
 
 def test_the_micro_hyper_network_has_474_thousand_parameters():
     space = SPACES["micro"]
-    assert int(space.params_table.sum()) + space.fixed_params == 473_786
+    assert int(space.params_cost.table.sum()) + space.params_cost.fixed == 473_786
 
 
 @pytest.mark.parametrize("p_drop", [0.0, 0.37, 1.0])
@@ -83,7 +85,7 @@ def test_moments_equal_the_sum_over_all_architectures(p_drop):
     genotypes = every_genotype(TINY)
     assert len(genotypes) == TINY.num_architectures
     weight = np.ones(len(genotypes))
-    for edge, genes in zip(TINY.edges, genotypes.T, strict=True):
+    for edge, genes in zip(edges_of(TINY), genotypes.T, strict=True):
         if edge.kind == "stem":
             weight /= len(edge.choices)
         else:

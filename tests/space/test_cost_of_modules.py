@@ -17,19 +17,18 @@ SPACES = {
 class Bottleneck(nn.Module):
     """The choice block in plain modules."""
 
-    def __init__(self, space: SearchSpace, edge, operation) -> None:
+    def __init__(self, part) -> None:
         super().__init__()
-        kernel, stride = operation.kernel, edge.stride
-        hidden, squeeze = space.hidden_channels(edge, operation), space.se_width(edge)
+        kernel, stride, hidden, squeeze = part.kernel, part.stride, part.hidden, part.squeeze
         self.before = nn.Sequential(
-            nn.Conv2d(edge.in_channels, hidden, 1, bias=False),
+            nn.Conv2d(part.in_channels, hidden, 1, bias=False),
             nn.BatchNorm2d(hidden),
             nn.Conv2d(hidden, hidden, kernel, stride, kernel // 2, groups=hidden, bias=False),
             nn.BatchNorm2d(hidden),
         )
         self.gate = nn.Sequential(nn.Linear(hidden, squeeze), nn.Linear(squeeze, hidden))
         self.after = nn.Sequential(
-            nn.Conv2d(hidden, edge.out_channels, 1, bias=False), nn.BatchNorm2d(edge.out_channels)
+            nn.Conv2d(hidden, part.out_channels, 1, bias=False), nn.BatchNorm2d(part.out_channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,16 +39,16 @@ class Bottleneck(nn.Module):
 
 def ends(space: SearchSpace) -> nn.Module:
     """Build stem convolution and tail, joined by a pooling to the last node's resolution."""
-    spec, first, last = space.spec, space.nodes[0], space.nodes[-1]
+    head, first, last = space.head, space.nodes[0], space.nodes[-1]
     return nn.Sequential(
-        nn.Conv2d(spec.in_channels, first.width, 3, spec.stem_stride, 1, bias=False),
+        nn.Conv2d(head.in_channels, first.width, 3, head.stem_stride, 1, bias=False),
         nn.BatchNorm2d(first.width),
         nn.AdaptiveAvgPool3d((last.width, last.resolution, last.resolution)),
-        nn.Conv2d(last.width, spec.tail_width, 1, bias=False),
-        nn.BatchNorm2d(spec.tail_width),
+        nn.Conv2d(last.width, head.tail_width, 1, bias=False),
+        nn.BatchNorm2d(head.tail_width),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(spec.tail_width, spec.num_classes),
+        nn.Linear(head.tail_width, head.num_classes),
     )
 
 
@@ -57,23 +56,22 @@ def ends(space: SearchSpace) -> nn.Module:
 def test_every_bottleneck_costs_what_the_table_says(name):
     space = SPACES[name]
     seen = set()
-    for edge in space.edges:
-        shape = (edge.in_channels, edge.in_resolution, edge.in_resolution)
-        for choice, operation in enumerate(edge.choices):
-            key = (*shape, edge.stride, edge.out_channels, operation)
-            if operation.kind != "bottleneck" or key in seen:
-                continue
-            seen.add(key)
-            block = Bottleneck(space, edge, operation)
-            assert count_madds(block, shape) == space.madds_table[edge.index, choice]
-            params = sum(p.numel() for p in block.parameters())
-            assert params == space.params_table[edge.index, choice]
+    for arc in space.arcs:
+        part = None if arc.part is None else space.parts[arc.part]
+        if part is None or part in seen:
+            continue
+        seen.add(part)
+        (gene, choice), block = arc.when[0], Bottleneck(part)
+        shape = (part.in_channels, part.in_size, part.in_size)
+        assert count_madds(block, shape) == space.madds_cost.table[gene, choice]
+        params = sum(p.numel() for p in block.parameters())
+        assert params == space.params_cost.table[gene, choice]
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_stem_and_tail_cost_what_the_space_says(name):
     space = SPACES[name]
     network = ends(space)
-    size = space.spec.image_size
-    assert count_madds(network, (space.spec.in_channels, size, size)) == space.fixed_madds
-    assert sum(p.numel() for p in network.parameters()) == space.fixed_params
+    size = space.head.image_size
+    assert count_madds(network, (space.head.in_channels, size, size)) == space.madds_cost.fixed
+    assert sum(p.numel() for p in network.parameters()) == space.params_cost.fixed

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from stnas.space import SearchSpace
+from stnas.space.topology import edges_of
 
 TINY = SearchSpace.profile("nano", stages=(2, 2), widths=(4, 6), expands=(2,), image_size=7)
 
@@ -14,10 +15,10 @@ TINY = SearchSpace.profile("nano", stages=(2, 2), widths=(4, 6), expands=(2,), i
 @pytest.mark.parametrize("p_drop", [0.0, 0.6, 1.0])
 def test_it_equals_enumeration(p_drop):
     expected = Counter()
-    rows = list(itertools.product(*(range(len(edge.choices)) for edge in TINY.edges)))
+    rows = list(itertools.product(*(range(len(edge.choices)) for edge in edges_of(TINY))))
     for row, madds in zip(rows, TINY.madds(np.array(rows)).tolist(), strict=True):
         weight = 1.0
-        for edge, gene in zip(TINY.edges, row, strict=True):
+        for edge, gene in zip(edges_of(TINY), row, strict=True):
             others = len(edge.choices) - (edge.kind == "branch")
             dropped = p_drop if gene == 0 else (1 - p_drop) / others
             weight *= dropped if edge.kind == "branch" else 1 / others

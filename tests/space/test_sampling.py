@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stnas.space import SearchSpace, make_sampler
+from stnas.space.topology import edges_of
 
 SMALL = SearchSpace.profile("small")
 NANO = SearchSpace.profile("nano")
@@ -28,7 +29,7 @@ def assert_frequencies(genotypes, edge, expected):
 @pytest.mark.parametrize("p_drop", [0.0, 0.6, 1.0])
 def test_sample_follows_equations_2_and_5(p_drop):
     genotypes = SMALL.sample(20_000, p_drop=p_drop, seed=11)
-    for edge in SMALL.edges:
+    for edge in edges_of(SMALL):
         count = len(edge.operations)
         if edge.kind == "stem":
             assert_frequencies(genotypes, edge, [1 / count] * count)
@@ -77,7 +78,7 @@ def test_a_genotype_may_be_changed_by_its_owner(kind):
 
 def test_p_drop_sampler_has_the_probabilities_of_sample():
     genotypes = run(make_sampler(SMALL, "p_drop", p_drop=0.6, seed=0), range(4000))
-    for edge in SMALL.edges:
+    for edge in edges_of(SMALL):
         count = len(edge.operations)
         expected = [0.6, *[0.4 / count] * count] if edge.kind == "branch" else [1 / count] * count
         assert_frequencies(genotypes, edge, expected)
@@ -85,25 +86,25 @@ def test_p_drop_sampler_has_the_probabilities_of_sample():
 
 def test_uniform_sampler_counts_none_as_one_of_the_choices():
     genotypes = run(make_sampler(SMALL, "uniform", p_drop=0.6, seed=0), range(4000))
-    for edge in SMALL.edges:
+    for edge in edges_of(SMALL):
         assert_frequencies(genotypes, edge, [1 / len(edge.choices)] * len(edge.choices))
 
 
 def test_fair_sampler_offers_each_operation_once_in_a_window():
     genotypes = run(make_sampler(SMALL, "fair", p_drop=0.0, seed=6), range(900))
-    for edge in SMALL.edges:
+    for edge in edges_of(SMALL):
         count = len(edge.operations)
         windows = genotypes[:, edge.index].reshape(-1, count) - (edge.kind == "branch")
         assert (np.sort(windows, axis=1) == np.arange(count)).all()
         assert len(np.unique(windows, axis=0)) > 80
-    alike = [e.index for e in SMALL.edges if len(e.operations) == 10]
+    alike = [e.index for e in edges_of(SMALL) if len(e.operations) == 10]
     assert (genotypes[:, alike[0]] != genotypes[:, alike[1]]).mean() > 0.5
 
 
 def test_fair_sampler_drops_branches_with_p_drop():
     genotypes = run(make_sampler(SMALL, "fair", p_drop=0.6, seed=6), range(4000))
     offered = run(make_sampler(SMALL, "fair", p_drop=0.0, seed=6), range(4000))
-    for edge in SMALL.edges:
+    for edge in edges_of(SMALL):
         genes = genotypes[:, edge.index]
         kept = genes > 0 if edge.kind == "branch" else np.full(4000, True)
         assert (genes[kept] == offered[kept, edge.index]).all()

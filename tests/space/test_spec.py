@@ -6,11 +6,13 @@ from dataclasses import fields, replace
 import pytest
 
 from stnas.config import SpaceConfig
-from stnas.space import SearchSpace, SpaceSpec
-from stnas.space.profiles import PROFILES
+from stnas.space import SearchSpace
+from stnas.space.topology import SpaceSpec, spec_of
+from stnas.space.topology.profiles import PROFILES
 
 NANO = PROFILES["nano"]
 VALUES_OUTSIDE = {
+    "factory": "chain",
     "profile": "huge",
     "stages": (2, 0),
     "widths": (),
@@ -76,7 +78,7 @@ def test_from_config_overrides_the_profile():
     space = SearchSpace.from_config(config, image_size=28, in_channels=1, num_classes=7)
     changed = {"widths": (8, 8, 8), "merge": "mean", "branch_distances": ()}
     images = {"image_size": 28, "in_channels": 1, "num_classes": 7}
-    assert space.spec == replace(NANO, **changed, **images)
+    assert spec_of(space) == replace(NANO, **changed, **images)
     assert space.nodes[0].resolution == 14
 
 

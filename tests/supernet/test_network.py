@@ -67,9 +67,7 @@ def test_only_the_sampled_path_is_computed_and_gets_gradients(plain):
     assert counter.get_total_flops() == 2 * len(images()) * madds
     logits.sum().backward()
     active = [
-        plain.block(edge, int(genotype[edge.index]))
-        for edge in plain.space.edges
-        if edge.choices[genotype[edge.index]].kind == "bottleneck"
+        plain.block(arc.part) for arc in plain.space.arcs_of(genotype) if arc.part is not None
     ]
     inside = {id(p) for block in active for p in block.parameters()}
     for name, parameter in plain.named_parameters():

@@ -1,6 +1,7 @@
 """Architectures computed together come out as each alone, bit for bit."""
 
 import weakref
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_logits_and_statistics_are_those_of_each_alone(supernet):
         assert torch.equal(logits[trie.leaves[index]], network(images[0]))
         expected = list(statistics(network).values())
         modules = dict(network.named_modules())
-        found = {step.name: step.norms for step in trie.path(index)}
+        found = {value.name: value.norms for value in trie.path(index)}
         named = {n: list(statistics(modules[n]).values()) for n in found}
         assert sum(len(layers) for layers in named.values()) == len(expected)
         for name, norms in found.items():
@@ -116,50 +117,61 @@ def test_a_score_does_not_depend_on_the_others(plain):
     assert [score(genotype[None])[0] for genotype in genotypes] == together
 
 
-def test_every_value_is_computed_once(plain):
-    space, genotypes = plain.space, relatives(plain.space)
+def distinct_blocks(space, genotypes):
+    """Collect the blocks of architectures, each with all that its input is made of."""
+    found = set()
+    for genotype in genotypes:
+        nodes = {0: "images"}
+        for target, arcs in groupby(space.arcs_of(genotype), key=lambda arc: arc.target):
+            entering = []
+            for arc in arcs:
+                value = nodes[arc.source]
+                if arc.part is not None:
+                    value = (arc.part, value)
+                    found.add(value)
+                entering.append(value)
+            nodes[target] = entering[0] if len(entering) == 1 else (target, *entering)
+    return found
+
+
+def test_every_block_is_computed_once(plain):
+    genotypes = relatives(plain.space)
     trie = Trie(plain, genotypes)
-    values, blocks = set(), set()
-    ends = {node.index: 0 for node in space.nodes}
-    ends |= {edge.target: edge.index + 1 for edge in space.edges}
-    for row in genotypes.tolist():
-        values |= {(node.index, *row[: ends[node.index]]) for node in space.nodes}
-        for edge in space.edges:
-            if edge.choices[row[edge.index]].kind == "bottleneck":
-                blocks.add((edge.index, *row[: ends[edge.source]], row[edge.index]))
-    assert len(trie.nodes) == len(values)
-    assert len(trie.edges) == len(blocks)
-    assert sum(step.name.startswith("edges.") for step in trie.steps) == len(blocks)
+    blocks = [value for value in trie.values if value.name.startswith("edges.")]
+    assert len(blocks) == len(distinct_blocks(plain.space, genotypes))
     assert len(set(trie.leaves)) == len(np.unique(genotypes, axis=0)) < len(genotypes)
 
 
-def test_memory_stays_at_one_path(plain):
-    """A path holds each of its nodes, and of each of its edges a value a choice at the most."""
-    genotypes = plain.space.sample(400, p_drop=0.2, seed=0)
-    trie = Trie(plain, genotypes)
-    most = len(plain.space.nodes) + sum(len(edge.choices) for edge in plain.space.edges)
-    assert trie.peak() <= most < len(trie.steps) / 10
-    assert Trie(plain, genotypes[:1]).peak() <= len(plain.space.nodes)
-
-
-def test_a_value_is_let_go_after_its_last_use(plain):
-    trie = Trie(plain, plain.space.sample(60, p_drop=0.2, seed=0))
+def most_held(trie, images):
+    """Observe images; return how many values were there at once, and check that none is left."""
     made, most = [], []
 
-    def watched(step):
+    def watched(value):
         def compute(*inputs, **state):
-            value = step.compute(*inputs, **state)
-            made.append(weakref.ref(value))
+            out = value.compute(*inputs, **state)
+            made.append(weakref.ref(out))
             most.append(sum(ref() is not None for ref in made))
-            return value
+            return out
 
-        return step._replace(compute=compute)
+        return value._replace(compute=compute)
 
-    trie.steps = [watched(step) for step in trie.steps]
-    trie.observe_(batches()[0][0], momentum=1.0)
-    # The value that the loop held last lives on until the next one takes its name.
-    assert max(most) <= trie.peak() + 1
+    trie.values = [watched(value) for value in trie.values]
+    trie.observe_(images, momentum=1.0)
     assert all(ref() is None for ref in made)
+    return max(most)
+
+
+def test_memory_stays_at_one_path(plain):
+    """A path holds each of its nodes, and of each of its genes a value a choice at the most.
+
+    The value that the loop held last lives on until the next one takes its name.
+    """
+    space = plain.space
+    genotypes = space.sample(120, p_drop=0.2, seed=0)
+    trie, images = Trie(plain, genotypes), batches()[0][0]
+    path = len(space.nodes) + 1
+    assert most_held(Trie(plain, genotypes[:1]), images) <= path
+    assert most_held(trie, images) <= path + int(space.choice_counts.sum()) < len(trie.values) / 5
 
 
 def test_no_network_is_cut_out_to_be_scored(plain, monkeypatch):
@@ -169,9 +181,9 @@ def test_no_network_is_cut_out_to_be_scored(plain, monkeypatch):
 
 def test_images_without_a_batch_leave_the_statistics_reset(plain):
     trie = calibrated_trie(plain, relatives(plain.space)[:1], [], tick=lambda: None)
-    for step in trie.path(0):
-        assert all(float(norm.running_mean.abs().sum()) == 0 for norm in step.norms)
-        assert all(float((norm.running_var - 1).abs().sum()) == 0 for norm in step.norms)
+    for value in trie.path(0):
+        assert all(float(norm.running_mean.abs().sum()) == 0 for norm in value.norms)
+        assert all(float((norm.running_var - 1).abs().sum()) == 0 for norm in value.norms)
 
 
 def test_no_architecture_has_no_score(plain):

@@ -1,14 +1,11 @@
 """The compiled path of any architecture equals its blocks one by one, and the plain twin."""
 
-import copy
-
 import pytest
 import torch
 
-from stnas.ops.bottleneck import reference
 from stnas.space import SearchSpace
-from stnas.supernet import SuperNet
-from stnas.supernet.block import LinearBottleneck
+from stnas.space.topology import edges_of
+from stnas.supernet import SuperNet, walk
 
 SPACES = [("nano", "sum"), ("nano", "mean"), ("micro", "sum"), ("micro", "mean")]
 
@@ -25,7 +22,7 @@ def outcome(supernet, genotype, images):
 def architectures(space, count):
     """Sample architectures, two thirds of whose edges are identities where they may be."""
     rows = space.sample(count, p_drop=0.3, seed=1)
-    for edge in space.edges:
+    for edge in edges_of(space):
         kinds = [choice.kind for choice in edge.choices]
         for number, row in enumerate(rows):
             if "identity" in kinds and (edge.index + number) % 3:
@@ -39,14 +36,13 @@ def test_any_architecture(profile, merge, monkeypatch):
     options = {"image_size": 8, "in_channels": 1, "num_classes": 4, "dropout": 0.0}
     space = SearchSpace.profile(profile, merge=merge, **options)
     supernet = SuperNet(space).double()
-    twin = copy.deepcopy(supernet)
-    for block in [m for m in twin.modules() if isinstance(m, LinearBottleneck)]:
-        block.function = reference.linear_bottleneck
+    twin = SuperNet(space, kernels="reference").double()
+    twin.load_state_dict(supernet.state_dict())
     images = torch.randn(5, 1, 8, 8).double()
     for genotype in architectures(space, 12):
         logits, grads = outcome(supernet, genotype, images)
         with monkeypatch.context() as change:
-            change.setattr(LinearBottleneck, "compiled", False)
+            change.setattr(walk, "is_path", lambda *_: False)
             one_by_one, block_grads = outcome(supernet, genotype, images)
         expected, twin_grads = outcome(twin, genotype, images)
         assert torch.equal(logits, one_by_one)

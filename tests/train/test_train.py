@@ -10,6 +10,7 @@ from stnas.group.streams import derive
 from stnas.learn import sgld_chain, supernet_epoch
 from stnas.learn.supernet_epoch import cosine, train_step_
 from stnas.learn.task import build_supernet, prepare
+from stnas.space.topology import edges_of
 from stnas.store.files import read_rows, read_tensors
 from stnas.store.run_folder import RunFolder
 
@@ -63,7 +64,7 @@ def test_inactive_tensors_stay_the_same_byte_for_byte(tiny_config, mode):
     )
     active = {
         f"blocks.{edge.index}.{edge.choices[genotype[edge.index]].name}."
-        for edge in task.space.edges
+        for edge in edges_of(task.space)
     }
     for name, value in supernet.state_dict().items():
         moves = name.startswith(("stem.", "tail.", *active))

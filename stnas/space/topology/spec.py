@@ -1,13 +1,11 @@
-"""The resolved description of a search space, and its JSON form."""
+"""The resolved description of a topology augmented search space."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from stnas.config.space import Activation, Merge, Residual, SpaceConfig
+from stnas.space import recipe
 
-VERSION = 1
 MAX_NODES = 1000
 
 
@@ -37,15 +35,14 @@ class SpaceSpec:
 
     def __post_init__(self) -> None:
         """Check the fields by themselves (as SpaceConfig does) and with each other."""
-        own = ("image_size", "in_channels", "num_classes")
         for field in fields(self):
             value = getattr(self, field.name)
             if value is None:
                 raise TypeError(f"space.{field.name} must be set, got None: give its value")
-            if field.name in own:
-                _check_size(field.name, value)
+            if field.name in recipe.IMAGES:
+                recipe.check_size(field.name, value)
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        SpaceConfig(**{name: value for name, value in values.items() if name not in own})
+        SpaceConfig(**{name: value for name, value in values.items() if name not in recipe.IMAGES})
         if len(self.stages) != len(self.widths):
             raise ValueError(
                 "space.widths must have one entry per stage, got"
@@ -60,34 +57,12 @@ class SpaceSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return the versioned JSON object of this description."""
-        named = asdict(self)
-        lists = {k: list(v) if isinstance(v, tuple) else v for k, v in named.items()}
-        return {"version": VERSION, **lists}
+        return recipe.to_json(self)
 
     @classmethod
     def from_json(cls, value: Any) -> "SpaceSpec":
         """Read what ``to_json`` wrote; every key must be there and no other."""
-        if not isinstance(value, dict):
-            raise TypeError(
-                f"space must be a JSON object, got {type(value).__name__}: pass what to_json wrote"
-            )
-        if value.get("version") != VERSION or isinstance(value.get("version"), bool):
-            raise ValueError(
-                f"space.version must be {VERSION}, got {value.get('version')!r}: read this file"
-                " with the release that wrote it"
-            )
-        known = {field.name for field in fields(cls)}
-        given = set(value) - {"version"}
-        if known != given:
-            raise ValueError(
-                f"space must have the keys {sorted(known)}, got {sorted(given - known)} too many"
-                f" and {sorted(known - given)} missing: pass what to_json wrote"
-            )
-        named: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in value.items()
-        }
-        del named["version"]
-        return cls(**named)
+        return recipe.from_json(cls, value)
 
     @property
     def fingerprint(self) -> str:
@@ -96,16 +71,5 @@ class SpaceSpec:
         Image size, input channels, classes and dropout are left out: a genotype moves between data
         sets.
         """
-        named = self.to_json()
-        for name in ("image_size", "in_channels", "num_classes", "dropout"):
-            del named[name]
-        named["se_ratio"] = float(self.se_ratio)
-        text = json.dumps(named, sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
-def _check_size(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"space.{name} must be an integer, got {value!r}: write a whole number")
-    if value < 1:
-        raise ValueError(f"space.{name} must be at least 1, got {value}: use 1 or more")
+        named = {**self.to_json(), "se_ratio": float(self.se_ratio)}
+        return recipe.fingerprint(named, without=(*recipe.IMAGES, "dropout"))

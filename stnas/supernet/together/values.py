@@ -5,23 +5,22 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stnas.ops.bottleneck.block import affine_parameters, packed
 from stnas.ops.bottleneck.inference import BoundBlock
 from stnas.ops.layers.reference import BatchNorm
-from stnas.space import Edge
-from stnas.supernet.block import LinearBottleneck
+from stnas.supernet.blocks import LinearBottleneck
+from stnas.supernet.blocks.block import apply, norms_of
 from stnas.supernet.layers import ConvNormAct, Merge
-from stnas.supernet.norms import Bound, reset_statistics
-from stnas.supernet.topology import key
+from stnas.supernet.norms import Bound, lent, reset_statistics
 
 Norms = tuple[BatchNorm, ...]
 Compute = Callable[..., Tensor]
 """A function of its inputs, of ``training`` and of ``momentum``."""
 
 
-class Step(NamedTuple):
+class Value(NamedTuple):
     """One value: ``compute`` of the values at the positions ``inputs``, with BN state ``norms``.
 
     name: the module in a cut-out network. Position 0 holds the images. reads_moments: in training
@@ -35,18 +34,18 @@ class Step(NamedTuple):
     reads_moments: bool = False
 
 
-class Part(NamedTuple):
-    """What the steps of one module have in common. reset: its BN layers' state at first."""
+class Source(NamedTuple):
+    """What the values of one module have in common. reset: its BN layers' state at first."""
 
     name: str
     bind: Callable[[Norms], Compute]
     reset: Norms
     reads_moments: bool = False
 
-    def step(self, inputs: tuple[int, ...]) -> Step:
-        """Return a step with statistics of its own: mean 0, variance 1."""
+    def value(self, inputs: tuple[int, ...]) -> Value:
+        """Return a value with statistics of its own: mean 0, variance 1."""
         norms = tuple(map(own_statistics, self.reset))
-        return Step(self.name, self.bind(norms), inputs, norms, self.reads_moments)
+        return Value(self.name, self.bind(norms), inputs, norms, self.reads_moments)
 
 
 def own_statistics(norm: BatchNorm) -> BatchNorm:
@@ -57,26 +56,45 @@ def own_statistics(norm: BatchNorm) -> BatchNorm:
     return BatchNorm(weight, bias, mean.clone(), variance.clone())
 
 
-def layer_part(name: str, layer: ConvNormAct, *, device: torch.device) -> Part:
+def layer_source(name: str, layer: ConvNormAct, *, device: torch.device) -> Source:
     """Return the stem or the tail's features."""
-    reset = tuple(reset_statistics(own, device=device) for own in layer.norms)
-    return Part(name, with_norms(layer.bind()), reset)
+    reset = tuple(reset_statistics(own, device=device) for own in layer.norms())
+    return Source(name, with_norms(layer.bind()), reset)
 
 
-def merge_part(target: int, merge: Merge, degree: int, *, device: torch.device) -> Part:
+def merge_source(target: int, merge: Merge, degree: int, *, device: torch.device) -> Source:
     """Return the merge of so many edges into a node."""
     reset = tuple(reset_statistics(own, device=device) for own in merge.norms(degree))
-    return Part(f"merges.{target - 1}", with_norms(merge.bind(degree)), reset)
+    return Source(f"merges.{target - 1}", with_norms(merge.bind(degree)), reset)
 
 
-def block_part(edge: Edge, block: LinearBottleneck, *, device: torch.device) -> Part:
-    """Return a choice block of an edge."""
-    first, second, third = (reset_statistics(own, device=device) for own in block.norms)
+def block_source(name: str, block: nn.Module, option: int, *, device: torch.device) -> Source:
+    """Return a form of a block; compiled ones are bound to their tensors, once."""
+    if not isinstance(block, LinearBottleneck):
+        layers = norms_of(block, option)
+        reset = tuple(reset_statistics(own, device=device) for own in layers)
+        return Source(name, lambda norms: partial(_lending, block, option, layers, norms), reset)
+    first, second, third = (reset_statistics(own, device=device) for own in block.norms())
     norms, bind = (first, second, third), with_norms(block.bind())
     if block.compiled:
         weights, affine = packed(block.weights()), affine_parameters(norms)
         bind = partial(BoundBlock, weights, affine, block.options)
-    return Part(f"edges.{key(edge)}", bind, norms, block.reads_moments)
+    return Source(name, bind, norms, block.reads_moments)
+
+
+def _lending(
+    block: nn.Module,
+    option: int,
+    layers: tuple[nn.BatchNorm2d, ...],
+    norms: Norms,
+    x: Tensor,
+    *,
+    training: bool,
+    momentum: float,
+) -> Tensor:
+    """Compute a block of any kind with BN statistics that are kept beside it."""
+    with lent(layers, norms, training=training, momentum=momentum):
+        return apply(block, x, option)
 
 
 def with_norms(bound: Bound) -> Callable[[Norms], Compute]:
