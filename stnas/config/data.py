@@ -9,7 +9,8 @@ from stnas.config import rules
 Backend = Literal["memory", "auto", "dali", "pillow"]
 Decoder = Literal["cpu", "mixed"]
 Broken = Literal["refuse", "skip"]
-_STREAMED = ("decoder", "resize", "crop_scale", "workers", "broken")
+Orientation = Literal["apply", "ignore"]
+_STREAMED = ("decoder", "resize", "crop_scale", "workers")
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,17 @@ class DataConfig:
     """Threads that decode streamed images; None: one a processor."""
 
     broken: Broken = "refuse"
-    """What is done about unreadable files of a streamed folder, which are looked for before the
-    start: `refuse` stops with a list of them, `skip` leaves them out and lists them in the log."""
+    """What is done about files of a folder that are no images of 8 bits a channel or cannot be
+    read, which are looked for before the start: `refuse` stops with a list of them, `skip` leaves
+    them out and lists them in the log."""
+
+    background: tuple[int, int, int] | None = (255, 255, 255)
+    """Colour (red, green, blue, 0 to 255) behind the transparent pixels of image files; None: their
+    hidden colours are taken, whatever they are."""
+
+    orientation: Orientation = "apply"
+    """Whether image files are turned and mirrored as the orientation tag in them says: `apply`,
+    or `ignore`."""
 
     crop_padding: int = 4
     """Pad a training image in memory with so many black pixels on each side and cut a random
@@ -100,10 +110,16 @@ class DataConfig:
                 f"data.crop_padding must not exceed data.image_size = {self.image_size}, got "
                 f"{self.crop_padding}: windows of padding alone would be cut; an eighth is usual"
             )
-        for name, kind in (("backend", Backend), ("decoder", Decoder), ("broken", Broken)):
+        for name, kind in (
+            ("backend", Backend),
+            ("decoder", Decoder),
+            ("broken", Broken),
+            ("orientation", Orientation),
+        ):
             rules.one_of(f"data.{name}", getattr(self, name), get_args(kind))
         _check_count("workers", self.workers, least=1, most=1024, optional=True)
         _check_scale(self.crop_scale)
+        _check_colour(self.background)
         self._check_streaming()
 
     @property
@@ -169,6 +185,19 @@ def _check_scale(value: tuple[float, float]) -> None:
         raise ValueError(
             "data.crop_scale must be two shares with 0 < least <= greatest <= 1, got "
             f"{value!r}: 0.08 and 1 are usual"
+        )
+
+
+def _check_colour(value: tuple[int, int, int] | None) -> None:
+    """Refuse a colour that is not three integers in [0, 255]."""
+    if value is not None and not (
+        isinstance(value, tuple)
+        and len(value) == 3
+        and all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255 for v in value)
+    ):
+        raise ValueError(
+            "data.background must be red, green and blue in 0 to 255, or null, got "
+            f"{value!r}: [255,255,255] is white, [0,0,0] black"
         )
 
 

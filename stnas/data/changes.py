@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from stnas.config.data import DataConfig
 from stnas.data.decode import each, listed
 from stnas.data.requests import Request
-from stnas.data.scan import inspect, stamp
+from stnas.data.scan import inspect, shown_sizes, stamp
 
 
-def refuse_rewritten(request: Request) -> None:
+def refuse_rewritten(request: Request, config: DataConfig) -> None:
     """Raise ValueError if a file of a batch was written since the start.
 
     It is asked after the batch was read: what was read is then what the start has seen.
@@ -16,10 +19,12 @@ def refuse_rewritten(request: Request) -> None:
     stamps = request.stamps.tolist()
     pairs = zip(request.files, stamps, strict=True)
     if any(list(stamp(file)) != known for file, known in pairs):
-        refuse_changed([request])
+        refuse_changed([request], config)
 
 
-def refuse_changed(requests: Sequence[Request], *, because: Exception | None = None) -> None:
+def refuse_changed(
+    requests: Sequence[Request], config: DataConfig, *, because: Exception | None = None
+) -> None:
     """Raise ValueError that names the files of some batches that have changed, if any.
 
     because: what the reader said about them.
@@ -37,8 +42,8 @@ def refuse_changed(requests: Sequence[Request], *, because: Exception | None = N
 
     def check(file: Path) -> bool:
         (height, width), mark = known[file]
-        now = inspect(file)
-        if now[:2] != (height, width):
+        now = shown_sizes(np.array([inspect(file)]), config)[0].tolist()
+        if now != [height, width]:
             raise ValueError(f"{now[1]}x{now[0]} pixels, {width}x{height} at the start")
         if stamp(file) != mark:
             raise ValueError("written since the start")

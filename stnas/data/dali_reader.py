@@ -7,6 +7,8 @@ an epoch can be entered at any batch and no state of the pipeline needs to be ke
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from itertools import chain
 from typing import Any
 
@@ -15,10 +17,15 @@ import torch
 from nvidia import dali
 from nvidia.dali import fn, types
 from nvidia.dali import math as dali_math
+from PIL import Image
 from torch import Tensor
 
 from stnas.config.data import DataConfig
+from stnas.data.dali_decoder import build, decoded, encoded_path, new_pipeline, undecodable
+from stnas.data.pillow_reader import picture
 from stnas.data.requests import AHEAD, Request
+
+__all__ = ["name", "read", "undecodable"]
 
 
 def name() -> str:
@@ -40,48 +47,73 @@ def read(
     first = next(requests, None)
     if first is None:
         return
-    feed = _Feed(chain([first], requests))
+    feed = _Feed(chain([first], requests), config)
+    pipeline = _pipeline(feed, first, config=config, mean=mean, std=std)
+    build(pipeline, config)
     try:
-        pipeline = _pipeline(feed, first, config=config, mean=mean, std=std)
-        pipeline.build()
-    except RuntimeError as error:
-        raise ValueError(
-            f"data.decoder {config.decoder} could not be set up ({str(error).splitlines()[0]}): "
-            "mixed needs an NVIDIA GPU and its driver; set --data.decoder cpu"
-        ) from error
-    while True:
-        try:
-            images, shapes = pipeline.run()
-        except StopIteration:
-            return
-        request = feed.waiting.popleft()
-        if not np.array_equal(shapes.as_array(), request.sizes):
-            raise ValueError("images must keep the size that they had at the start")
-        yield torch.from_numpy(images.as_cpu().as_array()).permute(0, 3, 1, 2), request.labels
-
-
-def _device() -> int:
-    """Return the number of the GPU that this process uses."""
-    return torch.cuda.current_device() if torch.cuda.is_available() else 0
+        while True:
+            try:
+                images, shapes = pipeline.run()
+            except StopIteration:
+                return
+            request = feed.done()
+            if not np.array_equal(shapes.as_array(), request.sizes):
+                raise ValueError("images must keep the size that they had at the start")
+            yield torch.from_numpy(images.as_cpu().as_array()).permute(0, 3, 1, 2), request.labels
+    finally:
+        feed.close()
 
 
 class _Feed:
-    """Hand the requests to DALI as arrays, and keep those whose images are not there yet."""
+    """Hand the requests to DALI as arrays, and keep those whose images are not there yet.
 
-    def __init__(self, requests: Iterator[Request]) -> None:
-        self.requests = requests
-        self.waiting: deque[Request] = deque()
+    A special file is decoded here, and handed over as plain pixels by a file in memory.
+    """
+
+    def __init__(self, requests: Iterator[Request], config: DataConfig) -> None:
+        self.requests, self.config = requests, config
+        self.waiting: deque[tuple[Request, list[int]]] = deque()
+        self.pool = ThreadPoolExecutor(max_workers=config.workers or os.cpu_count())
 
     def __call__(self) -> list[Any]:
         """Return the paths, the windows' corners, the mirrorings and the factors of a batch."""
         request = next(self.requests, None)
         if request is None:
             raise StopIteration
-        self.waiting.append(request)
-        paths = [np.frombuffer(os.fsencode(file), dtype=np.uint8) for file in request.files]
+        rows = np.flatnonzero(request.special).tolist()
+        pictures = self.pool.map(lambda row: picture(request, row, self.config), rows)
+        paths = [encoded_path(file) for file in request.files]
+        handles: list[int] = []
+        self.waiting.append((request, handles))
+        for row, image in zip(rows, pictures, strict=True):
+            handles.append(_in_memory(image))
+            paths[row] = encoded_path(f"/proc/self/fd/{handles[-1]}")
         corners = [request.windows[:, :2].copy(), request.windows[:, 2:].copy()]
         factors = [] if request.factors is None else list(request.factors)
         return [paths, *corners, request.mirror, *factors]
+
+    def done(self) -> Request:
+        """Return the request whose images have come."""
+        request, handles = self.waiting.popleft()
+        for handle in handles:
+            os.close(handle)
+        return request
+
+    def close(self) -> None:
+        """Let go of the requests whose images nobody waits for."""
+        self.pool.shutdown(cancel_futures=True)
+        while self.waiting:
+            self.done()
+
+
+def _in_memory(image: Image.Image) -> int:
+    """Write an image's plain pixels to a file in memory, and return its handle."""
+    content = BytesIO()
+    image.save(content, "PPM")
+    handle = os.memfd_create("picture")
+    with open(handle, "wb", closefd=False) as file:
+        file.write(content.getbuffer())
+    return handle
 
 
 def _pipeline(
@@ -94,12 +126,8 @@ def _pipeline(
 ) -> Any:
     """Make the pipeline: decode, scale the window, jitter, mirror and normalise."""
     gpu = config.decoder == "mixed"
-    pipeline = dali.Pipeline(
-        batch_size=len(first.files) + 1,  # A rank's part of the last batch may be one larger.
-        num_threads=config.workers or os.cpu_count(),
-        device_id=_device() if gpu else None,
-        prefetch_queue_depth=AHEAD,
-    )
+    # A rank's part of the last batch may be one larger.
+    pipeline = new_pipeline(len(first.files) + 1, ahead=AHEAD, config=config)
     count = 4 if first.factors is None else 7
     with pipeline:
         paths, start, end, mirror, *factors = fn.external_source(
@@ -122,13 +150,7 @@ def _pipeline(
 
 def _scaled(paths: Any, start: Any, end: Any, *, config: DataConfig) -> tuple[Any, Any]:
     """Decode the files and scale their windows; return the images and the files' own sizes."""
-    encoded = fn.io.file.read(paths)
-    images = fn.decoders.image(
-        encoded,
-        device=config.decoder,
-        output_type=types.RGB,
-        adjust_orientation=False,
-    )
+    encoded, images = decoded(paths, config)
     shapes = fn.peek_image_shape(encoded, adjust_orientation=False)[:2]
     # Outside of its image a window would be read from foreign memory: the file may have changed
     # since its size was taken, which is found when the batch has come.

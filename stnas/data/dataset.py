@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stnas.config.data import DataConfig
@@ -63,9 +64,11 @@ class FileSplit:
 
     files: tuple[Path, ...]
     sizes: Indices
-    """Height and width ``[N, 2]``."""
+    """Height and width of what the files show ``[N, 2]``."""
     stamps: Indices
     """Bytes and time of the last change in nanoseconds ``[N, 2]``."""
+    special: NDArray[np.bool_]
+    """Whether Pillow makes plain pixels of the file, whatever the backend is ``[N]``."""
     labels: Tensor
     config: DataConfig
     """How the files are read; its backend is no longer ``auto``."""
@@ -92,6 +95,7 @@ class FileSplit:
             files,
             self.sizes[rows.numpy()],
             self.stamps[rows.numpy()],
+            self.special[rows.numpy()],
             self.labels[rows],
             self.config,
         )
@@ -102,6 +106,7 @@ class FileSplit:
             self.files + other.files,
             np.concatenate((self.sizes, other.sizes)),
             np.concatenate((self.stamps, other.stamps)),
+            np.concatenate((self.special, other.special)),
             torch.cat((self.labels, other.labels)),
             self.config,
         )

@@ -1,5 +1,6 @@
 """Decode image files into one array, and find the broken ones before anything is trained."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,41 +13,56 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from stnas.config.data import DataConfig
 from stnas.data.dataset import check_bytes
+from stnas.data.showing import shown, shown_size
 from stnas.data.source import Pixels
 
 FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "BMP": "BMP", "WEBP": "WebP", "GIF": "GIF"}
 """Formats that are read, by Pillow's names, and what people call them."""
 _GREY = ("1", "L", "LA")
 _COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+_LOG = logging.getLogger(__name__)
 _MAX_PIXELS = 2**26
 _SHOWN = 20
+SKIP = " (or leave them out: --data.broken skip)"
+"""What may be done about broken files instead of repairing them."""
 Header = tuple[int, int, str]
 Result = TypeVar("Result")
 
 
-def decode(files: Sequence[Path], *, root: Path, image_size: int | None) -> Tensor:
+def decode(files: Sequence[Path], *, root: Path, config: DataConfig) -> Tensor:
     """Return the images of ``files`` as uint8 ``[N, C, H, W]``; C is 1 if all are grey, else 3.
 
-    Of a GIF the first frame counts; transparency is dropped. ValueError: broken files (all of them
-    are listed), images of different sizes without ``image_size``, or more than 4 GiB of pixels.
+    Of a GIF the first frame counts. ValueError: broken files (all of them are listed), images of
+    different sizes without ``image_size``, or more than 4 GiB of pixels.
     """
-    headers, broken = each(_probe, files)
-    refuse(broken, root=root)
+    headers, broken = each(lambda file: _probe(file, config), files)
+    refuse(broken, root=root, repair=SKIP)
     channels = 1 if all(header[2] in _GREY for header in headers) else 3
-    width, height = _shape(files, headers, root=root, image_size=image_size)
+    width, height = _shape(files, headers, root=root, image_size=config.image_size)
     check_bytes(len(files), channels=channels, height=height, width=width, origin=root)
     images: Pixels = np.empty((len(files), height, width, channels), dtype=np.uint8)
     rows = {file: row for row, file in enumerate(files)}
 
     def fill(file: Path) -> None:
-        images[rows[file]] = _pixels(file, channels=channels, image_size=image_size)
+        images[rows[file]] = _pixels(file, channels=channels, config=config)
 
     _, broken = each(fill, files)
-    refuse(broken, root=root)
+    refuse(broken, root=root, repair=SKIP)
     if channels == 1:
         return torch.from_numpy(images.reshape(len(files), 1, height, width))
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def unreadable(files: Sequence[Path], *, config: DataConfig) -> list[tuple[Path, str]]:
+    """Decode every file, and return those that are broken with the reasons."""
+
+    def attempt(file: Path) -> None:
+        _probe(file, config)
+        _pixels(file, channels=3, config=config)
+
+    return each(attempt, files)[1]
 
 
 def each(
@@ -66,10 +82,10 @@ def each(
     return [result for result, _ in done if result is not None], broken
 
 
-def _probe(file: Path) -> Header:
-    """Return (width, height, mode) of a file's header; ValueError: not one of our images."""
+def _probe(file: Path, config: DataConfig) -> Header:
+    """Return (width, height, mode) of what a file shows; ValueError: not one of our images."""
     with opened(file) as image:
-        return header(image)
+        return (*shown_size(image, config), header(image)[2])
 
 
 def opened(file: Path | BytesIO, formats: Iterable[str] = FORMATS) -> Image.Image:
@@ -114,15 +130,15 @@ def _shape(
     return first
 
 
-def _pixels(file: Path, *, channels: int, image_size: int | None) -> Pixels:
+def _pixels(file: Path, *, channels: int, config: DataConfig) -> Pixels:
     """Decode one file to ``[H, W, channels]``; scaled and centre-cropped to ``image_size``."""
-    mode = "L" if channels == 1 else "RGB"
+    mode, size = "L" if channels == 1 else "RGB", config.image_size
     with opened(file) as whole:
-        if image_size is not None:
-            whole.draft(mode, (2 * image_size, 2 * image_size))
-        image: Image.Image = whole.convert(mode)
-    if image_size is not None:
-        image = _square(image, image_size)
+        if size is not None:
+            whole.draft(mode, (2 * size, 2 * size))
+        image = shown(whole, mode, config)
+    if size is not None:
+        image = _square(image, size)
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
@@ -143,6 +159,12 @@ def refuse(broken: Sequence[tuple[Path, str]], *, root: Path, repair: str = "") 
             f"{root}: every image must be readable, got {len(broken)} broken:\n"
             f"{listed(broken, root=root)}\nreplace or delete these files{repair} and start again"
         )
+
+
+def say_left_out(broken: Sequence[tuple[Path, str]]) -> None:
+    """List files that are left out in the log."""
+    for file, reason in broken:
+        _LOG.warning("left out: %s: %s", file, reason)
 
 
 def listed(broken: Sequence[tuple[Path, str]], *, root: Path | None = None) -> str:

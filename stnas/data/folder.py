@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stnas.config.data import DataConfig
 from stnas.data.balance import fewer, held_out
-from stnas.data.decode import decode
+from stnas.data.decode import decode, say_left_out, unreadable
 from stnas.data.order import Indices, Stream
 from stnas.data.parts import find_parts, subfolders
 from stnas.data.source import Source
@@ -32,20 +33,44 @@ class Listing:
     test_labels: Indices
 
 
-def folder_source(root: Path, *, image_size: int | None) -> Source:
+def folder_source(root: Path, *, config: DataConfig) -> Source:
     """Make a source of the images that ``list_folder`` finds, decoded when they are read."""
     listing = list_folder(root)
+    files, tested = listing.files, listing.test_files
+
+    def whole(rows: Indices, held: Indices) -> tuple[Indices, Indices]:
+        if config.broken == "refuse":
+            return rows, held
+        broken = unreadable([files[i] for i in rows] + [tested[i] for i in held], config=config)
+        say_left_out(broken)
+        lost = {file for file, _ in broken}
+        kept = np.array([i for i in rows if files[i] not in lost], dtype=np.int64)
+        held = np.array([i for i in held if tested[i] not in lost], dtype=np.int64)
+        check_left(
+            listing.labels[kept], listing.test_labels[held], classes=listing.classes, root=root
+        )
+        return kept, held
 
     def read(rows: Indices, more: Indices, held: Indices) -> tuple[Tensor, Tensor, Tensor]:
-        files, tested = listing.files, listing.test_files
         groups = ([files[i] for i in rows], [files[i] for i in more], [tested[i] for i in held])
-        images = decode(
-            [file for group in groups for file in group], root=root, image_size=image_size
-        )
+        images = decode([file for group in groups for file in group], root=root, config=config)
         first, second, third = torch.split(images, [len(group) for group in groups])
         return first, second, third
 
-    return Source(root.resolve().name, listing.classes, listing.labels, listing.test_labels, read)
+    names = listing.classes
+    return Source(root.resolve().name, names, listing.labels, listing.test_labels, read, whole)
+
+
+def check_left(train: Indices, test: Indices, *, classes: Sequence[str], root: Path) -> None:
+    """Refuse a class that has no readable images left to train on, and a test split without any."""
+    for part, own in (("training", train), ("test", test)):
+        missing = np.flatnonzero(np.bincount(own, minlength=len(classes)) == 0)
+        if len(own) == 0 or (part == "training" and len(missing) > 0):
+            names = ", ".join(classes[c] for c in missing[:20])
+            raise ValueError(
+                f"{root}: every class must have readable {part} images, got none in {names}: "
+                "replace the broken files or remove the class"
+            )
 
 
 def list_folder(root: Path) -> Listing:

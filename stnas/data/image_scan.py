@@ -78,6 +78,8 @@ def read_scan(file: Path) -> Scan | None:
         tensors, _ = read_tensors(file)
         names = os.fsdecode(tensors["names"].numpy().tobytes()).split("\0")
         stamps, facts = tensors["stamps"].numpy(), tensors["facts"].numpy()
+        if facts.shape != (len(names), 4):
+            raise ValueError(f"{file} has {facts.shape[1:]} facts a file and not 4")
     except (ValueError, KeyError) as error:
         warn(f"{error}; every image is looked at again")
         return None

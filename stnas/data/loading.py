@@ -29,9 +29,10 @@ def load(config: DataConfig, *, seed: int) -> Dataset:
     """
     if config.streamed:
         return open_streamed(config, seed=seed, known=None, say=_LOG.info)[0]
-    source = open_source(config.path, image_size=config.image_size)
+    source = open_source(config)
     rows = limited(source.train_labels, limit=config.train_limit, name="data.train_limit")
     test = limited(source.test_labels, limit=config.test_limit, name="data.test_limit")
+    rows, test = source.whole(rows, test)
     kept, held = validation_rows(
         source.train_labels[rows],
         classes=source.classes,
@@ -51,8 +52,9 @@ def load(config: DataConfig, *, seed: int) -> Dataset:
     )
 
 
-def open_source(path: str, *, image_size: int | None) -> Source:
+def open_source(config: DataConfig) -> Source:
     """Open what ``data.path`` names, by its kind; ValueError: there is no such data set."""
+    path, image_size = config.path, config.image_size
     if path == "auto":
         path = str(INSTALLED) if is_idx_folder(INSTALLED) else "embedded"
         _LOG.info("data.path auto: %s", path)
@@ -62,7 +64,7 @@ def open_source(path: str, *, image_size: int | None) -> Source:
     if place.is_dir():
         if is_idx_folder(place):
             return idx_source(place, name=place.resolve().name, image_size=image_size)
-        return folder_source(place, image_size=image_size)
+        return folder_source(place, config=config)
     if place.is_file() and place.suffix == ".npz":
         return npz_source(place, image_size=image_size)
     raise ValueError(

@@ -4,7 +4,6 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from stnas.config.data import DataConfig
 from stnas.data.batches import jittered
 from stnas.data.requests import AHEAD, Request
 from stnas.data.scan import FORMATS
+from stnas.data.showing import shown, shown_size
 from stnas.data.source import Pixels
 from stnas.ops.images import normalise
 
@@ -38,13 +38,10 @@ def read(
     """
     pool = ThreadPoolExecutor(max_workers=config.workers or os.cpu_count())
     waiting: deque[tuple[Request, list[Future[Pixels]]]] = deque()
-    assert config.image_size is not None
     try:
         for request in requests:
             rows = range(len(request.files))
-            waiting.append(
-                (request, [pool.submit(cut, request, row, config.image_size) for row in rows])
-            )
+            waiting.append((request, [pool.submit(cut, request, row, config) for row in rows]))
             if len(waiting) > AHEAD:
                 yield _finished(*waiting.popleft(), mean=mean, std=std)
         while waiting:
@@ -53,29 +50,27 @@ def read(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def cut(request: Request, row: int, size: int) -> Pixels:
-    """Decode one file and scale its window to uint8 ``[size, size, 3]``, mirrored if asked."""
-    file, (height, width) = request.files[row], request.sizes[row].tolist()
+def cut(request: Request, row: int, config: DataConfig) -> Pixels:
+    """Decode one file and scale its window to uint8 ``[S, S, 3]``, mirrored if asked.
+
+    Bilinear and antialiased; S is ``image_size``.
+    """
+    assert config.image_size is not None
     top, left, bottom, right = request.windows[row].tolist()
-    pixels = scaled(file, (left, top, right, bottom), size=size, expected=(width, height))
+    image = picture(request, row, config)
+    size = (config.image_size, config.image_size)
+    scaled = image.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    pixels = np.asarray(scaled)
     return pixels[:, ::-1] if request.mirror[row] else pixels
 
 
-def scaled(
-    file: Path,
-    box: tuple[float, float, float, float],
-    *,
-    size: int,
-    expected: tuple[int, int],
-) -> Pixels:
-    """Decode a file and scale a box (left, top, right, bottom), bilinear and antialiased."""
-    with Image.open(file, formats=FORMATS) as opened:
-        if opened.size != expected:
-            raise ValueError(
-                f"{opened.width}x{opened.height} pixels, {expected[0]}x{expected[1]} at the start"
-            )
-        image = opened.convert("RGB")
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+def picture(request: Request, row: int, config: DataConfig) -> Image.Image:
+    """Decode one file to what it shows, in colour; ValueError: its size has changed."""
+    height, width = request.sizes[row].tolist()
+    with Image.open(request.files[row], formats=FORMATS) as opened:
+        if (found := shown_size(opened, config)) != (width, height):
+            raise ValueError(f"{found[0]}x{found[1]} pixels, {width}x{height} at the start")
+        return shown(opened, "RGB", config)
 
 
 def _finished(

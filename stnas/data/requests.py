@@ -29,6 +29,8 @@ class Request:
     """Height and width that the windows were chosen for ``[n, 2]``."""
     stamps: Indices
     """Bytes and time of the last change in nanoseconds, by which a changed file is known."""
+    special: NDArray[np.bool_]
+    """Whether Pillow makes plain pixels of the file, whatever the backend is ``[n]``."""
     labels: Tensor
     windows: Windows
     """(top, left, bottom, right) of what is scaled to the image size ``[n, 4]``."""
@@ -43,7 +45,8 @@ class Request:
         files = tuple(split.files[row] for row in rows)
         labels = split.labels[torch.from_numpy(rows)]
         still = np.zeros(len(rows), dtype=np.int32)
-        return cls(files, split.sizes[rows], split.stamps[rows], labels, windows, still, None)
+        marks = split.sizes[rows], split.stamps[rows], split.special[rows]
+        return cls(files, *marks, labels, windows, still, None)
 
 
 def part(count: int, *, rank: int, world: int) -> slice:

@@ -16,6 +16,14 @@ Pixels = NDArray[np.uint8]
 Read = Callable[[Indices, Indices, Indices], tuple[Tensor, Tensor, Tensor]]
 
 
+Whole = Callable[[Indices, Indices], tuple[Indices, Indices]]
+
+
+def all_whole(rows: Indices, held: Indices) -> tuple[Indices, Indices]:
+    """Keep all rows: of arrays every image can be read."""
+    return rows, held
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """Give all labels at once, and the images of chosen rows on demand."""
@@ -27,6 +35,8 @@ class Source:
     read: Read
     """Return the uint8 images ``[n, C, H, W]`` of training rows, of further training rows and of
     test rows."""
+    whole: Whole = all_whole
+    """Return those of some training rows and test rows whose images are to be read."""
 
 
 def array_source(

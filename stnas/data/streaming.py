@@ -3,14 +3,15 @@
 import hashlib
 import importlib
 import importlib.util
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stnas.config.data import DataConfig
@@ -18,16 +19,15 @@ from stnas.config.settling import settled
 from stnas.data.balance import limited, validation_rows
 from stnas.data.changes import refuse_changed, refuse_rewritten
 from stnas.data.dataset import Dataset, FileSplit, statistics
-from stnas.data.decode import each, refuse
-from stnas.data.folder import list_folder
+from stnas.data.decode import SKIP, each, listed, refuse, say_left_out
+from stnas.data.folder import check_left, list_folder
 from stnas.data.idx import is_idx_folder
 from stnas.data.order import Indices
 from stnas.data.pillow_reader import cut
 from stnas.data.requests import Request, evaluation_requests
-from stnas.data.scan import Say, Scan, scan_files
+from stnas.data.scan import Say, Scan, Trial, scan_files
 
 _SAMPLE = 1024
-_LOG = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor]
 
 
@@ -60,13 +60,29 @@ def batches(
             try:
                 batch = next(source, None)
             except (OSError, ValueError, RuntimeError) as error:
-                refuse_changed(asked, because=error)
+                refuse_changed(asked, split.config, because=error)
+                _refuse_beyond(asked, split.config, because=error)
                 raise
             if batch is None:
                 return
-            refuse_rewritten(asked[0])
+            refuse_rewritten(asked[0], split.config)
             yield batch
             del asked[0]
+
+
+def _refuse_beyond(requests: Sequence[Request], config: DataConfig, *, because: Exception) -> None:
+    """Raise ValueError that names the files of some batches that DALI cannot decode, if any."""
+    if (trial := _trial(config)) is None:
+        return
+    pairs = [(r.files[i], r.sizes[i]) for r in requests for i in np.flatnonzero(~r.special)]
+    failed = trial([file for file, _ in pairs], np.array([size for _, size in pairs]))
+    if failed:
+        broken = [(pairs[i][0], "Pillow can, and did at the start") for i in failed]
+        raise ValueError(
+            f"images must be what DALI can decode, got {len(broken)} that it cannot:\n"
+            f"{listed(broken)}\ndelete data/scan.safetensors in the run folder and run the same "
+            "command again: every file is tried anew, and Pillow decodes these"
+        ) from because
 
 
 def open_streamed(
@@ -84,16 +100,21 @@ def open_streamed(
     test = limited(found.test_labels, limit=config.test_limit, name="data.test_limit")
     files = [*(found.files[row] for row in rows), *(found.test_files[row] for row in test)]
     labels = np.concatenate((found.labels[rows], found.test_labels[test]))
-    scan, broken = scan_files(files, root=root, known=known, workers=config.workers, say=say)
-    _settle_broken(broken, root=root, config=config)
+    scan, broken = scan_files(
+        files, root=root, known=known, workers=config.workers, say=say, trial=_trial(config)
+    )
+    if config.broken == "refuse":
+        refuse(broken, root=root, repair=SKIP)
+    say_left_out(broken)
     lost = {file for file, _ in broken}
     whole = np.array([file not in lost for file in files])
     count = int(whole[: len(rows)].sum())
-    _check_classes(labels[whole], count, classes=found.classes, root=root)
+    check_left(labels[whole][:count], labels[whole][count:], classes=found.classes, root=root)
     everything = FileSplit(
         tuple(file for file in files if file not in lost),
-        scan.facts[:, :2],
+        scan.sizes(config),
         scan.stamps,
+        special(scan, config),
         torch.from_numpy(labels[whole]),
         config,
     )
@@ -105,6 +126,7 @@ def open_streamed(
         f"images are streamed from {root} by {reader(config).name()} "
         f"({'GPU' if config.decoder == 'mixed' else 'processor'})"
     )
+    _say_special(scan, config, say)
     return _assembled(everything, scan, groups, root=root, classes=found.classes), scan
 
 
@@ -119,24 +141,33 @@ def _root(config: DataConfig) -> Path:
     return root
 
 
-def _settle_broken(broken: Sequence[tuple[Path, str]], *, root: Path, config: DataConfig) -> None:
-    """Refuse broken files, or list those that are left out in the log."""
-    if config.broken == "refuse":
-        refuse(broken, root=root, repair=" (or leave them out: --data.broken skip)")
-    for file, reason in broken:
-        _LOG.warning("left out: %s: %s", file, reason)
+def _trial(config: DataConfig) -> Trial | None:
+    """Return what tries the files that Pillow reads with DALI, where that is the backend."""
+    if config.backend != "dali":
+        return None
+    trial: Trial = partial(reader(config).undecodable, config=config)
+    return trial
 
 
-def _check_classes(labels: Indices, count: int, *, classes: tuple[str, ...], root: Path) -> None:
-    """Refuse a class that has no images left, in training or in test."""
-    for part, own in (("training", labels[:count]), ("test", labels[count:])):
-        missing = np.flatnonzero(np.bincount(own, minlength=len(classes)) == 0)
-        if len(own) == 0 or (part == "training" and len(missing) > 0):
-            names = ", ".join(classes[c] for c in missing[:20])
-            raise ValueError(
-                f"{root}: every class must have readable {part} images, got none in {names}: "
-                "replace the broken files or remove the class"
-            )
+def special(scan: Scan, config: DataConfig) -> NDArray[np.bool_]:
+    """Tell which files Pillow makes plain pixels of: those that DALI would show otherwise ``[n]``.
+
+    Of the others both decode the same pixels.
+    """
+    beyond = scan.beyond() if config.backend == "dali" else False
+    return scan.turned(config) | scan.composed(config) | beyond
+
+
+def _say_special(scan: Scan, config: DataConfig, say: Say) -> None:
+    """Tell how many images are turned, laid upon the background, or beyond DALI."""
+    for rows, words in (
+        (scan.turned(config), "set upright as their orientation tags say"),
+        (scan.composed(config), f"laid upon the background {config.background}"),
+        (scan.beyond() & (config.backend == "dali"), "decoded by Pillow, since DALI cannot"),
+    ):
+        if rows.any():
+            first = scan.names[int(rows.argmax())]
+            say(f"{int(rows.sum()):,} images are {words} ({first} is the first)")
 
 
 def _assembled(
@@ -151,6 +182,10 @@ def _assembled(
     train, validation, test = (everything.take(torch.from_numpy(rows)) for rows in groups)
     mean, std = statistics(_sample(train, root=root))
     digest = hashlib.sha256(repr((everything.image_size, everything.config.resize)).encode())
+    if scan.turned(everything.config).any():
+        digest.update(b"upright")
+    if scan.composed(everything.config).any():
+        digest.update(repr(everything.config.background).encode())
     for rows in groups:
         digest.update(scan.facts[rows, 2].astype("<i8").tobytes())
         digest.update(everything.labels[torch.from_numpy(rows)].numpy().astype("<i8").tobytes())
@@ -176,10 +211,10 @@ def _sample(split: FileSplit, *, root: Path) -> Tensor:
     (request,) = evaluation_requests(chosen, size=len(chosen))
     places = {file: row for row, file in enumerate(request.files)}
     images, broken = each(
-        lambda file: cut(request, places[file], split.image_size),
+        lambda file: cut(request, places[file], split.config),
         request.files,
         workers=split.config.workers,
     )
     refuse(broken, root=root)
-    refuse_rewritten(request)
+    refuse_rewritten(request, split.config)
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)

@@ -113,11 +113,10 @@ def test_the_first_frame_of_a_gif_counts(tmp_path):
     assert (load_folder(tmp_path).test.images[0] == 10).all()
 
 
-def test_transparent_and_palette_images_become_colour(tmp_path):
-    make_folder(tmp_path)
-    Image.new("RGBA", (8, 8), (1, 2, 3, 0)).save(tmp_path / "test/cat/0.png")
+def test_palette_images_become_colour(tmp_path):
+    make_folder(tmp_path, mode="L")
     Image.new("P", (8, 8), 0).save(tmp_path / "test/cat/1.png")
-    assert load_folder(tmp_path).test.images[0, :, 0, 0].tolist() == [1, 2, 3]
+    assert load_folder(tmp_path).in_channels == 3
 
 
 def test_image_size_scales_the_shorter_side_and_cuts_the_centre(tmp_path):
@@ -203,6 +202,32 @@ def test_sixteen_bit_and_huge_images_are_broken(tmp_path, monkeypatch):
     monkeypatch.setattr("stnas.data.decode._MAX_PIXELS", 63)
     with pytest.raises(ValueError, match="8x8 pixels, more than 63"):
         load_folder(tmp_path)
+
+
+def test_broken_files_in_memory_may_be_left_out(tmp_path, caplog):
+    whole = make_folder(tmp_path / "whole", n=8)
+    for name in ("train/cat/0.png", "train/cat/1.png", "test/dog/1.png"):
+        (whole / name).unlink()
+    broken = make_folder(tmp_path / "broken", n=8, seed=0)
+    for file in broken.rglob("*.png"):
+        if (whole / file.relative_to(broken)).exists():
+            file.write_bytes((whole / file.relative_to(broken)).read_bytes())
+    break_files(broken)
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(broken / "train/cat/0.png")
+    with pytest.raises(ValueError, match=r"or leave them out: --data\.broken skip\)"):
+        load_folder(broken)
+    with caplog.at_level(logging.WARNING):
+        data = load_folder(broken, broken="skip")
+    assert caplog.text.count("left out: ") == 3
+    assert "cat/0.png: mode I;16, not 8 bits a channel" in caplog.text
+    assert data.fingerprint == load_folder(whole).fingerprint
+
+
+def test_a_class_of_broken_files_alone_is_named(tmp_path):
+    for file in (make_folder(tmp_path) / "train/dog").iterdir():
+        file.write_bytes(b"x")
+    with pytest.raises(ValueError, match="readable training images, got none in dog: replace"):
+        load_folder(tmp_path, broken="skip")
 
 
 def test_only_chosen_files_are_decoded(tmp_path):

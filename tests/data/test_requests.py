@@ -23,7 +23,8 @@ def make_split(count, **options):
     config = DataConfig(backend="pillow", image_size=32, jitter=0.3, **options)
     shapes = np.random.default_rng(count).integers(5, 90, (count, 2))
     files = tuple(Path(f"{i}.jpg") for i in range(count))
-    return FileSplit(files, shapes, shapes, torch.arange(count), config)
+    special = np.zeros(count, dtype=np.bool_)
+    return FileSplit(files, shapes, shapes, special, torch.arange(count), config)
 
 
 def epoch_of(split, *, size, epoch=0, world=1, start=0, seeds=(1, 2)):
