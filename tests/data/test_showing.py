@@ -189,7 +189,7 @@ def bitmap_of_16_bits():
 def test_what_dali_cannot_decode_is_told_and_decoded_by_pillow(tmp_path, content, monkeypatch):
     root = make_folder(tmp_path)
     (root / "test/dog/1.png").write_bytes(content)
-    assert (pixels_of(root, "dali") - tested(root, "pillow")).abs().max() <= 2
+    assert (pixels_of(root, "dali") - pixels_of(root, "pillow")).abs().max() <= 2
     said = []
     data, known = open_streamed(configure(root, "dali"), seed=0, known=None, say=said.append)
     line = "1 images are decoded by Pillow, since DALI cannot (test/dog/1.png is the first)"
