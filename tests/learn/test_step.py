@@ -14,7 +14,7 @@ from stnas import train
 from stnas.config import Config
 from stnas.learn.network_fit import Fit
 from stnas.learn.supernet_epoch import train_step_
-from stnas.learn.task import BLOCKS, build_supernet, prepare
+from stnas.learn.task import build_supernet, prepare
 from stnas.rank.finetuning import finetuned
 from stnas.store.files import read_tensors
 from stnas.supernet import Network
@@ -65,7 +65,7 @@ def fit_of(config: Config) -> Fit:
     """Begin to train an architecture from scratch."""
     task = prepare(config)
     torch.manual_seed(0)
-    network = Network.build(task.space, task.sampler.genotype(0), function=BLOCKS[config.kernels])
+    network = Network.build(task.space, task.sampler.genotype(0), kernels=config.kernels)
     folder = Path(config.run) / "A"
     return Fit(config, task.dataset, task.dataset.train, network, folder=folder, origin="")
 

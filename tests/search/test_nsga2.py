@@ -12,6 +12,7 @@ from stnas.search.nsga2 import child, evolve, fitness, front, survivors
 from stnas.search.objectives import Candidate, Objectives
 from stnas.search.variation import crossover, mutate
 from stnas.space import SearchSpace
+from stnas.space.topology import edges_of
 
 SPACE = SearchSpace.profile("nano", image_size=16, in_channels=1)
 CONFIG = SearchConfig(population=12, generations=10, measure="accuracy")
@@ -126,12 +127,12 @@ def test_crossover_takes_the_first_genes_of_one_and_the_rest_of_the_other():
 def test_mutation_changes_one_gene_to_another_choice_of_its_edge():
     rng = np.random.default_rng(0)
     genotype = SPACE.sample(1, p_drop=0.5, seed=0)[0]
-    seen = {edge.index: set() for edge in SPACE.edges}
+    seen = {edge.index: set() for edge in edges_of(SPACE)}
     for _ in range(2000):
         changed = mutate(genotype, SPACE, rng)
         (gene,) = np.flatnonzero(changed != genotype)
         seen[int(gene)].add(int(changed[gene]))
-    for edge in SPACE.edges:
+    for edge in edges_of(SPACE):
         assert seen[edge.index] == set(range(len(edge.choices))) - {int(genotype[edge.index])}
 
 
