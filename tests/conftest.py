@@ -26,6 +26,7 @@ from stnas.config import (
     SgldConfig,
     SpaceConfig,
     TrainConfig,
+    VerdictConfig,
 )
 from stnas.group.processes import ProcessGroup, joined
 from stnas.store.files import read_json, read_rows, read_tensors
@@ -80,6 +81,7 @@ def tiny_settings(tiny_images: Path) -> Config:
         train=TrainConfig(epochs=3, batch_size=16, learning_rate=1.0),
         sgld=SgldConfig(samples=3),
         search=SearchConfig(population=4, generations=3, recalibration_images=96),
+        verdict=VerdictConfig(candidates=0),
         retrain=RetrainConfig(epochs=2, batch_size=16, learning_rate=0.1, warmup_epochs=0.5),
     )
 

@@ -15,7 +15,7 @@ LAYERS = {
     **{"config": 0},
     **dict.fromkeys(["space", "ops", "store", "group"], 1),
     **dict.fromkeys(["data", "supernet", "learn"], 2),
-    **dict.fromkeys(["train", "sgld", "search", "rank", "retrain", "report"], 3),
+    **dict.fromkeys(["train", "sgld", "search", "verdict", "rank", "retrain", "report"], 3),
     **{"cli": 4},
 }
 SIDEWAYS = {("store", "group"), ("learn", "data"), ("learn", "supernet")}

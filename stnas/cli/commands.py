@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from stnas import rank, report, retrain, search, sgld, train
+from stnas import rank, report, retrain, search, sgld, train, verdict
 from stnas.cli.count import count
 from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
@@ -22,6 +22,7 @@ STAGES = {
     "train": train.run,
     "sgld": sgld.run,
     "search": search.run,
+    "verdict": verdict.run,
     "rank": rank.run,
     "retrain": retrain.run,
     "report": report.run,
@@ -76,7 +77,8 @@ def run_command(words: list[str]) -> None:
 def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
     """Run one stage, or all of them."""
     together = command in ("run", "quickstart")
-    for stage in [name for name in STAGES if name != "rank"] if together else [command]:
+    left_out = ["rank"] if config.verdict.candidates else ["rank", "verdict"]
+    for stage in [name for name in STAGES if name not in left_out] if together else [command]:
         run_stage(stage, config, group)
     if together:
         group.first(lambda: print_outcome(config))

@@ -21,7 +21,8 @@ def print_outcome(config: Config) -> None:
     run = config.folder
     CONSOLE.print(front_table(read_json(run / "search" / "front.json")["front"]), crop=False)
     CONSOLE.print(network_table(read_json(run / "retrain" / "result.json")["networks"]))
-    stages = ("train", "sgld", "search", "retrain")
+    chooser = ("verdict",) if config.verdict.candidates else ()
+    stages = ("train", "sgld", "search", *chooser, "retrain")
     seconds = {name: read_json(run / name / "result.json")["seconds"] for name in stages}
     times = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
     CONSOLE.print(f"time: {times}, together {sum(seconds.values()) / 60:.1f} min")

@@ -13,6 +13,7 @@ STAGES = {
     "train": "train the hyper-network, one architecture a step",
     "sgld": "draw samples of the shared weights and average them",
     "search": "search architectures of few multiply-adds and high accuracy",
+    "verdict": "train the best candidates near each limit, and choose who wins",
     "rank": "measure how far a ranking by shared weights can be trusted",
     "retrain": "train the chosen networks from scratch, beside random ones of their size",
     "report": "write one HTML page about the run",

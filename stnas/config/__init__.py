@@ -13,6 +13,7 @@ from stnas.config.search import SearchConfig
 from stnas.config.sgld import SgldConfig
 from stnas.config.space import SpaceConfig
 from stnas.config.train import TrainConfig
+from stnas.config.verdict import VerdictConfig
 
 Kernels = Literal["fused", "reference"]
 
@@ -38,6 +39,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     sgld: SgldConfig = field(default_factory=SgldConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
     rank: RankConfig = field(default_factory=RankConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
 
@@ -72,4 +74,5 @@ __all__ = [
     "SgldConfig",
     "SpaceConfig",
     "TrainConfig",
+    "VerdictConfig",
 ]

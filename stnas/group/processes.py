@@ -21,6 +21,8 @@ from torch.distributed import PrefixStore, Store, rendezvous  # type: ignore[att
 
 P = ParamSpec("P")
 T = TypeVar("T")
+PAUSE = 0.2
+"""Seconds between two looks at whether the other processes are there, too."""
 GRACE = 3.0
 """Seconds in which the processes that lost another find out which one it was."""
 
@@ -137,6 +139,34 @@ class ProcessGroup:
         draw = partial(self.store.add, f"queue/{self._queues}", 1)
         while (number := self._together(draw) - 1) < count:
             yield number
+
+    def share(self, count: int, work: Callable[[int], T]) -> list[T]:
+        """Return ``work(0)`` to ``work(count - 1)``, each done by one process as if it were alone.
+
+        An idle process takes the next. A piece of work may last longer than the timeout.
+        """
+        found: dict[int, T] = {}
+        for number in self.take(count):
+            token = _CURRENT.set(ProcessGroup())
+            try:
+                found[number] = work(number)
+            finally:
+                _CURRENT.reset(token)
+        self._meet()
+        merged = {number: value for part in self.gather(found) for number, value in part.items()}
+        return [merged[number] for number in range(count)]
+
+    def _meet(self) -> None:
+        """Wait, however long it takes, until all processes are here."""
+        if self.store is None:
+            return
+        key, store = f"met/{self._queues}", self.store
+        self._together(partial(store.add, key, 1))
+        while self._together(partial(store.add, key, 0)) < self.size:
+            told = self.failure()
+            if told is not None:
+                raise PeerError(told)
+            time.sleep(PAUSE)
 
     def fail(self, text: str) -> bool:
         """Tell the others why this process ends; False if another one did so before."""

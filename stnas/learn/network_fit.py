@@ -1,8 +1,9 @@
 """Train one network from scratch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from stnas.store.checkpoint import Saver
 from stnas.store.files import load_tensors_
 from stnas.store.journal import Log
 from stnas.supernet import Network, synchronise_
+
+Rate = Callable[[int], float]
+"""Learning rate of a step, counted from the start of training."""
 
 
 def learning_rate(config: Config, step: int, *, steps: int) -> float:
@@ -55,7 +59,9 @@ def one_thread() -> Iterator[None]:
 class Fit:
     """Training of one network, whose state is saved after every epoch and when it is due.
 
-    watch: whether the test images are classified after every epoch, and not after the last alone.
+    rate: of every step; default: ``learning_rate``. judge: images that are classified; default:
+    the test images. watch: numbers of epochs after which they are; default: after every one, and
+    always after the last.
     """
 
     def __init__(
@@ -67,12 +73,16 @@ class Fit:
         *,
         folder: Path,
         origin: str,
-        watch: bool = True,
+        rate: Rate | None = None,
+        judge: Split | FileSplit | None = None,
+        watch: Container[int] | None = None,
     ) -> None:
         self.watch = watch
+        self.judges = judge is not None
         self.config, self.dataset, self.split, self.network = config, dataset, split, network
         self.name = folder.name
         self.steps = steps_per_epoch(len(split), config.retrain.batch_size)
+        self.rate = rate or partial(learning_rate, config, steps=self.steps)
         self.group = current()
         self.parts = own_parts("retrain", config.retrain)
         if config.retrain.sync_batch_norm and self.group.size > 1:
@@ -82,7 +92,7 @@ class Fit:
         self.counts = [b for b in network.buffers() if not b.is_floating_point()]
         self.ranks = {"rank": self.group.rank, "world": self.group.size}
         self.test = evaluation_batches(
-            dataset, dataset.test, size=config.search.evaluation_batch, **self.ranks
+            dataset, judge or dataset.test, size=config.search.evaluation_batch, **self.ranks
         )
         self.optimizer = SGD(
             network.parameters(),
@@ -99,23 +109,38 @@ class Fit:
             tensors=self.tensors,
         )
 
-    def run(self, journal: Log) -> tuple[list[dict[str, float]], float]:
-        """Train to the end; return the history of the epochs and the seconds they took."""
+    def run(
+        self, journal: Log, *, until: int | None = None
+    ) -> tuple[list[dict[str, float]], float]:
+        """Train to the end; return the history of the epochs and the seconds they took.
+
+        until: epochs after which to stop, with a state from which another Fit goes on; default:
+        ``retrain.epochs``.
+        """
+        until = until or self.config.retrain.epochs
         with self.saver as saver:
             self.resume_(journal)
             now = saver.standing
-            for epoch in range(len(now.history), self.config.retrain.epochs):
+            for epoch in range(len(now.history), until):
                 self.epoch_(epoch, journal)
                 numbers: dict[str, Any] = {"loss": now.loss / self.steps}
-                if self.watch or epoch + 1 == self.config.retrain.epochs:
-                    tested = evaluate_together(self.network, self.test, self.group)
-                    numbers["accuracy"] = tested.accuracy
+                if self.watch is None or epoch + 1 in self.watch or epoch + 1 == until:
+                    numbers |= self.judged()
                 check_alike(self.network)
                 now.history.append({"epoch": epoch, **numbers})
                 now.end_epoch_()
                 journal.record(epoch, **numbers)
                 saver.save()
             return now.history, saver.seconds()
+
+    def judged(self) -> dict[str, float]:
+        """Classify the images that judge; their loss is given where they are not the test's.
+
+        (That of the test images would differ by rounding with the number of processes.)
+        """
+        found = evaluate_together(self.network, self.test, self.group)
+        loss = {"judged_loss": found.loss} if self.judges else {}
+        return {"accuracy": found.accuracy, **loss}
 
     def epoch_(self, epoch: int, journal: Log) -> None:
         """Train the rest of one epoch."""
@@ -136,8 +161,7 @@ class Fit:
         self.network.train()
         for i, (images, labels) in enumerate(data, start=first):
             step = epoch * self.steps + i
-            rate = learning_rate(self.config, step, steps=self.steps)
-            loss = self.step_(images, labels, rate=rate, seed=seed, step=step)
+            loss = self.step_(images, labels, rate=self.rate(step), seed=seed, step=step)
             now.add_(loss)
             journal.progress(epoch + (i + 1) / self.steps, loss=loss)
             if i + 1 < self.steps:

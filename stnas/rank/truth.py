@@ -125,7 +125,7 @@ class Truth:
         with global_stream(training.seed, "retrain", training.text):
             network = Network.build(self.task.space, training.genotype, kernels=config.kernels)
         place = file.with_suffix("")
-        fit = Fit(config, dataset, split, network, folder=place, origin=self.origin, watch=False)
+        fit = Fit(config, dataset, split, network, folder=place, origin=self.origin, watch=())
         position, units = self.trainings.index(training), config.retrain.epochs
         history, seconds = fit.run(Chapter(journal, training.name, position=position, units=units))
         write_json(

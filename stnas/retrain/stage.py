@@ -32,6 +32,8 @@ def run(config: Config) -> None:
     """Train every network to ``<name>/network.safetensors``; finished, whole ones are kept."""
     with RunFolder(config) as folder:
         folder.check("retrain")
+        chooser = "verdict" if config.verdict.candidates else "search"
+        choices = folder.result(chooser)["choices"]
         own_parts("retrain", config.retrain)
         task = prepare(config, folder)
         stage = folder.begin("retrain")
@@ -40,7 +42,7 @@ def run(config: Config) -> None:
         validation = scorer(means, task, folder.path, split=dataset.validation)
         size = config.search.evaluation_batch
         test = validation.on(evaluation_batches(dataset, dataset.test, size=size))
-        plans = plan(config, task.space, folder.result("search")["choices"])
+        plans = plan(config, task.space, choices)
         split = dataset.train
         if config.retrain.with_validation:
             split = union(dataset.train, dataset.validation)

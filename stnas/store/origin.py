@@ -13,14 +13,16 @@ UPSTREAM = {
     "train": BASE,
     "sgld": (*BASE, "sgld"),
     "search": (*BASE, "sgld", "search"),
+    "verdict": (*BASE, "sgld", "search", "verdict", "retrain"),
     "rank": (*BASE, "sgld", "search", "rank", "retrain"),
-    "retrain": (*BASE, "sgld", "search", "retrain"),
+    "retrain": (*BASE, "sgld", "search", "verdict", "retrain"),
 }
 """Sections of the configuration that determine a stage's result."""
 BEFORE = {
     "train": (),
     "sgld": ("train",),
     "search": ("train", "sgld"),
+    "verdict": ("train", "sgld", "search"),
     "rank": ("train",),
     "retrain": ("train", "sgld", "search"),
 }

@@ -20,6 +20,7 @@ TINY = {
     "train": {"epochs": 2, "batch_size": 16, "learning_rate": 1.0},
     "sgld": {"samples": 2},
     "search": {"population": 4, "generations": 2, "recalibration_images": 64},
+    "verdict": {"candidates": 2, "epochs": 1},
     "retrain": {"epochs": 1, "batch_size": 16, "warmup_epochs": 0.5, "learning_rate": 0.1},
 }
 
@@ -60,12 +61,12 @@ def test_a_whole_run_ends_with_tables_and_a_page(options, tmp_path, capsys):
 def test_stages_one_by_one_take_the_configuration_from_the_run_folder(options, tmp_path, capsys):
     main(["train", *options])
     run = ["--run", str(tmp_path / "run")]
-    for stage in ("sgld", "search", "retrain", "report"):
+    for stage in ("sgld", "search", "verdict", "retrain", "report"):
         main([stage, *run])
     assert (tmp_path / "run/report/report.html").exists()
     capsys.readouterr()
     main(["run", *run])
-    assert capsys.readouterr().out.count("is complete; delete that folder") == 4
+    assert capsys.readouterr().out.count("is complete; delete that folder") == 5
 
 
 def test_a_ranking_is_a_command_beside_the_pipeline(options, tmp_path, capsys):

@@ -43,7 +43,7 @@ OPTIONS = """
 --train.learning_rate 0.05 --train.checkpoints 2 --train.ema [0.9] --sgld.samples 3
 --sgld.learning_rate 0.001 --search.population 6 --search.generations 3
 --search.recalibration_images 64 --search.recalibration_batch 32 --search.measure accuracy
---search.aimed 0 --search.random 0 --retrain.epochs 2
+--search.aimed 0 --search.random 0 --verdict.candidates 0 --retrain.epochs 2
 --retrain.batch_size 16 --retrain.learning_rate 0.02 --retrain.warmup_epochs 0.5
 --rank.architectures 4 --rank.truth_epochs 1 --rank.truth_seeds 1 --rank.resamples 100
 --rank.shared_statistics_steps 2

@@ -117,3 +117,38 @@ def test_a_process_that_differs_is_named(in_processes):
     first, _, third = in_processes(3, differing)
     assert "the weights must be the same in all processes, got others in rank 1 than" in first
     assert third == "SystemExit: 1" or third.startswith("RuntimeError: rank 2")
+
+
+def alone_with(group):
+    def work(number):
+        time.sleep(0.05)
+        assert current().size == 1
+        return number**2, group.rank
+
+    found = group.share(8, work)
+    assert current() is group
+    return [value for value, _ in found], {rank for _, rank in found}, group.share(0, work)
+
+
+def test_pieces_of_work_are_each_done_once_and_told_to_all(in_processes):
+    assert ProcessGroup().share(3, lambda number: -number) == [0, -1, -2]
+    assert in_processes(2, alone_with) == [([n**2 for n in range(8)], {0, 1}, [])] * 2
+
+
+def test_a_piece_of_work_may_outlast_the_timeout(in_processes):
+    def work(group):
+        return group.share(1, lambda number: time.sleep(3.0) or "done")
+
+    assert in_processes(2, work, timeout=1.5) == [["done"]] * 2
+
+
+def test_a_piece_of_work_that_fails_ends_those_that_wait(in_processes):
+    def work(group):
+        def piece(number):
+            raise ValueError(f"piece {number} cannot be done")
+
+        return group.share(1, piece)
+
+    told = in_processes(2, work)
+    assert sum("piece 0 cannot be done" in text for text in told) >= 1
+    assert all(isinstance(text, str) for text in told)

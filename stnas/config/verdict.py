@@ -1,0 +1,36 @@
+"""The verdict: which of the candidates that the search proposes is best on its own."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from stnas.config import rules
+from stnas.config.search import Measure
+
+
+@dataclass(frozen=True)
+class VerdictConfig:
+    """How successive halving chooses among the candidates of each limit (docs/verdict.md)."""
+
+    candidates: int = 12
+    """Candidates for each limit that are trained from scratch; 0 leaves the verdict out, and the
+    search chooses."""
+    measure: Measure = "loss"
+    """What decides: the `loss` or the `accuracy` on the held-out images."""
+    reduction: int = 3
+    """One of so many candidates goes on from one rung of successive halving to the next."""
+    epochs: int | None = None
+    """Passes over the training images of a candidate that stays to the end, each rung
+    `verdict.reduction` times as many as the one before. Default: as many as `verdict.share` allows,
+    but no more than `retrain.epochs`. Everything else is trained as in the section `retrain`."""
+    share: float = 0.2
+    """Passes over the training images that the verdict takes for a limit, as a share of those that
+    it, the hyper-network and one retraining take together."""
+
+    def __post_init__(self) -> None:
+        """Check the section."""
+        rules.at_least("verdict.candidates", self.candidates, 0)
+        rules.one_of("verdict.measure", self.measure, get_args(Measure))
+        rules.at_least("verdict.reduction", self.reduction, 2)
+        if self.epochs is not None:
+            rules.at_least("verdict.epochs", self.epochs, 1)
+        rules.require(0 < self.share < 1, "verdict.share", "in (0, 1)", self.share)
