@@ -9,7 +9,7 @@ from stnas.group.processes import current
 from stnas.group.streams import global_stream
 from stnas.learn.network_fit import Fit
 from stnas.learn.supernet_epoch import steps_per_epoch
-from stnas.learn.task import BLOCKS, Task
+from stnas.learn.task import Task
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, forget, read_json, write_json
 from stnas.store.journal import Chapter, Journal
@@ -87,7 +87,7 @@ class Trainings:
         """Train one architecture to the end of a rung, and write what it reached."""
         genotype, dataset = self.task.space.parse(text), self.task.dataset
         with global_stream(self.config.seed, "retrain", text):
-            network = Network.build(self.task.space, genotype, function=BLOCKS[self.config.kernels])
+            network = Network.build(self.task.space, genotype, kernels=self.config.kernels)
         fit = Fit(
             self.config,
             dataset,
