@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -140,8 +139,7 @@ def test_deep_and_long_json(place, content):
 def test_settings(place, text):
     path = place / "config.yaml"
     path.write_text(text, encoding="utf-8")
-    with suppress(yaml.YAMLError):
-        attempt(read_settings, path)
+    attempt(read_settings, path)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +158,7 @@ def test_settings(place, text):
 def test_configurations_run_no_code(place, text, capsys):
     mark, file = place / "mark", place / "hostile.yaml"
     file.write_text(text.replace("PLACE", str(mark)), encoding="utf-8")
-    with pytest.raises((SystemExit, *REFUSED)):
+    with pytest.raises(REFUSED):
         parse(["train", "--config", str(file)])
     assert not mark.exists()
 

@@ -1,32 +1,30 @@
-"""Entry point: read the arguments, run the command, turn errors into one line."""
+"""Entry point: read the words, run the command, turn errors into one line.
 
-import errno
+It imports no torch, so that wrong words, the help and signals are answered at once.
+"""
+
+import os
 import shlex
 import signal
 import sys
+from importlib import import_module
 
-import torch
-
-from stnas import rank, report, retrain, search, sgld, train, verdict
-from stnas.cli.count import count
-from stnas.cli.doctor import doctor
-from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import parse
-from stnas.config import Config
-from stnas.group.interruption import Stopped, stop_now
-from stnas.group.processes import ProcessGroup, end, joined
-from stnas.store.console import CONSOLE
-from stnas.store.run_folder import StageCompleteError
+from stnas.config.values import UsageError
+from stnas.group.interruption import (
+    answer_with,
+    leave_at_once,
+    leave_before_work,
+    number_of,
+    restore,
+    stop_now,
+)
+from stnas.store.advice import advice, known
+from stnas.store.console import ANSWERS, CONSOLE, ERRORS
 
-STAGES = {
-    "train": train.run,
-    "sgld": sgld.run,
-    "search": search.run,
-    "verdict": verdict.run,
-    "rank": rank.run,
-    "retrain": retrain.run,
-    "report": report.run,
-}
+FAILURES = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError, MemoryError)
+MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "bad allocation")
+"""What torch and C++ say where Python would raise MemoryError."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,61 +34,79 @@ def main(arguments: list[str] | None = None) -> None:
     Exits with 1 after an error, 2 if the arguments are wrong, 128 + n if signal n ended it.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, stop_now)
+    before = answer_with(leave_before_work)
     try:
-        run_command(words)
-    except (ValueError, TypeError, OSError, RuntimeError, ArithmeticError) as error:
-        CONSOLE.print("stnas: error: ", style="bold red", end="")
-        CONSOLE.print(advised(error), markup=False, soft_wrap=True)
-        sys.exit(1)
+        code = finished(words)
+    except KeyboardInterrupt as stop:  # a second signal, just before the first was answered
+        code = 128 + number_of(stop)
+    if arguments is not None:
+        restore(before)
+    if code is not None:
+        sys.exit(code)
+
+
+def finished(words: list[str]) -> int | None:
+    """Run a command and return the exit status, None after work that is done."""
+    try:
+        return run_command(words)
+    except UsageError as error:
+        complain(str(error))
+        return 2
+    except BrokenPipeError:
+        leave_output()
+        return 128 + signal.SIGPIPE
+    except FAILURES as error:
+        complain(advised(error))
+        return 1
     except KeyboardInterrupt as stop:
-        number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
-        CONSOLE.print(f"stnas: stopped by {signal.Signals(number).name}; what is done is saved, ")
-        CONSOLE.print("the same command goes on from there: ", end="")
-        CONSOLE.print(shlex.join(["stnas", *words]), markup=False, soft_wrap=True)
-        sys.exit(128 + number)
+        answer_with(leave_at_once)
+        say_stopped(number_of(stop), words)
+        return 128 + number_of(stop)
+
+
+def run_command(words: list[str]) -> int | None:
+    """Parse and run one command; return 0 after an answer, None after work."""
+    request = parse(words)
+    if request.answer is not None:
+        ANSWERS.print(request.answer, soft_wrap=True)
+        return 0
+    pipeline = import_module("stnas.cli.pipeline")  # brings torch, which takes a second
+    answer_with(stop_now)
+    pipeline.run(request)
+    return None
+
+
+def complain(text: str) -> None:
+    """Print an error."""
+    ERRORS.print("stnas: error: ", style="bold red", end="")
+    ERRORS.print(text, soft_wrap=True)
+
+
+def say_stopped(number: int, words: list[str]) -> None:
+    """Say which signal ended the work, and what goes on with it."""
+    again = shlex.join(["stnas", *words])
+    CONSOLE.print(
+        f"stnas: stopped by {signal.Signals(number).name}; what is done is saved, the same "
+        f"command goes on from there: {again}",
+        soft_wrap=True,
+    )
 
 
 def advised(error: Exception) -> str:
     """Return an error's text, with the repair where the system's own error lacks it."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"{error}: free some space and run the same command again"
-    return str(error)
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or any(words in text for words in MEMORY):
+        return (
+            f"out of memory ({text}): free some, or lower train.batch_size, retrain.batch_size, "
+            "search.recalibration_batch or data.image_size"
+        )
+    if isinstance(error, OSError) and known(error):
+        return f"{text}: {advice(error)} and run the same command again"
+    return text
 
 
-def run_command(words: list[str]) -> None:
-    """Parse and run one command."""
-    parsed = parse(words)
-    if parsed.command == "doctor":
-        doctor()
-    elif parsed.command == "count":
-        count(parsed["count"])
-    else:
-        config: Config = parsed.config
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
-        with joined(config.timeout) as group:
-            run_stages(parsed.command, config, group)
-        end(group)
-
-
-def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
-    """Run one stage, or all of them."""
-    together = command in ("run", "quickstart")
-    left_out = ["rank"] if config.verdict.candidates else ["rank", "verdict"]
-    for stage in [name for name in STAGES if name not in left_out] if together else [command]:
-        run_stage(stage, config, group)
-    if together:
-        group.first(lambda: print_outcome(config))
-
-
-def run_stage(stage: str, config: Config, group: ProcessGroup) -> None:
-    """Run one stage unless it is complete; the leader alone writes the report."""
-    try:
-        if stage == "report":
-            group.first(lambda: STAGES[stage](config))
-        else:
-            STAGES[stage](config)
-    except StageCompleteError as complete:
-        if group.rank == 0:
-            CONSOLE.print(f"stnas: {complete}", markup=False)
+def leave_output() -> None:
+    """Give what Python still writes at its end a place to go: nobody reads the output."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

@@ -1,24 +1,25 @@
 """``stnas count``: multiply-adds and parameters of a genotype or a published network."""
 
 import importlib
+import os.path
 import re
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
 from rich.table import Table
 from torch import nn
 
+from stnas.cli.parser import CountOptions
 from stnas.ops.flops import madds_by_layer
 from stnas.space import SearchSpace
-from stnas.store.console import CONSOLE, folding_table
+from stnas.store.console import ANSWERS, folding_table
 from stnas.store.files import read_json
 
 LIBRARIES = ("torchvision.models", "timm")
 GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-")
 
 
-def count(options: Namespace) -> None:
+def count(options: CountOptions) -> None:
     """Print the counts of ``options.network``, with ``options.explain`` layer by layer."""
     if GENOTYPE.match(options.network):
         space = genotype_space(options)
@@ -29,9 +30,9 @@ def count(options: Namespace) -> None:
         layers = madds_by_layer(module, shape)
         params = sum(parameter.numel() for parameter in module.parameters())
     if options.explain:
-        CONSOLE.print(layer_table(layers))
-    CONSOLE.print(f"MAdds: {sum(layers.values()):,}")
-    CONSOLE.print(f"parameters: {params:,}")
+        ANSWERS.print(layer_table(layers))
+    ANSWERS.print(f"MAdds: {sum(layers.values()):,}")
+    ANSWERS.print(f"parameters: {params:,}")
 
 
 def layer_table(layers: dict[str, int]) -> Table:
@@ -43,21 +44,21 @@ def layer_table(layers: dict[str, int]) -> Table:
     return table
 
 
-def genotype_space(options: Namespace) -> SearchSpace:
+def genotype_space(options: CountOptions) -> SearchSpace:
     """Build the space that a genotype belongs to: a run's, or a profile's."""
     if options.run is not None:
-        result = read_json(Path(options.run) / "train" / "result.json")
+        result = read_json(Path(os.path.expanduser(options.run)) / "train" / "result.json")
         return SearchSpace.from_json(result["space"])
     return SearchSpace.profile(options.profile or "micro", **sizes(options))
 
 
-def sizes(options: Namespace) -> dict[str, int]:
+def sizes(options: CountOptions) -> dict[str, int]:
     """Collect the sizes that were given."""
     names = ("image_size", "in_channels", "num_classes")
-    return {name: options[name] for name in names if options[name] is not None}
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
-def published(options: Namespace) -> tuple[nn.Module, tuple[int, ...]]:
+def published(options: CountOptions) -> tuple[nn.Module, tuple[int, ...]]:
     """Build a network that torchvision or timm publishes, and the shape of its images."""
     given = sizes(options)
     classes: dict[str, Any] = {"num_classes": given.get("num_classes", 1000)}

@@ -10,9 +10,9 @@ import torch
 import stnas
 from stnas import _core
 from stnas.data.loading import INSTALLED
-from stnas.store.console import CONSOLE, folding_table
+from stnas.store.console import ANSWERS, folding_table
 
-LIBRARIES = ("torch", "numpy", "safetensors", "jsonargparse", "rich", "plotly", "pillow")
+LIBRARIES = ("torch", "numpy", "safetensors", "pyyaml", "rich", "plotly", "pillow")
 
 
 def doctor() -> None:
@@ -20,7 +20,7 @@ def doctor() -> None:
     table = folding_table("part", "here", "what to do", title="stnas doctor")
     for line in (*versions(), *compute(), *optional()):
         table.add_row(*line)
-    CONSOLE.print(table)
+    ANSWERS.print(table)
 
 
 def versions() -> list[tuple[str, str, str]]:

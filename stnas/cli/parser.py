@@ -1,59 +1,157 @@
-"""Arguments of every command: one configuration, from a file, the run folder and options."""
+"""What a command line asks for: one configuration, from files, the run folder and options.
+
+The lowest first: the defaults, the recipe of ``quickstart``, ``config.yaml`` of the run folder,
+the files of ``--config`` in their order, and the other options.
+"""
 
 import os
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+import yaml
 
+from stnas import __version__
+from stnas.cli.usage import COMMANDS, command_usage, plain_usage, usage
+from stnas.cli.words import Option, Words, cut, stray
 from stnas.config import Config
-from stnas.store.settings import check_settings
+from stnas.config.keys import Key, build, keys, sections
+from stnas.config.values import UsageError, Word, value_of
+from stnas.config.words import shown, suggestion
+from stnas.store.origin import plain
+from stnas.store.settings import read_file, stored_values
 
-STAGES = {
-    "train": "train the hyper-network, one architecture a step",
-    "sgld": "draw samples of the shared weights and average them",
-    "search": "search architectures of few multiply-adds and high accuracy",
-    "verdict": "train the best candidates near each limit, and choose who wins",
-    "rank": "measure how far a ranking by shared weights can be trusted",
-    "retrain": "train the chosen networks from scratch, beside random ones of their size",
-    "report": "write one HTML page about the run",
-    "run": "run all stages in order; complete ones are skipped",
-    "quickstart": "run all stages on the embedded images in minutes",
-}
-COUNT = "count multiply-adds and parameters of a genotype or a published network"
-DOCTOR = "tell what this installation has, and what to do about what it lacks"
-MICRO_BATCHES = ("train.micro_batches", "retrain.micro_batches")
 RECIPES = Path(__file__).parent / "recipes"
+MICRO_BATCHES = ("train.micro_batches", "retrain.micro_batches")
+CONFIG = Key("config", str, None, Config)
 
 
-def parse(arguments: list[str]) -> Namespace:
-    """Parse a command line; for the stages the result's ``config`` is a Config."""
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    root = ArgumentParser(
-        prog="stnas",
-        description="One-shot topological architecture search.",
-        allow_abbrev=False,
-    )
-    commands = root.add_subcommands(dest="command")
-    defaults = default_files(arguments)
-    for name, text in STAGES.items():
-        commands.add_subcommand(name, stage_parser(text, defaults), help=text)
-    commands.add_subcommand("count", count_parser(), help=COUNT)
-    commands.add_subcommand("doctor", described(DOCTOR), help=DOCTOR)
-    parsed = root.parse_args(with_recipes(arguments))
-    if parsed.command in STAGES:
-        values = root.instantiate(parsed)[parsed.command]
-        parsed.config = Config(**{field.name: values[field.name] for field in fields(Config)})
-    return parsed
+@dataclass(frozen=True)
+class CountOptions:
+    """What ``stnas count`` counts, and how."""
+
+    run: str | None = None
+    """Run folder that the genotype comes from."""
+    profile: str | None = None
+    """Profile of the genotype's space."""
+    image_size: int | None = None
+    """Pixels a side."""
+    in_channels: int | None = None
+    """Channels of an image."""
+    num_classes: int | None = None
+    """Classes."""
+    explain: bool = False
+    """Whether every layer is listed."""
+    network: str = ""
+    """Genotype, or the name of a model of torchvision or timm; may stand without its option."""
 
 
-def with_recipes(arguments: list[str]) -> list[str]:
-    """Put the paths of recipes where ``--config`` names them: ``--config imagenet``."""
-    before = ["", *arguments[:-1]]
-    return [
-        str(RECIPES / f"{word}.yaml") if previous == "--config" and word in recipes() else word
-        for previous, word in zip(before, arguments, strict=True)
-    ]
+class Request(NamedTuple):
+    """A command with its options, or an answer to print instead of any work."""
+
+    command: str
+    config: Config | None = None
+    counted: CountOptions | None = None
+    answer: str | None = None
+
+
+def parse(arguments: list[str]) -> Request:
+    """Parse a command line; UsageError names the word that is wrong and the one that was meant."""
+    command, *words = arguments or ["--help"]
+    if command in ("-h", "--help", "help"):
+        return Request("help", answer=usage())
+    if command == "--version":
+        return Request("version", answer=f"stnas {__version__}")
+    if command not in COMMANDS:
+        repair = suggestion(command, COMMANDS) or f"take one of {', '.join(COMMANDS)}"
+        raise UsageError(f"unknown command {shown(command)}: {repair} (see stnas --help)")
+    if command == "doctor":
+        return parse_doctor(words)
+    return parse_count(words) if command == "count" else parse_stage(command, words)
+
+
+def parse_doctor(words: list[str]) -> Request:
+    """Parse the words of ``stnas doctor``, which takes none."""
+    found = cut(words, {}, command="doctor")
+    if found.others:
+        raise stray(found.others[0], found.options)
+    return Request("doctor", answer=plain_usage("doctor", "") if found.has("help") else None)
+
+
+def parse_count(words: list[str]) -> Request:
+    """Parse the words of ``stnas count``."""
+    known = keys(CountOptions)
+    found = cut(words, known, command="count")
+    if found.has("help"):
+        return Request("count", answer=plain_usage("count", " NETWORK [...]", CountOptions))
+    names = [Option("network", word) for word in found.others[:1]]
+    if found.others[1:]:
+        raise stray(found.others[1], found.options)
+    options: CountOptions = build(typed([*names, *found.options], known), CountOptions)
+    if not options.network:
+        raise UsageError(
+            "stnas count must be given a network, got none: name a genotype (st1-...) or a model "
+            "of torchvision or timm, such as stnas count mobilenet_v2"
+        )
+    return Request("count", counted=options)
+
+
+def parse_stage(command: str, words: list[str]) -> Request:
+    """Parse the words of a stage, or of all of them."""
+    known = {**keys(), "config": CONFIG}
+    for section in sections():
+        if any(word.partition("=")[0] == f"--{section}" for word in words):
+            first = next(name for name in known if name.startswith(f"{section}."))
+            raise UsageError(
+                f"--{section} must name a key of this section, got the section alone: write "
+                f"--{first} VALUE"
+            )
+    found = cut(words, known, command=command, switches=("print_config",))
+    if found.has("help"):
+        defaults = recipe_of(command)
+        return Request(command, answer=command_usage(command, recipes(), defaults))
+    if found.others:
+        raise stray(found.others[0], found.options)
+    config: Config = build(layered(command, found))
+    if found.has("print_config"):
+        return Request(command, answer=yaml.safe_dump(plain(config), sort_keys=False).rstrip())
+    return Request(command, config=config)
+
+
+def layered(command: str, words: Words) -> dict[str, object]:
+    """Return the values that a command line gives by name, the higher layers over the lower."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    base = {**dict.fromkeys(MICRO_BATCHES, processes), **recipe_of(command)}
+    files: dict[str, object] = {}
+    for option in words.options:
+        if option.name == "config":
+            files |= read_file(config_file(option.value))
+    given = typed((option for option in words.options if option.name in keys()), keys())
+    above = {**files, **given}
+    run = str(above.get("run", base.get("run", Config.run)))
+    return {**base, **run_settings(run), **above}
+
+
+def run_settings(run: str) -> dict[str, object]:
+    """Return the values that a run folder was made with; the folder is where it is found."""
+    file = Path(os.path.expanduser(run)) / "config.yaml"
+    found = stored_values(file) if file.is_file() else {}
+    return {name: value for name, value in found.items() if name != "run"}
+
+
+def recipe_of(command: str) -> dict[str, object]:
+    """Return the values of a command's own recipe, the run folder's name included."""
+    file = RECIPES / f"{command}.yaml"
+    return read_file(file) if command == "quickstart" else {}
+
+
+def typed(options: Iterable[Option], known: Mapping[str, Key]) -> dict[str, object]:
+    """Return the values of options by name, the last of each."""
+    return {
+        option.name: value_of(option.name, known[option.name].kind, Word(option.value))
+        for option in options
+    }
 
 
 def recipes() -> list[str]:
@@ -61,55 +159,15 @@ def recipes() -> list[str]:
     return sorted(file.stem for file in RECIPES.glob("*.yaml"))
 
 
-def described(text: str) -> ArgumentParser:
-    """Make an empty parser with a description."""
-    return ArgumentParser(description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
-
-
-def default_files(arguments: list[str]) -> list[str]:
-    """List the files that give a stage's defaults: its recipe, and the run folder's own.
-
-    Raises DamagedError if the run folder's is not as it was written.
-    """
-    files = [RECIPES / "quickstart.yaml"] if arguments[:1] == ["quickstart"] else []
-    for argument, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        if argument == "--run" or argument.startswith("--run="):
-            files.append(Path(argument.partition("=")[2] or value) / "config.yaml")
-    found = [file for file in files if file.is_file()]
-    for file in found:
-        check_settings(file)
-    return [str(file) for file in found]
-
-
-def stage_parser(text: str, defaults: list[str]) -> ArgumentParser:
-    """Make the parser of a stage: every field of the configuration is an option.
-
-    Under torchrun, which sets WORLD_SIZE, a batch has one part a process by default.
-    """
-    stage = described(text)
-    stage.default_config_files = defaults
-    names = ", ".join(recipes())
-    stage.add_argument(
-        "--config",
-        action="config",
-        help=f"YAML file with some of these keys, or a recipe: {names}; may be given again",
-    )
-    stage.add_class_arguments(Config, as_group=False)
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    stage.set_defaults(dict.fromkeys(MICRO_BATCHES, processes))
-    return stage
-
-
-def count_parser() -> ArgumentParser:
-    """Make the parser of ``stnas count``."""
-    count = described(COUNT)
-    count.add_argument("network", type=str, help="genotype, or model name of torchvision or timm")
-    count.add_argument("--run", type=str | None, default=None, help="run of the genotype")
-    count.add_argument(
-        "--profile", type=str | None, default=None, help="profile of the genotype's space"
-    )
-    count.add_argument("--image_size", type=int | None, default=None, help="pixels a side")
-    count.add_argument("--in_channels", type=int | None, default=None, help="channels of an image")
-    count.add_argument("--num_classes", type=int | None, default=None, help="classes")
-    count.add_argument("--explain", action="store_true", help="list every layer")
-    return count
+def config_file(word: str) -> Path:
+    """Return the file that a word behind ``--config`` names, a recipe of the package or another."""
+    if word in recipes():
+        return RECIPES / f"{word}.yaml"
+    file = Path(os.path.expanduser(word))
+    if not file.exists():
+        repair = suggestion(word, recipes()) or "correct the name"
+        raise UsageError(
+            f"config must be a YAML file or a recipe ({', '.join(recipes())}), got {shown(word)}, "
+            f"which is neither: {repair}"
+        )
+    return file

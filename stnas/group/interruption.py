@@ -1,11 +1,16 @@
-"""Ctrl-C and SIGTERM: a loop first comes to a place where its state can be saved."""
+"""Ctrl-C, SIGTERM and SIGHUP: a loop first comes to a place where its state can be saved."""
 
+import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Handler = Callable[[int, FrameType | None], Any]
 
 
 class Stopped(KeyboardInterrupt):
@@ -16,13 +21,56 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+def number_of(stop: KeyboardInterrupt) -> int:
+    """Return the signal behind an interruption."""
+    return stop.number if isinstance(stop, Stopped) else signal.SIGINT
+
+
+def answer_with(handler: Handler) -> dict[int, Any]:
+    """Let a function answer the signals; return what answered them before.
+
+    In other threads than the main one, which signals do not reach, it does nothing. ``nohup``
+    stays in force: a SIGHUP that is ignored goes on to be.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return {
+        number: signal.signal(number, handler)
+        for number in SIGNALS
+        if not (ignored and number == signal.SIGHUP)
+    }
+
+
+def restore(before: dict[int, Any]) -> None:
+    """Let those answer the signals that did before."""
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def stop_now(number: int, _: FrameType | None) -> None:
     """Stop wherever the program is: the handler of a signal outside of loops."""
     raise Stopped(number)
 
 
+def leave_before_work(number: int, _: FrameType | None) -> NoReturn:
+    """End the process with a line: the handler while modules are imported.
+
+    There is nothing to save, and an exception can be lost in the callbacks of an import.
+    """
+    note = f"stnas: stopped by {signal.Signals(number).name} before the work began\n"
+    with suppress(OSError, ValueError):
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, note.encode())
+    os._exit(128 + number)
+
+
+def leave_at_once(number: int, _: FrameType | None) -> NoReturn:
+    """End the process: the handler once a first signal is being answered."""
+    os._exit(128 + number)
+
+
 class Deferral:
-    """Holds the first Ctrl-C or SIGTERM back, as a context manager; the second stops at once.
+    """Holds the first signal back, as a context manager; the second stops at once.
 
     asked: the signal that came, or None. Signals reach the main thread alone, so in other threads
     nothing is held back.
@@ -33,16 +81,13 @@ class Deferral:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._before = answer_with(self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            if signal.getsignal(number) == self._note:
-                signal.signal(number, handler)
+        restore({n: h for n, h in self._before.items() if signal.getsignal(n) == self._note})
         if kind is None:
             self.leave()
 

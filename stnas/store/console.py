@@ -9,7 +9,7 @@ import errno
 import os
 import select
 import sys
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -34,10 +34,13 @@ codecs.register_error("stnas.as_written", as_written)
 
 
 class Outlet:
-    """A stream of the process, as rich writes to it: errors and full pipes pass without a word."""
+    """A stream of the process, as rich writes to it: errors and full pipes pass without a word.
 
-    def __init__(self, name: Literal["stdout", "stderr"]) -> None:
-        self.name = name
+    insists: the text is what the command is for, so errors are raised and readers waited for.
+    """
+
+    def __init__(self, name: Literal["stdout", "stderr"], *, insists: bool = False) -> None:
+        self.name, self.insists = name, insists
         self._stuck = False
         self._missed = 0
 
@@ -72,13 +75,14 @@ class Outlet:
     def write(self, text: str) -> int:
         """Write a text, or what of it can be written at once."""
         stream = self.stream
-        if stream is None:
-            return len(text)
         try:
-            stream.flush()
-            self._write(stream, text)
+            if stream is not None:
+                stream.flush()
+                self._write(stream, text)
         except OSError as error:
-            if error.errno in GONE:
+            if self.insists:
+                raise
+            if stream is not None and error.errno in GONE:
                 self._let_go(stream)
         except ValueError:  # the stream is closed
             pass
@@ -98,7 +102,7 @@ class Outlet:
             content = note.encode(self.encoding) + content
         step = PIECE[os.isatty(place)]
         while content:
-            if not self._ready(place):
+            if not self.insists and not self._ready(place):
                 self._missed += 1
                 return
             content = content[os.write(place, content[:step]) :]
@@ -119,16 +123,18 @@ class Outlet:
             return
 
 
-def console(name: Literal["stdout", "stderr"]) -> Console:
+def console(outlet: Outlet) -> Console:
     """Make a console that prints every text as it is; lines in files may be long."""
-    made = Console(file=Outlet(name), highlight=False, markup=False, emoji=False)  # type: ignore[arg-type]
+    made = Console(file=cast(IO[str], outlet), highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = 160
     return made
 
 
-CONSOLE = console("stdout")
-ERRORS = console("stderr")
+CONSOLE = console(Outlet("stdout"))
+ERRORS = console(Outlet("stderr"))
+ANSWERS = console(Outlet("stdout", insists=True))
+"""For commands whose text is all that they give."""
 _SAID: set[str] = set()
 
 

@@ -12,7 +12,15 @@ from stnas.config import Config
 from stnas.config.settling import settled
 from stnas.group.processes import current, led
 from stnas.store.checksum import DamagedError
-from stnas.store.files import check_origin, read_json, read_rows, read_tensors, sweep, write_json
+from stnas.store.files import (
+    check_origin,
+    read_json,
+    read_rows,
+    read_tensors,
+    sweep,
+    write_json,
+    write_whole,
+)
 from stnas.store.origin import (
     BEFORE,
     EXTENSIBLE,
@@ -23,7 +31,7 @@ from stnas.store.origin import (
     plain,
     sections,
 )
-from stnas.store.settings import read_settings, write_settings
+from stnas.store.settings import read_settings, sealed_settings
 
 
 class StageCompleteError(Exception):
@@ -109,7 +117,7 @@ class RunFolder:
         folder = self.path / stage
         folder.mkdir(exist_ok=True)
         write_json(folder / "config.json", self._sections(stage))
-        write_settings(self.path / "config.yaml", plain(self.config))
+        write_whole(self.path / "config.yaml", sealed_settings(plain(self.config)))
         return folder
 
     @led

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stnas.space import SearchSpace
-from stnas.store.files import write_json, write_rows
-from stnas.store.settings import write_settings
+from stnas.store.files import write_json, write_rows, write_whole
+from stnas.store.settings import sealed_settings
 
 STAGES = ("train", "sgld", "search", "retrain")
 
@@ -180,7 +180,7 @@ def write_ranking(folder, rows):
 def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), data="fashion"):
     space = SearchSpace.profile(profile, num_classes=len(classes))
     settings = {"run": folder.name, "seed": 3, "train": {"madds": 2000000}}
-    write_settings(folder / "config.yaml", settings)
+    write_whole(folder / "config.yaml", sealed_settings(settings))
     write_rows(folder / "metrics.jsonl", metrics(stages))
     rows = candidates(space)
     front = non_dominated(rows)

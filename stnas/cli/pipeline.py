@@ -1,0 +1,79 @@
+"""Run what was asked for: a stage, all of them, or a command beside them."""
+
+import torch
+
+from stnas import rank, report, retrain, search, sgld, train, verdict
+from stnas.cli.count import count
+from stnas.cli.doctor import doctor
+from stnas.cli.outcome import print_outcome
+from stnas.cli.parser import Request
+from stnas.config import Config
+from stnas.group.processes import ProcessGroup, end, joined
+from stnas.store.console import say
+from stnas.store.origin import BEFORE
+from stnas.store.run_folder import StageCompleteError
+
+STAGES = {
+    "train": train.run,
+    "sgld": sgld.run,
+    "search": search.run,
+    "verdict": verdict.run,
+    "rank": rank.run,
+    "retrain": retrain.run,
+    "report": report.run,
+}
+
+
+def run(request: Request) -> None:
+    """Run a command."""
+    if request.command == "doctor":
+        doctor()
+    elif request.counted is not None:
+        count(request.counted)
+    else:
+        assert request.config is not None
+        config = request.config
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        with joined(config.timeout) as group:
+            run_stages(request.command, config, group)
+        end(group)
+
+
+def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
+    """Run one stage, or all of them."""
+    if command in STAGES:
+        group.first(lambda: check_run(command, config))
+        run_stage(command, config, group)
+        return
+    left_out = ("rank",) if config.verdict.candidates else ("rank", "verdict")
+    together = [name for name in STAGES if name not in left_out]
+    for number, stage in enumerate(together, start=1):
+        if group.rank == 0:
+            say(f"stnas: stage {number} of {len(together)}: {stage}")
+        run_stage(stage, config, group)
+    group.first(lambda: print_outcome(config))
+
+
+def check_run(stage: str, config: Config) -> None:
+    """Refuse a folder that no run is in, before a later stage leaves anything there."""
+    missing = next((name for name in BEFORE.get(stage, ("train",))), None)
+    if missing is None or (config.folder / missing).is_dir():
+        return
+    found = "holds no run" if config.folder.is_dir() else "does not exist"
+    raise FileNotFoundError(
+        f"run must be the folder of a run for stnas {stage}, got {config.run}, which {found}: "
+        f"correct --run, or run `stnas {missing} --run {config.run}` first"
+    )
+
+
+def run_stage(stage: str, config: Config, group: ProcessGroup) -> None:
+    """Run one stage unless it is complete; the leader alone writes the report."""
+    try:
+        if stage == "report":
+            group.first(lambda: STAGES[stage](config))
+        else:
+            STAGES[stage](config)
+    except StageCompleteError as complete:
+        if group.rank == 0:
+            say(f"stnas: {complete}")
