@@ -13,8 +13,10 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    from stnas.config import Kernels
     from stnas.ops.flops import count_madds
-    from stnas.space import SearchSpace
+    from stnas.space import AdditiveCost, Cost, Layer, Part, SearchSpace, SpaceBuilder
+    from stnas.supernet.blocks import MakeNorm, build
     from stnas.supernet.load import load_network
 
 try:
@@ -22,21 +24,41 @@ try:
 except metadata.PackageNotFoundError:
     __version__ = "0+not.installed"
 
-__all__ = ["SearchSpace", "__version__", "count_madds", "load_network"]
+__all__ = [
+    "AdditiveCost",
+    "Cost",
+    "Kernels",
+    "Layer",
+    "MakeNorm",
+    "Part",
+    "SearchSpace",
+    "SpaceBuilder",
+    "__version__",
+    "build",
+    "count_madds",
+    "load_network",
+]
+SPACE = ("AdditiveCost", "Cost", "Layer", "Part", "SearchSpace", "SpaceBuilder")
 HOMES = {
-    "SearchSpace": "stnas.space",
+    **dict.fromkeys(SPACE, "stnas.space"),
+    **dict.fromkeys(("MakeNorm", "build"), "stnas.supernet.blocks"),
+    "Kernels": "stnas.config",
     "count_madds": "stnas.ops.flops",
     "load_network": "stnas.supernet.load",
 }
+PACKAGES = ("config", "data", "ops", "space", "supernet")
+"""What users reach as ``stnas.ops`` and the like."""
 
 
 def __getattr__(name: str) -> object:
     """Import a public name at its first use, so that `import stnas` does not load torch."""
     if name in HOMES:
         return getattr(import_module(HOMES[name]), name)
+    if name in PACKAGES:
+        return import_module(f"stnas.{name}")
     raise AttributeError(f"module 'stnas' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """List the public names, those not imported yet included."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *PACKAGES})

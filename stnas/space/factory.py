@@ -21,16 +21,16 @@ def build(name: str, images: Mapping[str, int]) -> SearchSpace:
     a space for other images.
     """
     function = find(name)
-    parameters = inspect.signature(function).parameters
-    space = function(**{key: value for key, value in images.items() if key in parameters})
+    wanted = arguments(name, function)
+    space = function(**{key: value for key, value in images.items() if key in wanted})
     if not isinstance(space, SearchSpace):
         raise TypeError(
             f"space.factory must return a SearchSpace, got {type(space).__name__} from {name}: "
             "return what SpaceBuilder.build gives"
         )
-    wanted = {key: getattr(space.head, key) for key in images}
-    if wanted != dict(images):
-        pairs = ", ".join(f"{key} {images[key]}, not {wanted[key]}" for key in images)
+    given = {key: getattr(space.head, key) for key in images}
+    if given != dict(images):
+        pairs = ", ".join(f"{key} {images[key]}, not {given[key]}" for key in images)
         raise ValueError(
             f"space.factory must build a space for the images, got one from {name} where these "
             f"have {pairs}: give the function the parameters {', '.join(IMAGES)}"
@@ -77,3 +77,20 @@ def find(name: str) -> Any:
             f"space.factory must name a function of {module}, got {attribute!r}: correct the name"
         )
     return found
+
+
+def arguments(name: str, function: Any) -> list[str]:
+    """List the parameters of a factory; TypeError where it needs others than those of images."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError as error:
+        raise TypeError(
+            f"space.factory must name a function written in Python, got {name}: wrap it in one"
+        ) from error
+    asked = [key for key, own in parameters.items() if own.default is own.empty]
+    if others := [key for key in asked if key not in IMAGES]:
+        raise TypeError(
+            f"space.factory must need no arguments but {', '.join(IMAGES)}, got {name}, which asks "
+            f"for {', '.join(others)}: give them defaults"
+        )
+    return list(parameters)

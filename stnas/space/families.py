@@ -50,6 +50,11 @@ def from_json(recipe: Any) -> SearchSpace:
         )
     if "factory" in recipe:
         return factory.from_json(recipe)
+    if "built" in recipe:
+        raise ValueError(
+            f"space must come from a profile or a factory, got {recipe['built']!r}, which was built"
+            " in Python: name a function that builds it as space.factory"
+        )
     own = dict(recipe)
     name = own.pop("family", "topology")
     if name not in FAMILIES:

@@ -1,0 +1,75 @@
+"""The examples are run whole, from the command line, as a user would."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import stnas
+from stnas.store.files import read_json
+
+ROOT = Path(__file__).parents[1]
+TINY = """
+--threads 1 --data.path embedded --data.train_limit 120 --data.test_limit 30 --data.crop_padding 1
+--train.epochs 1 --train.batch_size 16 --sgld.samples 2 --search.population 4 --search.generations 2
+--search.recalibration_images 32 --search.recalibration_batch 16 --retrain.epochs 1
+--retrain.batch_size 16 --retrain.warmup_epochs 0 --retrain.random_twins 1
+--rank.architectures 4 --rank.repeated 0 --rank.truth_epochs 1 --rank.resamples 100
+--rank.ways [single,none] --rank.shared_statistics_steps 2
+"""
+FACTORIES = ["own_operation:ghosts", "own_space:chain"]
+
+
+def stnas_command(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the command line in the repository, where ``examples`` lies."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
+    command = [sys.executable, "-P", "-m", "stnas", *words]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 or not check, done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_a_space_of_ones_own_goes_through_all_stages(factory, tmp_path, monkeypatch):
+    run = str(tmp_path / "run")
+    options = ["--run", run, "--space.factory", f"examples.{factory}", *TINY.split()]
+    stnas_command("run", *options)
+    stnas_command("rank", "--run", run)
+    page = (tmp_path / "run/report/report.html").read_text()
+    assert 'class="architecture"' in page
+    monkeypatch.chdir(ROOT)
+    network = stnas.load_network(f"{run}/retrain/A")
+    description = read_json(tmp_path / "run/retrain/A/network.json")
+    assert description["space"]["factory"] == f"examples.{factory}"
+    head = network.space.head
+    assert (
+        stnas.count_madds(network, (head.in_channels, *[head.image_size] * 2))
+        == (description["madds"])
+    )
+    with torch.no_grad():
+        images = torch.randn(2, head.in_channels, head.image_size, head.image_size)
+        assert network(images).shape == (2, head.num_classes)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("examples.own_space", "space.factory must read module:function"),
+        ("examples.nowhere:chain", "space.factory must name a module, got 'examples.nowhere'"),
+        ("examples.own_space:rope", "space.factory must name a function of examples.own_space"),
+        ("examples.own_space:Conv", "space.factory must need no arguments but image_size"),
+        ("builtins:dict", "space.factory must name a function written in Python"),
+        ("string:Template.__doc__", "space.factory must name a function of string"),
+    ],
+)
+def test_a_wrong_factory_is_refused_by_name(factory, message, tmp_path):
+    options = ["--run", str(tmp_path / "run"), "--space.factory", factory, *TINY.split()]
+    done = stnas_command("train", *options, check=False)
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
