@@ -1,5 +1,7 @@
 """What a whole run ends with: the front, the chosen networks, and where the page is."""
 
+from math import inf, isfinite
+from statistics import fmean
 from typing import Any
 
 from rich.console import Group
@@ -7,20 +9,33 @@ from rich.table import Table
 from rich.text import Text
 
 from stnas.config import Config
+from stnas.learn.comparison import Lead, leads, mean_lead
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
 
 
-def percent(value: float) -> str:
-    """Format a share."""
-    return f"{100 * value:.2f} %"
+def percent(value: float | None) -> str:
+    """Format a share; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def points(value: float | None, half: float = inf) -> str:
+    """Format a lead in percentage points, with its 95 % interval where it has one."""
+    if value is None:
+        return "-"
+    interval = f" ({100 * (value - half):+.2f} to {100 * (value + half):+.2f})"
+    return f"{100 * value:+.2f}{interval if isfinite(half) else ''}"
 
 
 def print_outcome(config: Config) -> None:
     """Print the tables of a complete run."""
     run = config.folder
     CONSOLE.print(front_table(read_json(run / "search" / "front.json")["front"]), crop=False)
-    CONSOLE.print(network_table(read_json(run / "retrain" / "result.json")["networks"]))
+    networks = read_json(run / "retrain" / "result.json")["networks"]
+    found = leads(networks)
+    CONSOLE.print(network_table(networks))
+    CONSOLE.print(lead_table(found))
+    CONSOLE.print(worth(found), soft_wrap=True)
     chooser = ("verdict",) if config.verdict.candidates else ()
     stages = ("train", "sgld", "search", *chooser, "retrain")
     seconds = {name: read_json(run / name / "result.json")["seconds"] for name in stages}
@@ -49,7 +64,7 @@ def network_table(networks: list[dict[str, Any]]) -> Table:
         "held-out, shared weights",
         "test, shared weights",
         "test, retrained",
-        title="Chosen networks and random ones of the same multiply-adds",
+        title="Chosen networks, random and hand-made ones of the same multiply-adds",
     )
     for network in networks:
         table.add_row(
@@ -61,3 +76,42 @@ def network_table(networks: list[dict[str, Any]]) -> Table:
             percent(network["test_accuracy"]),
         )
     return table
+
+
+def lead_table(found: list[Lead]) -> Table:
+    """Tabulate how far the choices lead, in percentage points of test accuracy."""
+    table = folding_table(
+        "network",
+        "test",
+        "random twins: mean",
+        "best",
+        "lead over their mean (95 %)",
+        "best hand-made",
+        "lead over it",
+        title="What the search is worth",
+    )
+    for lead in found:
+        best = lead.hand_made
+        table.add_row(
+            lead.name,
+            percent(lead.accuracy),
+            f"{percent(fmean(lead.twins))} (n {len(lead.twins)})" if lead.twins else "-",
+            percent(max(lead.twins, default=None)),
+            points(lead.lead, lead.half),
+            "-" if best is None else f"{best} {percent(lead.baselines[best])}",
+            points(lead.lead_over_hand_made),
+        )
+    return table
+
+
+def worth(found: list[Lead]) -> str:
+    """Say in a line how far the choices lead random networks, and how sure that is."""
+    mean = mean_lead(found)
+    if mean is None:
+        return "lead: unknown, as no random twins were trained: set --retrain.random_twins 3"
+    value, half = mean
+    text = f"lead: {points(value, half)} points over random networks of the same size, "
+    if not isfinite(half):
+        return f"{text}of unknown uncertainty with one twin each: set --retrain.random_twins 3"
+    sure = "more than chance gives" if value > half else "no more than chance may give"
+    return f"{text}{sure} (judged by the spread of {sum(len(lead.twins) for lead in found)} twins)"

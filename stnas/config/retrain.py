@@ -1,10 +1,12 @@
 """Training of the chosen networks on their own."""
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from stnas.config import rules
 from stnas.config.train import Precision
+
+Baseline = Literal["separable", "mobilenet_v2", "shufflenet_v2"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,13 @@ class RetrainConfig:
     weight_decay: float = 1e-4
     """Factor of the L2 term."""
     random_twins: int = 1
-    """Random architectures of the same multiply-adds trained the same way beside each choice."""
+    """Random architectures of the same multiply-adds, within 2 %, trained the same way beside each
+    choice. Three or more of them tell how far their accuracies spread, and so whether a lead is
+    one."""
+    baselines: tuple[Baseline, ...] = ()
+    """Hand-made networks scaled to the same multiply-adds and trained the same way beside each
+    choice: chains of `separable` convolutions, of the inverted residuals of `mobilenet_v2`, of the
+    units of `shufflenet_v2`."""
     with_validation: bool = True
     """Whether the images held out for the search are trained on too; test images never are."""
 
@@ -52,3 +60,11 @@ class RetrainConfig:
         rules.require(0 <= self.momentum < 1, "retrain.momentum", "in [0, 1)", self.momentum)
         rules.not_negative("retrain.weight_decay", self.weight_decay)
         rules.at_least("retrain.random_twins", self.random_twins, 0)
+        for baseline in self.baselines:
+            rules.one_of("retrain.baselines", baseline, get_args(Baseline))
+        rules.require(
+            len(set(self.baselines)) == len(self.baselines),
+            "retrain.baselines",
+            "without repetition",
+            self.baselines,
+        )

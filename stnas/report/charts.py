@@ -58,7 +58,7 @@ def _scatter(record: Record) -> go.Figure:
             name="chosen, shared weights",
             marker={"symbol": "star", "size": 15, "color": "#d64545"},
         )
-    for role, colour in (("chosen", "#2fa36b"), ("random", "#8a8f98")):
+    for role, colour in (("chosen", "#2fa36b"), ("random", "#8a8f98"), ("baseline", "#d9a514")):
         networks = [row for row in record.networks if row["role"] == role]
         if networks:
             figure.add_scatter(

@@ -1,5 +1,6 @@
 """Put tables, charts and drawings into one page that needs no network."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from stnas.learn.comparison import Lead, leads, mean_lead
 from stnas.report.charts import charts
 from stnas.report.confidence import confidence_charts, shown_chain
 from stnas.report.drawing import draw, legend, line_width
@@ -41,6 +43,7 @@ def render(record: Record) -> str:
     return environment.get_template("page.html").render(
         record=record,
         networks=table(record),
+        mean_lead=_mean_lead(record),
         missing=[stage for stage in STAGES if stage not in record.results],
         ranking=None if record.ranking is None else ranking_parts(record.ranking),
         drawings=drawings(record),
@@ -54,9 +57,10 @@ def render(record: Record) -> str:
 
 
 def table(record: Record) -> list[Row]:
-    """List the chosen networks, each followed by its random twins, with what is known of them.
+    """List the chosen networks, each followed by those of its size, with what is known of them.
 
-    gain: test accuracy after retraining less the mean of the random twins'.
+    gain: test accuracy after retraining less the mean of the random twins'. half: half of its
+    95 % interval. hand_made: test accuracy less that of the best hand-made network.
     """
     if not record.networks:
         return [
@@ -67,25 +71,27 @@ def table(record: Record) -> list[Row]:
                 "test_accuracy_before": None,
                 "test_accuracy": None,
                 "gain": None,
+                "half": None,
+                "hand_made": None,
             }
             for choice in record.choices
         ]
-    return [
-        {**network, "gain": _gain_over_twins(network, record.networks)}
-        for network in record.networks
-    ]
+    found = {lead.name: lead for lead in leads(record.networks)}
+    return [{**row, **_led(found.get(row["name"]), row)} for row in record.networks]
 
 
-def _gain_over_twins(network: Row, networks: list[Row]) -> float | None:
-    """Return the lead of a chosen network over the mean of its twins; None without twins."""
-    twins = [
-        row["test_accuracy"]
-        for row in networks
-        if row["role"] == "random" and row["name"].startswith(f"{network['name']}-random-")
-    ]
-    if network["role"] != "chosen" or not twins:
-        return None
-    return float(network["test_accuracy"] - sum(twins) / len(twins))
+def _led(lead: Lead | None, network: Row) -> Row:
+    """Return the leads of a chosen network and half of the interval; None where there are none."""
+    if lead is None or network["role"] != "chosen":
+        return {"gain": None, "half": None, "hand_made": None}
+    half = lead.half if isfinite(lead.half) else None
+    return {"gain": lead.lead, "half": half, "hand_made": lead.lead_over_hand_made}
+
+
+def _mean_lead(record: Record) -> tuple[float, float | None] | None:
+    """Return the mean lead over random twins and half of its interval; None where unknown."""
+    mean = mean_lead(leads(record.networks))
+    return None if mean is None else (mean[0], mean[1] if isfinite(mean[1]) else None)
 
 
 def ranking_parts(ranking: Ranking) -> Row:

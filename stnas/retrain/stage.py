@@ -6,26 +6,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stnas.config import Config
 from stnas.data import FileSplit, Split
 from stnas.data.epochs import evaluation_batches, union
 from stnas.group.processes import current
-from stnas.group.streams import derive, global_stream
+from stnas.group.streams import global_stream
 from stnas.learn.gradients import own_parts
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
 from stnas.learn.task import Task, prepare
+from stnas.retrain.plan import plan, shortfalls
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, read_json, read_tensors, write_json, write_tensors
 from stnas.store.journal import Chapter, Journal, Log
 from stnas.store.run_folder import RunFolder
 from stnas.supernet import Network
-
-TWIN_SAMPLES = 4096
 
 
 def run(config: Config) -> None:
@@ -49,10 +45,12 @@ def run(config: Config) -> None:
         begin = time.perf_counter()
         networks = []
         with Journal(folder, "retrain", total=len(plans)) as journal:
+            for line in shortfalls(config, plans):
+                journal.say(line)
             for position, entry in enumerate(plans):
                 place, entry["origin"] = stage / entry["name"], folder.origin("retrain")
                 if not current().first(partial(is_trained, place, entry, journal)):
-                    entry.update(before_training(task.space, entry, validation, test))
+                    entry |= before_training(task.space, entry, validation, test)
                     units = config.retrain.epochs
                     chapter = Chapter(journal, entry["name"], position=position, units=units)
                     train(config, task, split, entry, place, chapter)
@@ -75,54 +73,15 @@ def is_trained(folder: Path, entry: dict[str, Any], journal: Journal) -> bool:
     return bool(description["genotype"] == metadata["genotype"] == entry["genotype"])
 
 
-def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """List the networks to train: each choice, followed by its random twins."""
-    entries = []
-    for choice in choices:
-        known = {name: choice[name] for name in ("name", "genotype", "madds", "params")}
-        entries.append({**known, "role": "chosen"})
-        seed = derive(config.seed, "twins", choice["name"])
-        twins = random_twins(space, choice["genotype"], config.retrain.random_twins, seed=seed)
-        for number, twin in enumerate(twins, start=1):
-            entries.append(
-                {
-                    "name": f"{choice['name']}-random-{number}",
-                    "genotype": space.format(twin),
-                    "madds": int(space.madds(twin[None])[0]),
-                    "params": int(space.params(twin[None])[0]),
-                    "role": "random",
-                }
-            )
-    return entries
-
-
-def random_twins(
-    space: SearchSpace, genotype: str, count: int, *, seed: int
-) -> list[NDArray[np.int8]]:
-    """Draw random architectures and keep those whose MAdds are nearest to a genotype's.
-
-    They are drawn with the p_drop whose mean is nearest to the genotype's MAdds. None is the
-    genotype's own network or another's, however it is written.
-    """
-    own = space.parse(genotype)
-    target = int(space.madds(own[None])[0])
-    drawn = space.sample(TWIN_SAMPLES, p_drop=space.nearest_p_drop(target), seed=seed)
-    drawn = np.unique(drawn, axis=0)
-    order = np.argsort(np.abs(space.madds(drawn) - target), kind="stable")
-    known, twins = {str(space.canonical(own[None])[0])}, list[NDArray[np.int8]]()
-    for twin in drawn[order]:
-        if len(twins) == count:
-            break
-        key = str(space.canonical(twin[None])[0])
-        twins += [] if key in known else [twin]
-        known.add(key)
-    return twins
-
-
 def before_training(
     space: SearchSpace, entry: dict[str, Any], validation: Scorer, test: Scorer
-) -> dict[str, float]:
-    """Measure a network under the shared weights, on held-out and on test images."""
+) -> dict[str, float | None]:
+    """Measure a network under the shared weights, on held-out and on test images.
+
+    A hand-made network has none.
+    """
+    if entry["role"] == "baseline":
+        return {"validation_accuracy": None, "test_accuracy_before": None}
     genotypes = space.parse(entry["genotype"])[None]
     return {
         "validation_accuracy": validation(genotypes)[0].accuracy,
@@ -139,7 +98,7 @@ def train(
     journal: Log,
 ) -> None:
     """Train one network and write its weights, then its description."""
-    space = task.space
+    space = SearchSpace.from_json(entry["space"]) if "space" in entry else task.space
     with global_stream(config.seed, "retrain", entry["name"]):
         network = Network.build(space, space.parse(entry["genotype"]), kernels=config.kernels)
     fit = Fit(config, task.dataset, split, network, folder=folder, origin=entry["origin"])

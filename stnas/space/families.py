@@ -5,10 +5,10 @@ from dataclasses import fields, replace
 from typing import Any
 
 from stnas.config.space import SpaceConfig
-from stnas.space import factory, macro, topology
+from stnas.space import factory, hand_made, macro, topology
 from stnas.space.value import SearchSpace
 
-FAMILIES = {"topology": topology, "nas_bench_macro": macro}
+FAMILIES = {"topology": topology, "nas_bench_macro": macro, "hand_made": hand_made}
 """Each has ``PROFILES``, descriptions by name, and ``build``, which makes a space of one."""
 
 

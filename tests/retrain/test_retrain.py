@@ -14,7 +14,7 @@ from stnas.data.epochs import evaluation_batches
 from stnas.learn.evaluation import evaluate
 from stnas.learn.network_fit import Fit, learning_rate
 from stnas.learn.task import prepare
-from stnas.retrain.stage import random_twins
+from stnas.retrain.plan import random_twins, shortfalls
 from stnas.store.files import read_tensors
 
 
@@ -118,3 +118,49 @@ def test_a_loss_that_is_not_finite_stops_with_its_network_and_step(searched):
 def test_a_folder_without_a_network_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"network\.json is missing: give a folder"):
         stnas.load_network(tmp_path)
+
+
+def test_twins_are_drawn_until_their_multiply_adds_are_within_two_percent():
+    space = stnas.SearchSpace.profile("micro", stem_stride=2)
+    own = space.sample(1, p_drop=0.9, seed=2)[0]
+    twins = random_twins(space, space.format(own), 20, seed=1)
+    target = int(space.madds(own[None])[0])
+    assert len(twins) == 20
+    assert all(abs(int(space.madds(twin[None])[0]) / target - 1) <= 0.02 for twin in twins)
+    assert random_twins(space, space.format(own), 0, seed=1) == []
+
+
+def test_networks_that_are_not_of_the_size_are_named(searched):
+    config = replace(searched, retrain=replace(searched.retrain, random_twins=3))
+    row = {"role": "random", "madds": 1000}
+    entries = [
+        {"name": "A", "role": "chosen", "madds": 1000},
+        *({**row, "name": f"A-random-{i}"} for i in (1, 2, 3)),
+        {"name": "B", "role": "chosen", "madds": 2000},
+        {**row, "name": "B-random-1", "madds": 2080},
+    ]
+    first, second = shortfalls(config, entries)
+    assert "B-random-1 has +4.0 % of the multiply-adds of B" in first
+    assert "B has 1 of 3 random twins: the space holds no more networks" in second
+
+
+def test_hand_made_networks_are_trained_alike_and_come_back_from_disk(searched):
+    options = replace(searched.retrain, random_twins=0, baselines=("separable", "shufflenet_v2"))
+    config = replace(searched, retrain=options)
+    retrain.run(config)
+    found = networks(config)
+    dataset = prepare(config).dataset
+    held = evaluation_batches(dataset, dataset.test, size=64)
+    for kind in options.baselines:
+        row = found[f"A-{kind}"]
+        assert row["role"] == "baseline"
+        assert row["validation_accuracy"] is row["test_accuracy_before"] is None
+        assert len(row["history"]) == options.epochs
+        loaded = stnas.load_network(Path(config.run) / "retrain" / f"A-{kind}")
+        assert evaluate(loaded, held).accuracy == row["test_accuracy"]
+
+
+@pytest.mark.parametrize("baselines", [("resnet",), ("separable", "separable")])
+def test_baselines_are_words_without_repetition(baselines, tiny_config):
+    with pytest.raises(ValueError, match=r"retrain\.baselines must be"):
+        replace(tiny_config.retrain, baselines=baselines)

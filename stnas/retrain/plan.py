@@ -1,0 +1,102 @@
+"""Which networks are trained: the choices, random ones of their size, and hand-made ones."""
+
+from typing import Any
+
+import numpy as np
+
+from stnas.config import Config
+from stnas.group.streams import derive
+from stnas.space import Genotype, SearchSpace
+from stnas.space.hand_made import CLOSE, scaled
+
+SAMPLES = 4096
+"""Random architectures that twins are looked for in, at a time."""
+DRAWS = 16
+
+
+def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List the networks to train: each choice, its random twins, the hand-made ones of its size.
+
+    A hand-made one brings the recipe of its own space.
+    """
+    entries = []
+    for choice in choices:
+        name, genotype, madds = choice["name"], space.parse(choice["genotype"]), choice["madds"]
+        entries.append({"name": name, **described(space, genotype), "role": "chosen"})
+        seed = derive(config.seed, "twins", name)
+        twins = random_twins(space, choice["genotype"], config.retrain.random_twins, seed=seed)
+        entries += [
+            {"name": f"{name}-random-{number}", **described(space, twin), "role": "random"}
+            for number, twin in enumerate(twins, start=1)
+        ]
+        for kind in config.retrain.baselines:
+            own = scaled(kind, space, madds)
+            only = np.zeros(own.num_genes, np.int8)
+            known = {**described(own, only), "role": "baseline", "space": dict(own.recipe)}
+            entries.append({"name": f"{name}-{kind}", **known})
+    return entries
+
+
+def described(space: SearchSpace, genotype: Genotype) -> dict[str, Any]:
+    """Return the text of a network and what it costs."""
+    return {
+        "genotype": space.format(genotype),
+        "madds": int(space.madds(genotype[None])[0]),
+        "params": int(space.params(genotype[None])[0]),
+    }
+
+
+def random_twins(space: SearchSpace, genotype: str, count: int, *, seed: int) -> list[Genotype]:
+    """Draw random architectures until ``count`` have a genotype's MAdds within 2 %.
+
+    The nearest are taken, and those that are not so near where DRAWS of SAMPLES hold no others.
+    They are drawn with the p_drop whose mean is nearest to the genotype's MAdds. None is the
+    genotype's own network or another's, however it is written.
+    """
+    own = space.parse(genotype)
+    target = int(space.madds(own[None])[0])
+    p_drop, twins = space.nearest_p_drop(target), list[Genotype]()
+    drawn = np.empty((0, space.num_genes), np.int8)
+    for draw in range(DRAWS if count else 0):
+        more = space.sample(SAMPLES, p_drop=p_drop, seed=seed if draw == 0 else derive(seed, draw))
+        drawn = np.unique(np.concatenate((drawn, more)), axis=0)
+        order = np.argsort(np.abs(space.madds(drawn) - target), kind="stable")
+        twins = distinct(space, own, drawn[order], count)
+        distances = np.abs(space.madds(np.stack(twins)) - target) if twins else np.zeros(0)
+        if len(twins) == count and (distances <= CLOSE * target).all():
+            break
+    return twins
+
+
+def distinct(space: SearchSpace, own: Genotype, drawn: Any, count: int) -> list[Genotype]:
+    """Take the first ``count`` genotypes whose networks differ from ``own`` and each other."""
+    known, found = {str(space.canonical(own[None])[0])}, list[Genotype]()
+    for genotype in drawn:
+        if len(found) == count:
+            break
+        key = str(space.canonical(genotype[None])[0])
+        found += [] if key in known else [genotype]
+        known.add(key)
+    return found
+
+
+def shortfalls(config: Config, entries: list[dict[str, Any]]) -> list[str]:
+    """Say which networks that are to have a choice's size have not, or are not there."""
+    lines, chosen, twins = [], entries[0], 0
+    for number, entry in enumerate(entries):
+        if entry["role"] == "chosen":
+            chosen, twins = entry, 0
+        twins += entry["role"] == "random"
+        off = entry["madds"] / chosen["madds"] - 1
+        if abs(off) > CLOSE:
+            lines.append(
+                f"retrain: {entry['name']} has {100 * off:+.1f} % of the multiply-adds of "
+                f"{chosen['name']}: no network that is nearer was found"
+            )
+        last = number + 1 == len(entries) or entries[number + 1]["role"] == "chosen"
+        if last and twins < config.retrain.random_twins:
+            lines.append(
+                f"retrain: {chosen['name']} has {twins} of {config.retrain.random_twins} random "
+                "twins: the space holds no more networks"
+            )
+    return lines
