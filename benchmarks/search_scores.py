@@ -1,26 +1,21 @@
 """Hold the committed scores of the study of rankings against longer trainings from scratch.
 
-    python benchmarks/search_scores.py
-
-It trains nothing: the scores are those of ``ranking.py`` on CIFAR-10 (``results/
-ranking_scores.csv``), the truth is ``results/ranking_truth40.csv``, the same 36 architectures
-trained for 40 epochs. The tables go to docs/search-value.md, and to ``results/search_scores.csv``.
+The scores are those of ``ranking.py`` on CIFAR-10 (``results/ranking_scores.csv``), the truth is
+``results/ranking_truth40.csv``: the same 36 architectures, trained for 40 epochs.
 """
 
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from ranking_study import Study, rounded, studies
-from ranking_text import filled, lines, show, span
-from record import load, machine, save
+from record import load
 
 from stnas.rank.statistics import interval, resamples, signs, tau, weighted_tau
+from stnas.space import Genotype, SearchSpace
 
-PAGE = Path(__file__).parents[1] / "docs" / "search-value.md"
 SINGLE = ("single", "checkpoint", "own", "loss")
 """What is compared with: the last checkpoints, by loss, with statistics of their own."""
 AVERAGE = ("none", "parameters", "own", "loss")
@@ -162,73 +157,55 @@ def ridge_rows(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def way_table(rows: list[dict[str, Any]]) -> str:
-    """Tabulate every way by loss, its gain, and the same by accuracy and running statistics."""
-    found = {tuple(row[k] for k in ("way", "form", "statistics", "measure")): row for row in rows}
-    head = ("way", "averaged", "tau-b by loss (95 %)", "gain over the last checkpoints (95 %)",
-            "by accuracy", "by loss, running statistics")  # fmt: skip
-    body = []
-    for (way, form, statistics, measure), row in found.items():
-        if form == "baseline":
-            body.append([f"`{way}`", "size alone", *cells(row), "-", "-"])
-        elif (statistics, measure) == ("own", "loss") and form != "bound":
-            others = (("own", "accuracy"), ("running", "loss"))
-            beside = [show(found.get((way, form, *other), {}).get("tau")) for other in others]
-            body.append([f"`{way}`", form, *cells(row), *beside])
-    return lines(head, body)
+def features(study: Study) -> dict[str, Vector]:
+    """Return what a score may lean on: size, blocks, identities, and paths in blocks."""
+    space = SearchSpace.profile("micro", stem_stride=2, residual="all")
+    found: dict[str, list[float]] = {"madds": [float(row["madds"]) for row in study.truth]}
+    for row in study.truth:
+        for name, value in paths(space, space.parse(row["genotype"])).items():
+            found.setdefault(name, []).append(value)
+    return {name: np.array(values, float) for name, values in found.items()}
 
 
-def cells(row: dict[str, Any]) -> list[str]:
-    """Format tau-b and the gain with their intervals."""
-    gain = f"{show(row['gain'], sign='+')} ({span(row, 'gain_low', 'gain_high', sign='+')})"
-    return [f"{show(row['tau'])} ({span(row, 'tau_low', 'tau_high')})", gain]
-
-
-def small_table(rows: list[dict[str, Any]], first: str) -> str:
-    """Tabulate tau-b and its gain over the first row."""
-    base = float(rows[0]["tau"])
-    body = [
-        [row["way"], show(row["tau"], digits=3), show(row["tau"] - base, sign="+", digits=3),
-         span(row, "gain_low", "gain_high", sign="+")]
-        for row in rows
-    ]  # fmt: skip
-    return lines((first, "tau-b", "gain", "95 %"), body)
-
-
-def lead_table(rows: list[dict[str, Any]]) -> str:
-    """Tabulate the leads of the choices, in points."""
-    head = ("best k by", *(f"k = {k}" for k in CANDIDATES))
-    body = []
-    for way in dict.fromkeys(row["way"] for row in rows):
-        own = [row for row in rows if row["way"] == way]
-        body.append([way, *(lead_text(row) for row in own)])
-    return lines(head, body)
-
-
-def lead_text(row: dict[str, Any]) -> str:
-    """Format a lead, with its range over the seeds where it has one."""
-    ends = f" ({span(row, 'lead_min', 'lead_max', sign='+')})" if "lead_min" in row else ""
-    return f"{show(row['lead'], sign='+')}{ends}"
-
-
-def main() -> None:
-    """Write the tables."""
-    study = long_study()
-    ways, together, ridge = way_rows(study), ensemble_rows(study), ridge_rows(study)
-    first = {
-        r["genotype"]: float(r["accuracy_0"]) for r in load("ranking_truth") if r["set"] == "cifar"
+def paths(space: SearchSpace, genotype: Genotype) -> dict[str, int]:
+    """Count blocks and identities, and the blocks on the longest and on the shortest path."""
+    arcs = space.arcs_of(genotype)
+    ends: list[tuple[int, int]] = [(0, 0)]
+    for target in range(1, len(space.nodes)):
+        own = [(arc.source, arc.part is not None) for arc in arcs if arc.target == target]
+        reached = [(ends[i][0] + block, ends[i][1] + block) for i, block in own]
+        ends.append((max(most for most, _ in reached), min(least for _, least in reached)))
+    blocks = sum(arc.part is not None for arc in arcs)
+    most, least = ends[-1]
+    return {
+        "blocks": blocks,
+        "identities": len(arcs) - blocks,
+        "longest path": most,
+        "shortest path": least,
     }
-    leads = lead_rows(study, np.array([first[row["genotype"]] for row in study.truth]))
-    save("search_scores", [*ways, *together, *ridge, *leads], machine())
-    tables = {
-        "ways": way_table(ways),
-        "ensembles": small_table(together, "mean loss of"),
-        "leads": lead_table(leads),
-        "ridge": small_table(ridge, "left-out prediction from"),
-    }
-    PAGE.write_text(filled(PAGE.read_text(), tables))
-    print(f"tables: {PAGE}")
 
 
-if __name__ == "__main__":
-    main()
+def bias_rows(study: Study) -> list[dict[str, Any]]:
+    """Return how the truth and the mean loss over the seeds correlate with each feature."""
+    score = np.mean([e.values[-1] for e in study.estimators[AVERAGE]], axis=0)
+    truth = study.reality.mean
+    rows = []
+    for name, values in features(study).items():
+        pair = [correlated(y, values, np.ones((1, len(truth)))) for y in (truth, score)]
+        drawn = [correlated(y, values, study.reality.samples) for y in (truth, score)]
+        low, high = interval(drawn[1] - drawn[0])
+        numbers = {"truth": pair[0][0], "score": pair[1][0], "gain_low": low, "gain_high": high}
+        rows.append({"way": name, "form": "bias", **rounded(numbers)})
+    return rows
+
+
+def correlated(first: Vector, second: Vector, counts: Vector) -> Vector:
+    """Return Pearson's correlation ``[B]`` in B samples that have each row ``counts`` times."""
+    share = counts / counts.sum(axis=1, keepdims=True)
+
+    def mean(values: Vector) -> Vector:
+        return share @ values  # type: ignore[no-any-return]
+
+    cross = mean(first * second) - mean(first) * mean(second)
+    spread = (mean(first**2) - mean(first) ** 2) * (mean(second**2) - mean(second) ** 2)
+    return cross / np.sqrt(spread)
