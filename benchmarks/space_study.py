@@ -29,6 +29,7 @@ SPACES: dict[str, dict[str, Any]] = {
     "micro": {},
     "222-12-24-48": {"stages": (2, 2, 2), "widths": (12, 24, 48)},
     "222-8-16-32 e136": {"stages": (2, 2, 2), "widths": (8, 16, 32), "expands": (1, 3, 6)},
+    "122-12-24-48 e136": {"stages": (1, 2, 2), "widths": (12, 24, 48), "expands": (1, 3, 6)},
 }
 """Changes to ``micro`` with stem stride 2 and residuals in every block."""
 BASE = Recipe()
@@ -78,10 +79,14 @@ def cases() -> Iterator[Case]:
     for space in ("micro", "222-12-24-48"):
         for i in range(5):
             yield Case(space, 500_000, str(i), "decay 5e-4, dropout 0", BASE.epochs, False, 100)
+    for i in range(6):
+        yield Case(
+            "122-12-24-48 e136", 300_000, str(i), "decay 5e-4, dropout 0", BASE.epochs, False, 100
+        )
     small = ("222-8-16-32 e136", 300_000)
     for seed in (100, 101):
         yield Case(*small, "separable", "decay 5e-4, dropout 0", BASE.epochs, False, seed)
-    for i in range(12):
+    for i in range(10):
         for seed in (100, 101):
             yield Case(*small, str(i), "decay 5e-4, dropout 0", BASE.epochs, False, seed)
         for epochs in SHORT:
