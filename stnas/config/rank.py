@@ -76,6 +76,9 @@ class RankConfig:
     sampler's."""
     genotypes: str | None = None
     """File with the genotypes to compare instead, one a line."""
+    table: str | None = None
+    """JSON or .npz file of accuracies by genotype, such as a public benchmark's: the ground truth,
+    in place of trainings. `rank.architectures` of its networks are compared, at most all."""
     truth: str | None = None
     """Folder of the trainings from scratch; default: `truth` in the run folder. Several runs on the
     same images may name one folder: what one has trained the others read, and processes that work
@@ -107,6 +110,11 @@ class RankConfig:
     def __post_init__(self) -> None:
         """Check the section."""
         rules.at_least("rank.architectures", self.architectures, 4)
+        if self.table is not None and self.genotypes is not None:
+            raise ValueError(
+                "rank.genotypes must be left out with rank.table, whose own networks are compared, "
+                f"got {self.genotypes!r}: leave one of them out"
+            )
         if self.truth_epochs is not None:
             rules.at_least("rank.truth_epochs", self.truth_epochs, 1)
         rules.at_least("rank.truth_seeds", self.truth_seeds, 1)

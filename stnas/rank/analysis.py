@@ -24,6 +24,8 @@ from stnas.rank.statistics import (
 
 REFERENCE = ("none", "parameters", "own", "accuracy")
 """The baseline that others are compared with: plain averaging (SWA) of the weights."""
+SHOWN = 200
+"""Most architectures whose comparisons, a probability a pair, are written down."""
 CONFIDENCE = tuple(np.linspace(0.5, 1.0, 6).tolist())
 """Ends of the ranges of probability in which comparisons are counted."""
 
@@ -162,4 +164,5 @@ def calibration(samples: Vector, reality: Reality) -> dict[str, Any]:
         for i in range(len(CONFIDENCE) - 1)
     ]
     brier = float(np.mean((stated - right) ** 2)) if len(stated) else None
-    return {"bins": bins, "brier": brier, "better": chance.round(4).tolist()}
+    better = chance.round(4).tolist() if len(truth) <= SHOWN else None
+    return {"bins": bins, "brier": brier, "better": better}

@@ -6,17 +6,23 @@ import numpy as np
 
 from stnas.config import Config
 from stnas.learn.task import Task
+from stnas.rank.table import rows_of
 from stnas.space import Genotypes, SearchSpace
 
 DRAWN = 4096
 
 
-def architectures(config: Config, task: Task) -> Genotypes:
+def architectures(
+    config: Config, task: Task, table: dict[bytes, list[float]] | None = None
+) -> Genotypes:
     """Return the architectures to compare ``[n, genes]``, by rising MAdds, each network once.
 
-    The same for every seed of the run: those of a file, or a stratified sample.
+    The same for every seed of the run: those of a file, or a stratified sample: of the table's,
+    where there is a table of accuracies, of random ones otherwise.
     """
     space, options = task.space, config.rank
+    if table is not None:
+        return of_table(space, rows_of(table), options.architectures)
     if options.genotypes is not None:
         return sorted_by_madds(space, listed(space, Path(options.genotypes).expanduser()))
     return stratified(space, options.architectures, p_drop=task.p_drop)
@@ -64,6 +70,20 @@ def stratified(space: SearchSpace, count: int, *, p_drop: float) -> Genotypes:
             f"rank.architectures must be at most {len(drawn)}, the different networks among "
             f"{DRAWN:,} random ones, got {count}: ask for fewer"
         )
+    return one_a_range(space, drawn, count)
+
+
+def of_table(space: SearchSpace, rows: Genotypes, count: int) -> Genotypes:
+    """Take all networks of a table, or so many, one from each range of equally many by MAdds."""
+    rng = np.random.Generator(np.random.Philox(0))
+    rows = distinct(space, sorted_by_madds(space, rows))
+    if len(rows) <= count:
+        return rows
+    return one_a_range(space, rng.permutation(rows), count)
+
+
+def one_a_range(space: SearchSpace, drawn: Genotypes, count: int) -> Genotypes:
+    """Take the first row of each of ``count`` ranges of MAdds that hold equally many."""
     ranges = np.array_split(np.argsort(space.madds(drawn), kind="stable"), count)
     return sorted_by_madds(space, drawn[[members.min() for members in ranges]])
 

@@ -1,6 +1,7 @@
 """Train architectures from scratch, score them by every way, and say which rankings hold."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -14,6 +15,7 @@ from stnas.rank.architectures import architectures
 from stnas.rank.estimators import baselines, estimators, sample_scores
 from stnas.rank.ledger import Ledger, vectors
 from stnas.rank.scoring import Bench
+from stnas.rank.table import TableTruth, read_table
 from stnas.rank.truth import Truth
 from stnas.rank.weights import chosen_ways
 from stnas.space import Genotypes, SearchSpace
@@ -34,9 +36,12 @@ def run(config: Config) -> None:
         folder.check("rank")
         begin = time.perf_counter()
         task = prepare(config, folder)
-        genotypes = architectures(config, task)
+        table = None
+        if config.rank.table is not None:
+            table = read_table(Path(config.rank.table).expanduser(), task.space)
+        genotypes = architectures(config, task, table)
         stage = folder.begin("rank")
-        truth = Truth(config, task, genotypes)
+        truth = Truth(config, task, genotypes) if table is None else TableTruth(table, genotypes)
         with Journal(folder, "rank", total=len(truth) + len(ways)) as journal:
             for line in left_out:
                 journal.say(f"rank: without {line}")

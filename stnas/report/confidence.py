@@ -15,7 +15,10 @@ def confidence_charts(ranking: Ranking) -> dict[str, go.Figure]:
     way = shown_chain(ranking)
     if way is None:
         return {}
-    return {"rank-better": _better(ranking, way), "rank-calibration": _calibration(ranking)}
+    charts = {"rank-calibration": _calibration(ranking)}
+    if ranking.posterior[way]["better"] is None:
+        return charts
+    return {"rank-better": _better(ranking, way), **charts}
 
 
 def _better(ranking: Ranking, way: str) -> go.Figure:
