@@ -25,8 +25,8 @@ from torch import Tensor
 
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig
 from stnas.data.epochs import evaluation_batches, subset
-from stnas.learn.evaluation import Evaluation, evaluate
-from stnas.learn.scoring import Scorer, calibrated, recalibration_images
+from stnas.learn.evaluation import Evaluation, evaluate, recalibrate_
+from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.task import Task, build_supernet, prepare
 from stnas.search import nsga2
 from stnas.search.candidates import Bounds
@@ -101,7 +101,9 @@ class Meter:
 
     def cut_out(self, genotype: Genotype) -> Evaluation:
         """Score a network of its own."""
-        return evaluate(calibrated(self.supernet, genotype, self.images), self.data)
+        network = self.supernet.extract(genotype)
+        recalibrate_(network, self.images)
+        return evaluate(network, self.data)
 
     def evaluate(self, genotypes: list[Genotype], generation: int) -> list[Candidate]:
         """Score a generation together, and a sample of it alone."""

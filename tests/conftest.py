@@ -29,6 +29,7 @@ from stnas.config import (
     VerdictConfig,
 )
 from stnas.group.processes import ProcessGroup, joined
+from stnas.learn.evaluation import recalibrate_
 from stnas.store.files import read_json, read_rows, read_tensors
 
 # The machines that run these tests are shared: a slow example is not a failure.
@@ -165,3 +166,16 @@ def run_in_processes(size: int, work: Callable[[ProcessGroup], Any], *, timeout:
 @pytest.fixture
 def in_processes():
     return run_in_processes
+
+
+def cut_out_and_recalibrated(supernet, genotype, images):
+    """Cut out a network with BN statistics of its own, as it is scored alone."""
+    network = supernet.extract(genotype)
+    recalibrate_(network, images)
+    return network
+
+
+@pytest.fixture(scope="session")
+def calibrated():
+    """Give what scores of architectures computed together are held against."""
+    return cut_out_and_recalibrated

@@ -14,7 +14,7 @@ from stnas import rank, retrain, search, sgld, train
 from stnas.config import Config, RankConfig
 from stnas.data.epochs import evaluation_batches
 from stnas.learn.evaluation import evaluate
-from stnas.learn.scoring import calibrated, recalibration_images, shared_weights
+from stnas.learn.scoring import recalibration_images, shared_weights
 from stnas.learn.task import prepare
 from stnas.store.files import read_json, read_rows, read_tensors
 
@@ -95,7 +95,9 @@ def searched(tiny_config: Config) -> Config:
     return tiny_config
 
 
-def test_figures_before_training_are_those_of_the_part_that_they_name(searched: Config) -> None:
+def test_figures_before_training_are_those_of_the_part_that_they_name(
+    searched: Config, calibrated
+) -> None:
     retrain.run(searched)
     task = prepare(searched)
     (supernet,) = shared_weights(searched, task, Path(searched.run))

@@ -1,6 +1,7 @@
 """BN recalibration and accuracy of a network."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -28,15 +29,25 @@ def recalibrate_(network: nn.Module, images: Iterable[Tensor]) -> None:
 
     BN alone runs in training mode; the network is left in evaluation mode.
     """
-    network.eval()
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    with fresh_statistics(network):
+        for batch in images:
+            network(batch)
+
+
+@contextmanager
+def fresh_statistics(module: nn.Module) -> Iterator[None]:
+    """Let BN layers take the cumulative average over what they see, from mean 0 and variance 1.
+
+    They alone are in training mode meanwhile; all is in evaluation mode behind.
+    """
+    module.eval()
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None
         layer.train()
-    for batch in images:
-        network(batch)
+    yield
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()

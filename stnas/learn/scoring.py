@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stnas.config import Config
@@ -19,12 +17,12 @@ from stnas.data.epochs import (
     without_labels,
 )
 from stnas.group.streams import derive
-from stnas.learn.evaluation import Evaluation, Tally, recalibrate_
+from stnas.learn.evaluation import Evaluation, Tally
 from stnas.learn.task import Task, build_supernet
 from stnas.space import Genotypes
 from stnas.store.files import load_weights_
 from stnas.store.origin import origin_of
-from stnas.supernet import Network, SuperNet, Trie
+from stnas.supernet import SuperNet, Trie
 
 Progress = Callable[[float], None]
 """Told what share of the work is done."""
@@ -59,19 +57,13 @@ def recalibration_images(config: Config, task: Task) -> Batches[Tensor]:
     return without_labels(evaluation_batches(task.dataset, chosen, size=search.recalibration_batch))
 
 
-def calibrated(supernet: SuperNet, genotype: NDArray[np.int8], images: Iterable[Tensor]) -> Network:
-    """Cut out a network with BN statistics of its own."""
-    network = supernet.extract(genotype)
-    recalibrate_(network, images)
-    return network
-
-
 def calibrated_trie(
     supernet: SuperNet, genotypes: Genotypes, images: Iterable[Tensor], *, tick: Callable[[], None]
 ) -> Trie:
     """Compute the BN statistics of architectures ``[n, genes]`` together.
 
-    They are those that ``calibrated`` gives each alone, bit for bit. tick: called after each batch.
+    They are those of each cut out and recalibrated alone, bit for bit. tick: called after each
+    batch.
     """
     trie = Trie(supernet, genotypes)
     for number, batch in enumerate(images, start=1):

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from stnas.config import Config
 from stnas.config.rank import Way
 from stnas.data.epochs import Batch, Batches, evaluation_batches
-from stnas.learn.evaluation import Evaluation, Tally, evaluate, recalibrate_
+from stnas.learn.evaluation import Evaluation, Tally, evaluate, fresh_statistics, recalibrate_
 from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.task import Task, build_supernet
 from stnas.rank.finetuning import finetuned, stop_steps
@@ -131,17 +131,12 @@ def observe_(supernet: SuperNet, images: Batches[Tensor], *, config: Config, tas
     The images are gone through as a whole, again and again.
     """
     track_statistics_(supernet)
-    supernet.eval()
-    for layer in supernet.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = None
-            layer.train()
     step = 0
-    while step < config.rank.shared_statistics_steps:
-        for batch in images:
-            supernet(batch, task.sampler.genotype(step))
-            step += 1
-    supernet.eval()
+    with fresh_statistics(supernet):
+        while step < config.rank.shared_statistics_steps:
+            for batch in images:
+                supernet(batch, task.sampler.genotype(step))
+                step += 1
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import pytest
 from stnas import search, sgld, train
 from stnas.data.epochs import evaluation_batches
 from stnas.learn.evaluation import evaluate
-from stnas.learn.scoring import calibrated, recalibration_images, scorer, shared_weights
+from stnas.learn.scoring import recalibration_images, scorer, shared_weights
 from stnas.learn.task import build_supernet, prepare
 from stnas.store.files import load_weights_
 from stnas.supernet import Trie
@@ -40,7 +40,7 @@ def test_a_score_does_not_depend_on_what_was_scored_before(sampled, way):
     assert score_of(config)[1](genotypes[2:3]) == together[2:3]
 
 
-def test_the_score_average_is_the_mean_over_the_samples(sampled):
+def test_the_score_average_is_the_mean_over_the_samples(sampled, calibrated):
     config = replace(sampled, search=replace(sampled.search, score="score_avg"))
     task, score = score_of(config)
     genotype = task.space.sample(1, p_drop=0.4, seed=0)[0]
@@ -127,7 +127,7 @@ def test_rows_of_a_part_of_a_generation_are_gone_on_from(sampled, tmp_path, kept
     assert files(run) == whole
 
 
-def test_a_search_writes_what_scoring_each_alone_gives(sampled, tmp_path):
+def test_a_search_writes_what_scoring_each_alone_gives(sampled, tmp_path, calibrated):
     search.run(sampled)
     task = prepare(sampled)
     images = recalibration_images(sampled, task)

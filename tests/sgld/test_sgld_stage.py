@@ -9,8 +9,7 @@ import torch
 from stnas import sgld, train
 from stnas.config import SgldConfig
 from stnas.data.epochs import evaluation_batches
-from stnas.learn.evaluation import evaluate
-from stnas.learn.scoring import calibrated, recalibration_images
+from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.task import build_supernet, prepare
 from stnas.sgld.drift import drift_report, expected_drift
 from stnas.store.files import load_weights_, read_tensors
@@ -32,8 +31,8 @@ def accuracy(config, file):
     images = recalibration_images(config, task)
     held_out = evaluation_batches(task.dataset, task.dataset.validation, size=64)
     genotypes = task.space.sample(6, p_drop=0.3, seed=1)
-    scores = [evaluate(calibrated(supernet, g, images), held_out).accuracy for g in genotypes]
-    return sum(scores) / len(scores)
+    scores = Scorer([supernet], images, held_out)(genotypes)
+    return sum(score.accuracy for score in scores) / len(scores)
 
 
 def test_the_first_sample_is_the_trained_weights_and_the_mean_is_theirs(trained):
