@@ -17,6 +17,7 @@ from stnas.group.interruption import (
     leave_before_work,
     number_of,
     restore,
+    send_again,
     stop_now,
 )
 from stnas.store.advice import advice, known
@@ -34,13 +35,14 @@ def main(arguments: list[str] | None = None) -> None:
     Exits with 1 after an error, 2 if the arguments are wrong, 128 + n if signal n ended it.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    before = answer_with(leave_before_work)
+    before, sys.unraisablehook = answer_with(leave_before_work), send_again
     try:
         code = finished(words)
     except KeyboardInterrupt as stop:  # a second signal, just before the first was answered
         code = 128 + number_of(stop)
     if arguments is not None:
         restore(before)
+        sys.unraisablehook = sys.__unraisablehook__
     if code is not None:
         sys.exit(code)
 

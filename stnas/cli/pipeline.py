@@ -1,5 +1,7 @@
 """Run what was asked for: a stage, all of them, or a command beside them."""
 
+import logging
+
 import torch
 
 from stnas import rank, report, retrain, search, sgld, train, verdict
@@ -8,8 +10,8 @@ from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import Request
 from stnas.config import Config
-from stnas.group.processes import ProcessGroup, end, joined
-from stnas.store.console import say
+from stnas.group.processes import ProcessGroup, current, end, joined
+from stnas.store.console import say, warn
 from stnas.store.origin import BEFORE
 from stnas.store.run_folder import StageCompleteError
 
@@ -24,8 +26,20 @@ STAGES = {
 }
 
 
+class Warned(logging.Handler):
+    """Prints what the package's modules warn of, each line once."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line, in the process that leads."""
+        if current().rank == 0:
+            warn(record.getMessage())
+
+
 def run(request: Request) -> None:
     """Run a command."""
+    logger = logging.getLogger("stnas")
+    logger.propagate = False
+    logger.handlers = [Warned()]
     if request.command == "doctor":
         doctor()
     elif request.counted is not None:

@@ -58,6 +58,7 @@ class Config:
         if self.search.bound > 0:
             rules.at_least("sgld.samples with search.bound", self.sgld.samples, 2)
         rules.not_negative("save_every", self.save_every)
+        rules.compiled_kernels("space.kernels", self.space.kernels or (), kernels=self.kernels)
         for name, wanted in (
             ("train", self.train.sync_batch_norm),
             ("retrain", self.retrain.sync_batch_norm),

@@ -52,6 +52,16 @@ def synchronised(key: str, wanted: bool, *, kernels: str) -> None:
         )
 
 
+def compiled_kernels(key: str, sizes: tuple[int, ...], *, kernels: str) -> None:
+    """Require depthwise kernels that the compiled form of the choice block has."""
+    wrong = [size for size in sizes if size not in (3, 5, 7)]
+    if wrong and kernels == "fused":
+        raise ValueError(
+            f"{key} must be of 3, 5 and 7 with kernels fused, got {wrong[0]}: choose among these, "
+            "or set --kernels reference"
+        )
+
+
 def parts(key: str, count: int, *, of: int) -> None:
     """Require a count that cuts a batch into equal parts of 2 images or more."""
     holds = count >= 1 and of % count == 0 and of // count >= 2

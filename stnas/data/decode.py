@@ -17,6 +17,7 @@ from stnas.config.data import DataConfig
 from stnas.data.dataset import check_bytes
 from stnas.data.showing import shown, shown_size
 from stnas.data.source import Pixels
+from stnas.store.advice import of_the_machine
 
 FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "BMP": "BMP", "WEBP": "WebP", "GIF": "GIF"}
 """Formats that are read, by Pillow's names, and what people call them."""
@@ -73,7 +74,9 @@ def each(
     def attempt(file: Path) -> tuple[Result | None, str]:
         try:
             return work(file), ""
-        except Exception as error:  # A decoder raises many kinds, all of which mean: broken.
+        except Exception as error:  # A decoder raises many kinds, most of which mean: broken.
+            if of_the_machine(error):
+                raise
             return None, str(error) or type(error).__name__
 
     with ThreadPoolExecutor(max_workers=workers or min(16, os.cpu_count() or 1)) as pool:

@@ -16,6 +16,7 @@ import numpy as np
 from stnas.data.dataset import MAX_BYTES
 from stnas.data.order import Indices
 from stnas.data.source import Pixels, Source, array_source
+from stnas.store.advice import of_the_machine
 
 FASHION_CLASSES = (
     "T-shirt/top",
@@ -67,6 +68,8 @@ def read_idx(path: Path, *, rank: int) -> Pixels:
         with _OPEN[suffix](path, "rb") as file:
             return _parse(file, path=path, rank=rank)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError) as error:
+        if of_the_machine(error):
+            raise
         reason = str(error) or type(error).__name__
         raise ValueError(f"{path}: cannot be read ({reason}): fetch the file again") from error
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stnas.data.dataset import MAX_BYTES
 from stnas.data.order import Indices
 from stnas.data.source import Pixels, Source, array_source
+from stnas.store.advice import of_the_machine
 
 _NAMES = (
     ("train_images", "train_labels", "test_images", "test_labels"),
@@ -40,6 +41,8 @@ def npz_source(path: Path, *, image_size: int | None) -> Source:
         MemoryError,
         RuntimeError,
     ) as error:
+        if of_the_machine(error):
+            raise
         raise ValueError(
             f"{path}: cannot be read as .npz ({error}): write it with numpy.savez_compressed"
         ) from error
@@ -135,7 +138,8 @@ def _images(arrays: dict[str, NDArray[Any]], key: str, path: Path) -> Pixels:
 def _labels(arrays: dict[str, NDArray[Any]], key: str, path: Path) -> Indices:
     """Return labels as int64 ``[N]``."""
     labels = arrays[key]
-    if labels.dtype.kind not in "ui" or labels.shape not in ((len(labels),), (len(labels), 1)):
+    flat = labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1)
+    if labels.dtype.kind not in "ui" or not flat:
         raise ValueError(
             f"{path}: {key} must be integers of the shape [N], got {labels.dtype} "
             f"{list(labels.shape)}: save the class numbers 0..K-1"

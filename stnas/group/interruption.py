@@ -69,6 +69,17 @@ def leave_at_once(number: int, _: FrameType | None) -> NoReturn:
     os._exit(128 + number)
 
 
+def send_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal once more whose exception a finaliser or a callback has swallowed.
+
+    It is the hook for exceptions that Python cannot raise.
+    """
+    if isinstance(lost.exc_value, Stopped):
+        threading.Timer(0.05, os.kill, (os.getpid(), lost.exc_value.number)).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
 class Deferral:
     """Holds the first signal back, as a context manager; the second stops at once.
 

@@ -27,6 +27,12 @@ def advice(error: OSError) -> str:
     return _ADVICE.get(error.errno or 0, "mend that")
 
 
+def of_the_machine(error: Exception) -> bool:
+    """Tell whether an error is of the machine, and says nothing of the file that was read."""
+    scarce = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in scarce)
+
+
 def known(error: OSError) -> bool:
     """Tell whether there is advice about the number of an error."""
     return error.errno in _ADVICE

@@ -123,9 +123,17 @@ class Outlet:
             return
 
 
+class _Console(Console):
+    """A console that leaves a closed pipe to its caller."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass the BrokenPipeError on."""
+        raise
+
+
 def console(outlet: Outlet) -> Console:
     """Make a console that prints every text as it is; lines in files may be long."""
-    made = Console(file=cast(IO[str], outlet), highlight=False, markup=False, emoji=False)
+    made = _Console(file=cast(IO[str], outlet), highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = 160
     return made

@@ -70,8 +70,8 @@ def sweep(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8."""
-    write_whole(path, text.encode())
+    """Write a text file in UTF-8; bytes of names that are not are written by their numbers."""
+    write_whole(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

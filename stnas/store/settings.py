@@ -150,7 +150,7 @@ def _known(name: str) -> str:
     """Return the name of a key; UsageError with the nearest one for any other."""
     if name in keys():
         return name
-    repair = suggestion(name, keys()) or "delete it; stnas train --help lists all"
+    repair = suggestion(name, [*keys(), *sections()]) or "delete it; stnas train --help lists all"
     raise UsageError(f"unknown key {shown(name)}: {repair}")
 
 

@@ -1,6 +1,8 @@
 """Folders of image files: layout, formats, sizes and broken files."""
 
+import errno
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -400,3 +402,21 @@ def test_fewer_than_two_classes_are_refused(tmp_path, classes):
     make_folder(tmp_path, classes=classes)
     with pytest.raises(ValueError, match=f"at least 2 class folders, got {len(classes)}: put"):
         load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("broken", ["refuse", "skip"])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EMFILE, os.strerror(errno.EMFILE)), MemoryError("none left")]
+)
+def test_what_the_machine_lacks_is_not_laid_on_the_files(tmp_path, monkeypatch, broken, error):
+    make_folder(tmp_path)
+    real = Image.open
+
+    def scarce(file, **options):
+        if str(file).endswith("3.png"):
+            raise error
+        return real(file, **options)
+
+    monkeypatch.setattr(Image, "open", scarce)
+    with pytest.raises(type(error), match=str(error.args[-1])):
+        load_folder(tmp_path, broken=broken)

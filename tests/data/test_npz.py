@@ -162,3 +162,12 @@ def test_a_large_archive_is_refused_before_it_is_unpacked(tmp_path, monkeypatch)
     monkeypatch.setattr("stnas.data.npz.MAX_BYTES", 1000)
     with pytest.raises(ValueError, match="arrays must have at most 1000 bytes, got "):
         load_npz(tmp_path, arrays())
+
+
+@pytest.mark.parametrize("labels", [np.int64(3), np.array("cat"), np.zeros((2, 2, 2), int)])
+def test_labels_of_a_wrong_number_of_dimensions_name_their_key(tmp_path, labels):
+    images = np.zeros((8, 4, 4), np.uint8)
+    path = tmp_path / "x.npz"
+    np.savez(path, train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    with pytest.raises(ValueError, match=r"train_labels must be integers of the shape \[N\]"):
+        load(DataConfig(path=str(path)), seed=0)
