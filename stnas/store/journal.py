@@ -1,5 +1,7 @@
 """What a stage tells while it works: live progress, plain lines and metrics."""
 
+import time
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -10,6 +12,10 @@ from stnas.group.processes import current
 from stnas.store.console import CONSOLE, say
 from stnas.store.metrics import Metrics
 from stnas.store.run_folder import RunFolder
+
+SOON = 3.0
+"""Seconds of work after which its speed counts as known."""
+Forecast = Callable[[float, float], str]
 
 
 def show(name: str, value: float) -> str:
@@ -36,12 +42,22 @@ class Journal:
 
     Of several processes the leader keeps it; in the others it does nothing.
     start: units that a resumed stage has behind it. A unit that is recorded again replaces its row.
+    forecast: makes a line of the images a second and of the units that are left; it is told once,
+    some seconds after the start and before the first unit is done.
     """
 
     def __init__(
-        self, run: RunFolder, stage: str, *, total: int, unit: str = "epoch", start: int = 0
+        self,
+        run: RunFolder,
+        stage: str,
+        *,
+        total: int,
+        unit: str = "epoch",
+        start: int = 0,
+        forecast: Forecast | None = None,
     ) -> None:
         self.stage, self.unit, self.total = stage, unit, total
+        self._forecast, self._begun = forecast, time.monotonic()
         self._leads = current().rank == 0
         self._live = Progress(
             TextColumn("{task.fields[stage]}", style="bold", markup=False),
@@ -72,6 +88,8 @@ class Journal:
     def progress(self, done: float, **numbers: float) -> None:
         """Show where the stage is, counted in units with a fraction."""
         self.show(done, place(self.unit, done, self.total), numbers)
+        if time.monotonic() - self._begun > SOON:
+            self._foretell(done, numbers)
 
     def show(self, done: float, where: str, numbers: dict[str, float]) -> None:
         """Show how much of the stage is done, and where in it the work is."""
@@ -86,12 +104,19 @@ class Journal:
         network: the network that the unit belongs to. of: how many units there are, by default
         the stage's total.
         """
+        self._foretell(index, numbers)
         if self._metrics is not None:
             keep = partial(self._metrics.record, index, network=network, numbers=numbers)
             current().alone(keep)
         told = {name: value for name, value in numbers.items() if name != "step"}
         name = "/".join(word for word in (self.stage, network) if word is not None)
         self.say(f"{name} {self.unit} {index + 1}/{of or self.total}: {listed(told)}")
+
+    def _foretell(self, done: float, numbers: dict[str, float]) -> None:
+        """Tell once how long the work will take, as soon as its speed is known."""
+        if self._forecast is not None and numbers.get("images_per_second", 0.0) > 0:
+            self.say(self._forecast(numbers["images_per_second"], self.total - done))
+            self._forecast = None
 
     def say(self, text: str) -> None:
         """Print a line above the progress."""

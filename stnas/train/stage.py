@@ -18,6 +18,7 @@ from stnas.store.origin import origin_of
 from stnas.store.run_folder import RunFolder
 from stnas.store.weights import average_file, checkpoint_file
 from stnas.supernet import SuperNet
+from stnas.train.forecast import forecast
 
 
 def run(config: Config) -> None:
@@ -35,7 +36,12 @@ def run(config: Config) -> None:
         averages = [MovingAverage(named, decay) for decay in config.train.ema]
         images = task.dataset
         with (
-            Journal(folder, "train", total=config.train.epochs) as journal,
+            Journal(
+                folder,
+                "train",
+                total=config.train.epochs,
+                forecast=partial(forecast, config, task),
+            ) as journal,
             Saver(
                 stage / "state.safetensors",
                 every=config.save_every,
