@@ -18,7 +18,13 @@ from stnas.learn.scoring import recalibration_images, shared_weights
 from stnas.learn.task import prepare
 from stnas.store.files import read_json, read_rows, read_tensors
 
-TEST_FIGURES = ("test_accuracy", "test_accuracy_before")
+TEST_FIGURES = (
+    "test_accuracy",
+    "test_accuracy_before",
+    "test_balanced_accuracy",
+    "test_balanced_accuracy_before",
+    "test_recalls",
+)
 """What test images decide; and the accuracy after an epoch in the history of a retraining."""
 
 

@@ -13,6 +13,9 @@ from stnas.learn.comparison import Lead, leads, mean_lead
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
 
+TINY = 1e-9
+"""Difference of two shares that is rounding."""
+
 
 def percent(value: float | None) -> str:
     """Format a share; a dash where there is none."""
@@ -56,7 +59,14 @@ def front_table(front: list[dict[str, Any]]) -> Group:
 
 
 def network_table(networks: list[dict[str, Any]]) -> Table:
-    """Tabulate the networks that were trained on their own."""
+    """Tabulate the networks that were trained on their own.
+
+    Balanced accuracy and the least recall stand there where the test classes are unequal.
+    """
+    unequal = any(
+        abs(row.get("test_balanced_accuracy", row["test_accuracy"]) - row["test_accuracy"]) > TINY
+        for row in networks
+    )
     table = folding_table(
         "network",
         "MAdds",
@@ -64,9 +74,11 @@ def network_table(networks: list[dict[str, Any]]) -> Table:
         "held-out, shared weights",
         "test, shared weights",
         "test, retrained",
+        *(("test, balanced", "least recall") if unequal else ()),
         title="Chosen networks, random and hand-made ones of the same multiply-adds",
     )
     for network in networks:
+        balanced = (network["test_balanced_accuracy"], least_recall(network)) if unequal else ()
         table.add_row(
             network["name"],
             f"{network['madds']:,}",
@@ -74,8 +86,14 @@ def network_table(networks: list[dict[str, Any]]) -> Table:
             percent(network["validation_accuracy"]),
             percent(network["test_accuracy_before"]),
             percent(network["test_accuracy"]),
+            *(percent(value) for value in balanced),
         )
     return table
+
+
+def least_recall(network: dict[str, Any]) -> float:
+    """Return the recall of the class that a network recognises least."""
+    return float(min(recall for recall in network["test_recalls"] if recall is not None))
 
 
 def lead_table(found: list[Lead]) -> Table:

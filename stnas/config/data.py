@@ -10,6 +10,7 @@ Backend = Literal["memory", "auto", "dali", "pillow"]
 Decoder = Literal["cpu", "mixed"]
 Broken = Literal["refuse", "skip"]
 Orientation = Literal["apply", "ignore"]
+Balance = Literal["none", "weights", "resampling"]
 _STREAMED = ("decoder", "resize", "crop_scale", "workers")
 
 
@@ -77,6 +78,12 @@ class DataConfig:
     """Whether image files are turned and mirrored as the orientation tag in them says: `apply`,
     or `ignore`."""
 
+    balance: Balance = "none"
+    """What is done, in training and retraining, about classes of unequal size: `none`; `weights`:
+    the loss of an image counts N / (K n), where n of the N training images are of its class and K
+    is the number of classes; `resampling`: an epoch of N images has equally many of each class,
+    those of a small class again and again, of a large one others in each epoch."""
+
     crop_padding: int = 4
     """Pad a training image in memory with so many black pixels on each side and cut a random
     window of its own size out of it; 0: no cropping."""
@@ -115,6 +122,7 @@ class DataConfig:
             ("decoder", Decoder),
             ("broken", Broken),
             ("orientation", Orientation),
+            ("balance", Balance),
         ):
             rules.one_of(f"data.{name}", getattr(self, name), get_args(kind))
         _check_count("workers", self.workers, least=1, most=1024, optional=True)

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from stnas.config import rules
 
 Scoring = Literal["param_avg", "score_avg", "single"]
-Measure = Literal["loss", "accuracy"]
+Measure = Literal["loss", "accuracy", "balanced_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class SearchConfig:
 
     measure: Measure = "loss"
     """What is held against multiply-adds, orders the candidates and makes the choice: the `loss`
-    (mean cross entropy) on held-out images, or the `accuracy`, which ranks less well
-    (docs/ranking.md)."""
+    (mean cross entropy) on held-out images, the `accuracy`, which ranks less well
+    (docs/ranking.md), or the `balanced_accuracy`, in which every class counts alike."""
     score: Scoring = "param_avg"
     """Weights that a candidate is measured with: the mean of the samples (`param_avg`, eq. 11),
     each in turn (`score_avg`, the mean of eq. 10), or the trained ones (`single`, eq. 6)."""

@@ -15,7 +15,7 @@ class VerdictConfig:
     """Candidates for each limit that are trained from scratch; 0 leaves the verdict out, and the
     search chooses."""
     measure: Measure = "loss"
-    """What decides: the `loss` or the `accuracy` on the held-out images."""
+    """What decides on the held-out images: `loss`, `accuracy` or `balanced_accuracy`."""
     reduction: int = 3
     """One of so many candidates goes on from one rung of successive halving to the next."""
     epochs: int | None = None

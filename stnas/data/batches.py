@@ -7,7 +7,7 @@ from torch import Tensor
 
 from stnas.config.data import DataConfig
 from stnas.data.dataset import Split
-from stnas.data.order import Stream, permutation
+from stnas.data.order import Stream, permutation, resampled
 from stnas.ops.images import Places, crop_mirror_normalise, normalise, windows
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -16,6 +16,27 @@ _LUMA = (0.299, 0.587, 0.114)
 def epoch_order(n: int, *, seed: int, epoch: int) -> Tensor:
     """Return the order of ``n`` training images in an epoch, int64 ``[n]``, a pure function."""
     return torch.from_numpy(permutation(n, stream=Stream.EPOCH, seed=seed, index=epoch))
+
+
+def epoch_rows(labels: Tensor, *, config: DataConfig, seed: int, epoch: int) -> Tensor:
+    """Return the rows of an epoch in their order, int64 ``[n]``, a pure function.
+
+    labels: of the n training images. It is ``epoch_order`` but for ``data.balance resampling``.
+    """
+    if config.balance != "resampling":
+        return epoch_order(len(labels), seed=seed, epoch=epoch)
+    return torch.from_numpy(resampled(labels.numpy(), seed=seed, index=epoch))
+
+
+def class_weights(labels: Tensor, classes: int, *, config: DataConfig) -> Tensor | None:
+    """Return the factors ``N / (K n_c)`` of the loss of each class c, float32 ``[K]``.
+
+    labels: of the N training images, n_c of them of class c. None: ``data.balance`` is another.
+    """
+    if config.balance != "weights":
+        return None
+    counts = labels.bincount(minlength=classes).clamp(min=1)
+    return (len(labels) / (classes * counts.double())).float()
 
 
 def train_batch(

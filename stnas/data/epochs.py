@@ -11,7 +11,7 @@ from stnas.data import (
     FileSplit,
     Split,
     batches,
-    epoch_order,
+    epoch_rows,
     eval_batch,
     evaluation_requests,
     part,
@@ -85,7 +85,7 @@ def training_batches(
         )
         yield from batches(split, requests, mean=dataset.mean, std=dataset.std)
         return
-    order = epoch_order(len(split), seed=seed, epoch=epoch)
+    order = epoch_rows(split.labels, config=config.data, seed=seed, epoch=epoch)
     own = part(size, rank=rank, world=world)
     for i in range(start, steps):
         rows, step = order[i * size : (i + 1) * size], epoch * steps + i
@@ -95,9 +95,12 @@ def training_batches(
         yield images[own], labels[own]
 
 
-def batch_text(split: Split | FileSplit, *, seed: int, epoch: int, batch: int, size: int) -> str:
+def batch_text(
+    split: Split | FileSplit, *, config: Config, seed: int, epoch: int, batch: int, size: int
+) -> str:
     """Say which images a training batch is made of, for messages: the first of them."""
-    rows = epoch_order(len(split), seed=seed, epoch=epoch)[batch * size : (batch + 1) * size]
+    order = epoch_rows(split.labels, config=config.data, seed=seed, epoch=epoch)
+    rows = order[batch * size : (batch + 1) * size]
     files = split.files if isinstance(split, FileSplit) else None
     shown = [str(row if files is None else files[row]) for row in rows[:8].tolist()]
     kind = "rows" if files is None else "files"

@@ -9,7 +9,7 @@ import torch
 from stnas.config import Config
 from stnas.data import Dataset, Scan, load, open_streamed
 from stnas.group.processes import current
-from stnas.store.console import warn
+from stnas.store.console import say, warn
 from stnas.store.files import read_tensors, write_tensors
 
 SHOWN = 20
@@ -58,7 +58,7 @@ def say_changed(known: Scan, scan: Scan) -> None:
     names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        warn(f"changed since the last start: {', '.join(names[:SHOWN])}{more}")
+        say(f"changed since the last start: {', '.join(names[:SHOWN])}{more}")
 
 
 def same(first: Scan, second: Scan) -> bool:
@@ -81,7 +81,7 @@ def read_scan(file: Path) -> Scan | None:
         if facts.shape != (len(names), 4):
             raise ValueError(f"{file} has {facts.shape[1:]} facts a file and not 4")
     except (ValueError, KeyError) as error:
-        warn(f"{error}; every image is looked at again")
+        say(f"{error}; every image is looked at again")
         return None
     return Scan(tuple(names), stamps, facts)
 

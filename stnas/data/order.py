@@ -17,6 +17,7 @@ class Stream(IntEnum):
     VALIDATION = 3
     EPOCH = 4
     AUGMENT = 5
+    RESAMPLE = 6
 
 
 def permutation(n: int, *, stream: Stream, seed: int = 0, index: int = 0) -> Indices:
@@ -30,6 +31,30 @@ def permutation(n: int, *, stream: Stream, seed: int = 0, index: int = 0) -> Ind
         raise ValueError(f"n must not be negative, got {n}: give the number of items")
     bits = _philox(stream, seed=seed, index=index, block=0)
     return np.argsort(np.asarray(bits.random_raw(n)), kind="stable").astype(np.int64)
+
+
+def resampled(labels: Indices, *, seed: int = 0, index: int = 0) -> Indices:
+    """Return rows of an epoch with equally many of each class, as many as there are, int64 ``[n]``.
+
+    Of n images and K classes each class has ``n // K`` places and some one more. It fills them with
+    its rows in a random order, then in another one, until they are full: its rows differ by at
+    most one in how often they come. The order of all places is that of ``permutation`` in the
+    stream of epochs; the result is a function of (labels, seed, index). ValueError as there.
+    """
+    counts = np.bincount(labels)
+    classes = np.flatnonzero(counts)
+    bits = _philox(Stream.RESAMPLE, seed=seed, index=index, block=0)
+    more = np.argsort(np.asarray(bits.random_raw(len(classes))), kind="stable")
+    quota = np.full(len(classes), len(labels) // max(1, len(classes)))
+    quota[more[: len(labels) - int(quota.sum())]] += 1
+    rows = []
+    for own, places in zip(classes, quota, strict=True):
+        members = np.flatnonzero(labels == own)
+        times = -(-int(places) // len(members))
+        words = np.asarray(bits.random_raw(times * len(members))).reshape(times, len(members))
+        rows.append(members[np.argsort(words, axis=1, kind="stable")].reshape(-1)[:places])
+    order = permutation(len(labels), stream=Stream.EPOCH, seed=seed, index=index)
+    return np.concatenate([np.empty(0, np.int64), *rows])[order]
 
 
 def uniforms(

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stnas.data.batches import epoch_rows
 from stnas.data.dataset import FileSplit
-from stnas.data.order import Indices, Stream, permutation, uniforms
+from stnas.data.order import Indices, Stream, uniforms
 from stnas.data.windows import NUMBERS, Windows, centre_windows, random_windows
 
 _WIDTH = 4 * ((NUMBERS + 4 + 3) // 4)  # window, mirror, three factors; in blocks of four
@@ -78,7 +79,9 @@ def training_requests(
     order, whatever the batch size, the rank and the first batch. A rank whose part of the last
     batch is empty is not asked for it.
     """
-    order = permutation(len(split), stream=Stream.EPOCH, seed=order_seed, index=epoch)
+    order: Indices = epoch_rows(
+        split.labels, config=split.config, seed=order_seed, epoch=epoch
+    ).numpy()
     end = len(order) if stop is None else min(stop * size, len(order))
     for first in range(start * size, end, size):
         own = part(min(size, len(order) - first), rank=rank, world=world)

@@ -1,8 +1,9 @@
 """BN recalibration and accuracy of a network."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -10,16 +11,24 @@ from torch.nn import functional
 
 from stnas.group.processes import ProcessGroup
 
+Recalls = tuple[float | None, ...]
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Share of the images that are classified rightly, and the mean cross entropy."""
+    """Share of the images that are classified rightly, and the mean cross entropy.
+
+    recalls: share of each class's images that is classified rightly; None: it has no images.
+    balanced_accuracy: the mean of the recalls, whatever number of images the classes have.
+    """
 
     accuracy: float
     loss: float
+    balanced_accuracy: float
+    recalls: Recalls
 
 
-SIGN = {"loss": 1.0, "accuracy": -1.0}
+SIGN = {"loss": 1.0, "accuracy": -1.0, "balanced_accuracy": -1.0}
 """Sign that makes a field of Evaluation one that is minimised."""
 
 
@@ -54,20 +63,34 @@ def fresh_statistics(module: nn.Module) -> Iterator[None]:
 
 
 class Tally:
-    """Running count of the images that are classified rightly, and of their cross entropy."""
+    """Running count of the images of each class, those classified rightly, and cross entropy."""
 
     def __init__(self) -> None:
-        self.right, self.loss, self.count = 0, 0.0, 0
+        self.loss = 0.0
+        self.right: list[int] = []
+        self.seen: list[int] = []
 
     def add_(self, logits: Tensor, labels: Tensor) -> None:
         """Count a batch: logits ``[N, classes]``, labels ``[N]``."""
-        self.right += int((logits.argmax(1) == labels).sum())
+        classes = logits.shape[1]
+        hits = labels[logits.argmax(1) == labels]
+        self.right = added(self.right, hits.bincount(minlength=classes).tolist())
+        self.seen = added(self.seen, labels.bincount(minlength=classes).tolist())
         self.loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
-        self.count += len(labels)
 
     def result(self) -> Evaluation:
         """Return the shares over all images."""
-        return Evaluation(accuracy=self.right / self.count, loss=self.loss / self.count)
+        pairs = zip(self.right, self.seen, strict=True)
+        recalls = tuple(right / seen if seen else None for right, seen in pairs)
+        count, known = sum(self.seen), [recall for recall in recalls if recall is not None]
+        return Evaluation(
+            sum(self.right) / count, self.loss / count, sum(known) / len(known), recalls
+        )
+
+
+def added(first: Sequence[int], second: Sequence[int]) -> list[int]:
+    """Add counts by class; no counts are zeros."""
+    return [sum(pair) for pair in zip_longest(first, second, fillvalue=0)]
 
 
 @torch.no_grad()
@@ -92,6 +115,8 @@ def evaluate_together(
     tally = Tally()
     for images, labels in data:
         tally.add_(network(images), labels)
-    parts = group.gather((tally.right, tally.loss, tally.count))
-    tally.right, tally.loss, tally.count = (sum(column) for column in zip(*parts, strict=True))
-    return tally.result()
+    together = Tally()
+    for right, seen, loss in group.gather((tally.right, tally.seen, tally.loss)):
+        together.right, together.seen = added(together.right, right), added(together.seen, seen)
+        together.loss += loss
+    return together.result()

@@ -105,13 +105,15 @@ def mean_gradients_(
     parts: Parts,
     statistics: Sequence[Tensor] = (),
     precision: Precision = "float32",
+    weights: Tensor | None = None,
 ) -> Outcome:
     """Leave the batch's mean gradient in ``grad`` of the parameters that the forward pass uses.
 
     forward: computes the logits ``[n, classes]`` of a part. images, labels: those of this
     process's parts, in order. statistics: running statistics of BN, of which every part moves
     those from before the batch; they become the mean over the parts. precision: of the values
-    between the layers, by autocast; the loss is computed in float32.
+    between the layers, by autocast; the loss is computed in float32. weights: factor of the loss of
+    an image by its class ``[classes]``; None: 1.
     """
 
     def logits(part: int, images: Tensor) -> Tensor:
@@ -119,14 +121,14 @@ def mean_gradients_(
             return widen(forward(part, images))
 
     if parts.count == 1:
-        loss, accuracy = backward(logits(0, images), labels, share=1.0)
+        loss, accuracy = backward(logits(0, images), labels, share=1.0, weights=weights)
         return Outcome([loss], [accuracy])
     before = [value.clone() for value in statistics]
     own = len(parts.own)
     pieces = list(zip(parts.own, images.chunk(own), labels.chunk(own), strict=True))
 
     def bucket(part: int, images: Tensor, labels: Tensor) -> Tensor:
-        results = backward(logits(part, images), labels, share=1 / parts.count)
+        results = backward(logits(part, images), labels, share=1 / parts.count, weights=weights)
         numbers = images.new_zeros(2, parts.count)
         numbers[:, part] = torch.tensor(results)
         found = [p.grad for p in parameters if p.grad is not None]
@@ -154,9 +156,18 @@ def autocast(precision: Precision, images: Tensor) -> AbstractContextManager[Any
     return torch.autocast(images.device.type, torch.bfloat16)
 
 
-def backward(logits: Tensor, labels: Tensor, *, share: float) -> tuple[float, float]:
-    """Add the gradient of ``share`` times the cross entropy; return (loss, accuracy)."""
-    loss = functional.cross_entropy(logits, labels)
+def backward(
+    logits: Tensor, labels: Tensor, *, share: float, weights: Tensor | None = None
+) -> tuple[float, float]:
+    """Add the gradient of ``share`` times the cross entropy; return (loss, accuracy).
+
+    weights: the loss is ``mean_i weights[y_i] * cross_entropy_i``.
+    """
+    if weights is None:
+        loss = functional.cross_entropy(logits, labels)
+    else:
+        each = functional.cross_entropy(logits, labels, reduction="none")
+        loss = (each * weights.to(labels.device)[labels]).mean()
     scaled = loss if share == 1.0 else loss * share
     scaled.backward()  # type: ignore[no-untyped-call]
     right = int((logits.argmax(1) == labels).sum())

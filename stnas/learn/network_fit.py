@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import SGD
 
 from stnas.config import Config
-from stnas.data import Dataset, FileSplit, Split
+from stnas.data import Dataset, FileSplit, Split, class_weights
 from stnas.data.epochs import batch_text, evaluation_batches, training_batches
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
@@ -85,6 +85,7 @@ class Fit:
         self.rate = rate or partial(learning_rate, config, steps=self.steps)
         self.group = current()
         self.parts = own_parts("retrain", config.retrain)
+        self.weights = class_weights(split.labels, dataset.num_classes, config=config.data)
         if config.retrain.sync_batch_norm and self.group.size > 1:
             synchronise_(network, total)
         self.parameters = list(network.parameters())
@@ -139,7 +140,8 @@ class Fit:
         (That of the test images would differ by rounding with the number of processes.)
         """
         found = evaluate_together(self.network, self.test, self.group)
-        loss = {"judged_loss": found.loss} if self.judges else {}
+        balanced = {"balanced_accuracy": found.balanced_accuracy}
+        loss = {"judged_loss": found.loss, **balanced} if self.judges else {}
         return {"accuracy": found.accuracy, **loss}
 
     def epoch_(self, epoch: int, journal: Log) -> None:
@@ -187,6 +189,7 @@ class Fit:
             parts=self.parts,
             statistics=self.statistics,
             precision=self.config.retrain.precision,
+            weights=self.weights,
         ).loss
         if not math.isfinite(loss):
             raise self.stopped_at(step, loss, seed=seed)
@@ -202,7 +205,9 @@ class Fit:
         """Make the error for a loss that is not finite."""
         epoch, batch = divmod(step, self.steps)
         size = self.config.retrain.batch_size
-        about = batch_text(self.split, seed=seed, epoch=epoch, batch=batch, size=size)
+        about = batch_text(
+            self.split, config=self.config, seed=seed, epoch=epoch, batch=batch, size=size
+        )
         return FloatingPointError(
             f"the loss of network {self.name} is {loss} at step {step}: lower "
             "retrain.learning_rate or raise retrain.warmup_epochs; its genotype is "

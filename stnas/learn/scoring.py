@@ -1,6 +1,7 @@
 """Score of an architecture under the shared weights (paper, eq. 6, 10 and 11)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -125,14 +126,24 @@ class Scorer:
 def bounded(results: Sequence[Evaluation], bound: float) -> Evaluation:
     """Average the scores of one architecture under several hyper-networks.
 
-    bound: standard deviations ``sqrt(sum (x - mean)^2 / (K - 1))`` that accuracy is lowered and
-    loss is raised by.
+    bound: standard deviations ``sqrt(sum (x - mean)^2 / (K - 1))`` that both accuracies are lowered
+    and loss is raised by.
     """
     accuracies, losses = [r.accuracy for r in results], [r.loss for r in results]
-    mean = Evaluation(fmean(accuracies), fmean(losses))
+    balanced = [r.balanced_accuracy for r in results]
+    recalls = tuple(
+        None if None in column else fmean(column)
+        for column in zip(*(r.recalls for r in results), strict=True)
+    )
+    mean = Evaluation(fmean(accuracies), fmean(losses), fmean(balanced), recalls)
     if not bound:
         return mean
-    return Evaluation(mean.accuracy - bound * stdev(accuracies), mean.loss + bound * stdev(losses))
+    return replace(
+        mean,
+        accuracy=mean.accuracy - bound * stdev(accuracies),
+        loss=mean.loss + bound * stdev(losses),
+        balanced_accuracy=mean.balanced_accuracy - bound * stdev(balanced),
+    )
 
 
 def scorer(config: Config, task: Task, run: Path, *, split: Split | FileSplit) -> Scorer:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stnas.config import Config
 from stnas.config.train import Precision
+from stnas.data import class_weights
 from stnas.data.epochs import batch_text, training_batches
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
@@ -67,6 +68,7 @@ def train_step_(
     parts: Parts = Parts(),  # noqa: B008 it is frozen
     precision: Precision = "float32",
     averages: Sequence[MovingAverage] = (),
+    weights: Tensor | None = None,
     **options: Any,
 ) -> tuple[float, float]:
     """Move the activated tensors by one step and return (loss, accuracy) of the batch.
@@ -74,7 +76,8 @@ def train_step_(
     parameters: those of the hyper-network, in its order, for callers of many steps: to list them
     takes as long as to train a small path. parts: which parts of the batch the images are; those
     of the other processes count as much. precision: as ``mean_gradients_`` takes it. averages: of
-    the parameters, kept up with the steps. options: those of ``sgld_step_``.
+    the parameters, kept up with the steps. weights: of the classes, as there. options: those of
+    ``sgld_step_``.
     Raises FloatingPointError that names genotype and step, before anything moves, where the
     loss is not finite.
     """
@@ -86,7 +89,13 @@ def train_step_(
     listed = list(supernet.parameters()) if parameters is None else parameters
     used = supernet.active_parameters(genotype)
     outcome = mean_gradients_(
-        [listed[i] for i in used], forward, images, labels, parts=parts, precision=precision
+        [listed[i] for i in used],
+        forward,
+        images,
+        labels,
+        parts=parts,
+        precision=precision,
+        weights=weights,
     )
     if not math.isfinite(outcome.loss):
         supernet.zero_grad()
@@ -144,6 +153,7 @@ def epoch_steps_(
     if config.train.sync_batch_norm and group.size > 1:
         synchronise_(supernet, total)
     parameters = list(supernet.parameters())
+    weights = class_weights(dataset.train.labels, dataset.num_classes, config=config.data)
     supernet.train()
     for i, (images, labels) in enumerate(data, start=first):
         number = epoch * steps_per_epoch(len(dataset.train), size) + i
@@ -160,10 +170,13 @@ def epoch_steps_(
                 parts=parts,
                 precision=config.train.precision,
                 averages=averages,
+                weights=weights,
                 **schedule.options,
             )
         except FloatingPointError as error:
-            about = batch_text(dataset.train, seed=seed, epoch=epoch, batch=i, size=size)
+            about = batch_text(
+                dataset.train, config=config, seed=seed, epoch=epoch, batch=i, size=size
+            )
             raise FloatingPointError(f"{error}; {about}") from error
         yield result
 

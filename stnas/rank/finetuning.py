@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from stnas.config import Config
+from stnas.data import class_weights
 from stnas.data.epochs import training_batches
 from stnas.group.streams import derive, global_stream
 from stnas.learn.gradients import Parts, mean_gradients_
@@ -46,10 +47,18 @@ def finetuned(
         size=size,
     )
     parameters = list(network.parameters())
+    weights = class_weights(dataset.train.labels, dataset.num_classes, config=config.data)
     for step, (images, labels) in enumerate(data, start=1):
         network.train()
         with global_stream(config.seed, "finetune", text, step):
-            mean_gradients_(parameters, lambda _, own: network(own), images, labels, parts=Parts())
+            mean_gradients_(
+                parameters,
+                lambda _, own: network(own),
+                images,
+                labels,
+                parts=Parts(),
+                weights=weights,
+            )
         sgld_step_(
             parameters,
             [p.grad for p in parameters if p.grad is not None],

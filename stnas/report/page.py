@@ -44,6 +44,7 @@ def render(record: Record) -> str:
         record=record,
         networks=table(record),
         mean_lead=_mean_lead(record),
+        unequal=has_unequal_classes(record),
         missing=[stage for stage in STAGES if stage not in record.results],
         ranking=None if record.ranking is None else ranking_parts(record.ranking),
         drawings=drawings(record),
@@ -70,6 +71,8 @@ def table(record: Record) -> list[Row]:
                 "validation_accuracy": choice["accuracy"],
                 "test_accuracy_before": None,
                 "test_accuracy": None,
+                "test_balanced_accuracy": None,
+                "test_recalls": [],
                 "gain": None,
                 "half": None,
                 "hand_made": None,
@@ -77,7 +80,8 @@ def table(record: Record) -> list[Row]:
             for choice in record.choices
         ]
     found = {lead.name: lead for lead in leads(record.networks)}
-    return [{**row, **_led(found.get(row["name"]), row)} for row in record.networks]
+    absent: Row = {"test_balanced_accuracy": None, "test_recalls": []}
+    return [{**absent, **row, **_led(found.get(row["name"]), row)} for row in record.networks]
 
 
 def _led(lead: Lead | None, network: Row) -> Row:
@@ -92,6 +96,14 @@ def _mean_lead(record: Record) -> tuple[float, float | None] | None:
     """Return the mean lead over random twins and half of its interval; None where unknown."""
     mean = mean_lead(leads(record.networks))
     return None if mean is None else (mean[0], mean[1] if isfinite(mean[1]) else None)
+
+
+def has_unequal_classes(record: Record) -> bool:
+    """Tell whether some network's balanced test accuracy is not its accuracy."""
+    return any(
+        abs(row.get("test_balanced_accuracy", row["test_accuracy"]) - row["test_accuracy"]) > 1e-9
+        for row in record.networks
+    )
 
 
 def ranking_parts(ranking: Ranking) -> Row:

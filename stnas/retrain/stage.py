@@ -11,6 +11,7 @@ from stnas.data import FileSplit, Split
 from stnas.data.epochs import evaluation_batches, union
 from stnas.group.processes import current
 from stnas.group.streams import global_stream
+from stnas.learn.evaluation import evaluate_together
 from stnas.learn.gradients import own_parts
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
@@ -83,9 +84,12 @@ def before_training(
     if entry["role"] == "baseline":
         return {"validation_accuracy": None, "test_accuracy_before": None}
     genotypes = space.parse(entry["genotype"])[None]
+    held, tested = validation(genotypes)[0], test(genotypes)[0]
     return {
-        "validation_accuracy": validation(genotypes)[0].accuracy,
-        "test_accuracy_before": test(genotypes)[0].accuracy,
+        "validation_accuracy": held.accuracy,
+        "validation_balanced_accuracy": held.balanced_accuracy,
+        "test_accuracy_before": tested.accuracy,
+        "test_balanced_accuracy_before": tested.balanced_accuracy,
     }
 
 
@@ -103,11 +107,14 @@ def train(
         network = Network.build(space, space.parse(entry["genotype"]), kernels=config.kernels)
     fit = Fit(config, task.dataset, split, network, folder=folder, origin=entry["origin"])
     history, seconds = fit.run(journal)
+    tested = evaluate_together(network, fit.test, current())
     marks = {name: entry[name] for name in ("genotype", "origin")}
     write_tensors(folder / "network.safetensors", network.state_dict(), **marks)
     description = {
         **entry,
         "test_accuracy": history[-1]["accuracy"],
+        "test_balanced_accuracy": tested.balanced_accuracy,
+        "test_recalls": list(tested.recalls),
         "seconds": seconds,
         "history": history,
         "space": dict(space.recipe),

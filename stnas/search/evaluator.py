@@ -15,7 +15,12 @@ from stnas.space import Genotype, SearchSpace
 from stnas.store.files import encode_rows, scan_rows, write_whole
 from stnas.store.journal import Journal
 
-NUMBERS = ("madds", "params", "accuracy", "loss", "generation")
+NUMBERS = ("madds", "params", "accuracy", "loss", "generation", "balanced_accuracy")
+
+
+def values(row: dict[str, Any]) -> list[Any]:
+    """Return the numbers of a row; None for one that its archive lacks."""
+    return [row.get(name) for name in NUMBERS]
 
 
 def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
@@ -25,6 +30,7 @@ def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
         "madds": candidate.madds,
         "params": candidate.params,
         "accuracy": candidate.accuracy,
+        "balanced_accuracy": candidate.balanced_accuracy,
         "loss": candidate.loss,
         "generation": candidate.generation,
     }
@@ -68,7 +74,7 @@ class Evaluator:
             self.lines += lines
             write_whole(self.file, self.lines)
         return [
-            Candidate(genotype, *(self.known[text][name] for name in NUMBERS))
+            Candidate(genotype, *values(self.known[text]))
             for text, genotype in zip(texts, genotypes, strict=True)
         ]
 
@@ -89,6 +95,7 @@ class Evaluator:
                 accuracy=results[i].accuracy,
                 loss=results[i].loss,
                 generation=generation,
+                balanced_accuracy=results[i].balanced_accuracy,
             )
             for i, genotype in enumerate(genotypes)
         ]

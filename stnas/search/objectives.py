@@ -20,6 +20,8 @@ class Candidate:
     accuracy: float
     loss: float
     generation: int
+    balanced_accuracy: float | None = None
+    """None in an archive that was written without it."""
 
 
 @dataclass(frozen=True)

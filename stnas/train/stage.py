@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from stnas.config import Config
+from stnas.data import describe_split, unequal_classes
 from stnas.learn.gradients import Parts, own_parts
 from stnas.learn.moving_average import MovingAverage
 from stnas.learn.supernet_epoch import Schedule, cosine, steps_per_epoch, train_epoch_
@@ -50,6 +51,9 @@ def run(config: Config) -> None:
             ) as saver,
         ):
             journal.say(describe(task))
+            journal.say(describe_split(images))
+            if (warning := unequal_classes(images, config.data)) is not None:
+                journal.say(warning)
             if parts.count > 1:
                 journal.say(describe_parts(config, parts))
             if (tensors := saver.resume(journal.say)) is not None:

@@ -86,7 +86,7 @@ def halve(
     return contests, history
 
 
-KEPT = ("genotype", "rung", "epochs", "accuracy", "loss", "seconds")
+KEPT = ("genotype", "rung", "epochs", "accuracy", "balanced_accuracy", "loss", "seconds")
 
 
 def record(journal: Journal, rung: int, rows: list[Row]) -> None:

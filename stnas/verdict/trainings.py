@@ -108,6 +108,7 @@ class Trainings:
             "rung": rung,
             "epochs": end,
             "accuracy": reached["accuracy"],
+            "balanced_accuracy": reached["balanced_accuracy"],
             "loss": reached["judged_loss"],
             "seconds": seconds,
             "origin": self.origin,

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from stnas.cli.outcome import network_table
 from stnas.config import Config
 from stnas.report import run, write_report
 from stnas.store.files import read_json, read_rows, write_json, write_rows
@@ -285,3 +286,21 @@ def test_the_lead_is_over_the_mean_of_the_twins(make_run):
     networks = [{**first, "test_accuracy": 0.875}, *twins, *others]
     write_json(folder / "retrain/result.json", {**result, "networks": networks})
     assert "+25.00" in "".join(read(folder).texts)
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.25])
+def test_balanced_accuracy_stands_beside_accuracy_where_they_differ(make_run, difference):
+    folder = make_run()
+    result = read_json(folder / "retrain/result.json")
+    for network in result["networks"]:
+        network["test_balanced_accuracy"] = network["test_accuracy"] - difference
+        network["test_recalls"] = [0.875, None]
+    write_json(folder / "retrain/result.json", result)
+    text = page(folder)
+    assert text.count("87.50 %") == len(result["networks"])
+    assert ("the mean of the classes' recalls" in text) == bool(difference)
+    balanced = f"{100 * (result['networks'][0]['test_accuracy'] - difference):.2f} %"
+    assert (balanced in text.partition("<h2>Search</h2>")[0]) or not difference
+    table = network_table(result["networks"])
+    assert ("least recall" in [column.header for column in table.columns]) == bool(difference)
+    assert len(table.columns) == (8 if difference else 6)
