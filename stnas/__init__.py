@@ -1,6 +1,6 @@
 """One-shot topological neural architecture search with a stabilised share-parameter proxy."""
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 try:
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from stnas.supernet.blocks import MakeNorm, build
     from stnas.supernet.load import load_network
 
-try:
-    __version__ = metadata.version("stnas")
-except metadata.PackageNotFoundError:
-    __version__ = "0+not.installed"
+    __version__: str
 
 __all__ = [
     "AdditiveCost",
@@ -50,8 +47,19 @@ PACKAGES = ("config", "data", "ops", "space", "supernet")
 """What users reach as ``stnas.ops`` and the like."""
 
 
+def _version() -> str:
+    """Return the version of the installed package."""
+    metadata = import_module("importlib.metadata")
+    try:
+        return str(metadata.version("stnas"))
+    except metadata.PackageNotFoundError:
+        return "0+not.installed"
+
+
 def __getattr__(name: str) -> object:
     """Import a public name at its first use, so that `import stnas` does not load torch."""
+    if name == "__version__":
+        return _version()
     if name in HOMES:
         return getattr(import_module(HOMES[name]), name)
     if name in PACKAGES:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import yaml
 
-from stnas import __version__
+import stnas
 from stnas.cli.usage import COMMANDS, command_usage, plain_usage, usage
 from stnas.cli.words import Option, Words, cut, stray
 from stnas.config import Config
@@ -62,7 +62,7 @@ def parse(arguments: list[str]) -> Request:
     if command in ("-h", "--help", "help"):
         return Request("help", answer=usage())
     if command == "--version":
-        return Request("version", answer=f"stnas {__version__}")
+        return Request("version", answer=f"stnas {stnas.__version__}")
     if command not in COMMANDS:
         repair = suggestion(command, COMMANDS) or f"take one of {', '.join(COMMANDS)}"
         raise UsageError(f"unknown command {shown(command)}: {repair} (see stnas --help)")
