@@ -47,7 +47,13 @@ def layer_table(layers: dict[str, int]) -> Table:
 def genotype_space(options: CountOptions) -> SearchSpace:
     """Build the space that a genotype belongs to: a run's, or a profile's."""
     if options.run is not None:
-        result = read_json(Path(os.path.expanduser(options.run)) / "train" / "result.json")
+        file = Path(os.path.expanduser(options.run)) / "train" / "result.json"
+        if not file.exists():
+            raise FileNotFoundError(
+                f"run must be the folder of a run that is trained, got {options.run}: correct "
+                "--run, or name the space with --profile"
+            )
+        result = read_json(file)
         return SearchSpace.from_json(result["space"])
     return SearchSpace.profile(options.profile or "micro", **sizes(options))
 

@@ -1,6 +1,7 @@
 """Run what was asked for: a stage, all of them, or a command beside them."""
 
 import logging
+import shlex
 
 import torch
 
@@ -10,6 +11,7 @@ from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import Request
 from stnas.config import Config
+from stnas.config.words import suggestion
 from stnas.group.processes import ProcessGroup, current, end, joined
 from stnas.store.console import say, warn
 from stnas.store.origin import BEFORE
@@ -71,13 +73,15 @@ def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
 
 def check_run(stage: str, config: Config) -> None:
     """Refuse a folder that no run is in, before a later stage leaves anything there."""
-    missing = next((name for name in BEFORE.get(stage, ("train",))), None)
-    if missing is None or (config.folder / missing).is_dir():
+    folder = config.folder
+    if not BEFORE.get(stage, ("train",)) or (folder / "train").is_dir():
         return
-    found = "holds no run" if config.folder.is_dir() else "does not exist"
+    found = "holds no run" if folder.is_dir() else "does not exist"
+    beside = [other.parent.name for other in folder.parent.glob("*/train") if other.is_dir()]
+    meant = suggestion(folder.name, beside)
     raise FileNotFoundError(
         f"run must be the folder of a run for stnas {stage}, got {config.run}, which {found}: "
-        f"correct --run, or run `stnas {missing} --run {config.run}` first"
+        f"{meant or 'correct --run'}, or run `stnas train --run {shlex.quote(config.run)}` first"
     )
 
 
