@@ -34,7 +34,7 @@ def usage() -> str:
         "One-shot topological architecture search. Begin with: stnas quickstart",
         "",
         "commands:",
-        *(f"  {name:<12}{text}" for name, text in COMMANDS.items()),
+        *(line for name, text in COMMANDS.items() for line in _wrapped(text, f"  {name:<12}")),
         "",
         "stnas COMMAND --help   lists the options of a command",
         "stnas --version        prints the version",
@@ -110,6 +110,8 @@ def _kind(kind: Any) -> str:
     return "|".join(told)
 
 
-def _wrapped(text: str, indent: str = INDENT) -> list[str]:
+def _wrapped(text: str, first: str = INDENT) -> list[str]:
+    """Break a text into lines that fit the terminal; first: what stands before it."""
     width = min(100, max(40, shutil.get_terminal_size().columns))
-    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
+    rest = " " * len(first)
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest)

@@ -89,27 +89,28 @@ class Outlet:
         return len(text)
 
     def _write(self, stream: IO[str], text: str) -> None:
+        content = text.encode(self.encoding, "stnas.as_written")
         try:
             place = stream.fileno()
         except (OSError, AttributeError):
-            stream.write(text)
+            stream.write(content.decode(self.encoding, "replace"))
             stream.flush()
             return
-        content = text.encode(self.encoding, "stnas.as_written")
         if self._missed and self._ready(place):
             note = f"stnas: {self._missed} pieces of text were left out, as nobody read them\n"
             self._missed = 0
             content = note.encode(self.encoding) + content
         step = PIECE[os.isatty(place)]
         while content:
-            if not self.insists and not self._ready(place):
+            if not self._ready(place):
                 self._missed += 1
                 return
             content = content[os.write(place, content[:step]) :]
 
     def _ready(self, place: int) -> bool:
-        """Tell whether a write will not wait."""
-        ready = bool(select.select([], [place], [], 0 if self._stuck else PATIENCE)[1])
+        """Tell whether a write will not wait; where the text must be read, wait until so."""
+        patience = None if self.insists else 0 if self._stuck else PATIENCE
+        ready = bool(select.select([], [place], [], patience)[1])
         self._stuck = not ready
         return ready
 

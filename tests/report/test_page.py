@@ -1,6 +1,7 @@
 """The whole page, from a run folder to HTML."""
 
 import json
+import os
 from html.parser import HTMLParser
 
 import pytest
@@ -304,3 +305,13 @@ def test_balanced_accuracy_stands_beside_accuracy_where_they_differ(make_run, di
     table = network_table(result["networks"])
     assert ("least recall" in [column.header for column in table.columns]) == bool(difference)
     assert len(table.columns) == (8 if difference else 6)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9 [/x]", b"[bold]a", b":dog:", b"a 'b' \"c\" & <d>"])
+def test_names_of_any_bytes_have_a_page_and_are_printed_as_they_are(make_run, name, capsys):
+    text = os.fsdecode(name)
+    folder = make_run(text, data=text, classes=(text, "b"))
+    run(Config(run=str(folder)))
+    assert (folder / "report/report.html").read_text(encoding="utf-8")
+    shown = name.decode(errors="replace")
+    assert f"{shown}/report/report.html\n" in capsys.readouterr().out
