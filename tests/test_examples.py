@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import stnas
-from stnas.store.files import read_json
+from stnas.store.files import read_json, read_rows
 
 ROOT = Path(__file__).parents[1]
 TINY = """
@@ -72,4 +72,43 @@ def test_a_wrong_factory_is_refused_by_name(factory, message, tmp_path):
     done = stnas_command("train", *options, check=False)
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_cost_of_ones_own_is_searched_limited_and_bounded(tmp_path):
+    run = tmp_path / "run"
+    own = ["--space.factory", "examples.own_cost:chain", "--search.cost", "traffic"]
+    limits = ["--search.limits", "[60, 80]", "--search.bounds", "[params<=9000, traffic>=30]"]
+    done = stnas_command(
+        *["run", "--run", str(run), *own, *limits, *TINY.split(), "--verdict.candidates", "0"]
+    )
+    assert "to 80 kB" in done.stdout
+    rows = read_rows(run / "search/archive.jsonl", origin=None)
+    assert all(row["traffic"] >= 30 and row["params"] <= 9000 for row in rows)
+    result = read_json(run / "search/result.json")
+    for choice in result["choices"]:
+        assert choice["traffic"] <= choice["limit"]
+        under = [row["loss"] for row in rows if row["traffic"] <= choice["limit"]]
+        assert choice["loss"] == min(under)
+    front = read_json(run / "search/front.json")["front"]
+    assert [row["traffic"] for row in front] == sorted(row["traffic"] for row in front)
+    for row in read_json(run / "retrain/result.json")["networks"]:
+        assert row["traffic"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--search.cost", "latency"], "search.cost must name a cost of the space, one of madds"),
+        (["--search.bounds", "[heat<=3]"], "search.bounds must name a cost of the space"),
+        (["--search.bounds", "[traffic<3]"], "search.bounds must read NAME<=NUMBER"),
+        (["--search.bounds", "[traffic<=few]"], "search.bounds must read NAME<=NUMBER"),
+        (["--search.bounds", "[traffic<=1e-9]"], "none of the random ones lies in traffic"),
+    ],
+)
+def test_an_unknown_cost_or_bound_is_refused(options, message, tmp_path):
+    run = ["--run", str(tmp_path / "run"), "--space.factory", "examples.own_cost:chain"]
+    done = stnas_command("run", *run, *options, *TINY.split(), check=False)
+    assert done.returncode != 0
+    assert message in " ".join((done.stdout + done.stderr).split())
     assert "Traceback" not in done.stderr

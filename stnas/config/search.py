@@ -1,5 +1,7 @@
 """Search for architectures."""
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -7,6 +9,22 @@ from stnas.config import rules
 
 Scoring = Literal["param_avg", "score_avg", "single"]
 Measure = Literal["loss", "accuracy", "balanced_accuracy"]
+BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*([<>])=\s*(\S+)\s*")
+
+
+def parse_bound(text: str) -> tuple[str, float, float]:
+    """Read ``NAME<=NUMBER`` or ``NAME>=NUMBER`` as a name and the ends of what it may be."""
+    found = BOUND.fullmatch(text)
+    try:
+        number = float(found[3]) if found else math.nan
+    except ValueError:
+        number = math.nan
+    if found is None or math.isnan(number):
+        raise ValueError(
+            f"search.bounds must read NAME<=NUMBER or NAME>=NUMBER, got {text!r}: name a cost of "
+            "the space, such as madds<=1e6"
+        )
+    return (found[1], -math.inf, number) if found[2] == "<" else (found[1], number, math.inf)
 
 
 @dataclass(frozen=True)
@@ -17,6 +35,9 @@ class SearchConfig:
     """What is held against multiply-adds, orders the candidates and makes the choice: the `loss`
     (mean cross entropy) on held-out images, the `accuracy`, which ranks less well
     (docs/ranking.md), or the `balanced_accuracy`, in which every class counts alike."""
+    cost: str = "madds"
+    """What is minimised beside the measure, and what `search.limits` limit: `madds`, `params`, or a
+    cost that the space was given (`examples/own_cost.py`)."""
     score: Scoring = "param_avg"
     """Weights that a candidate is measured with: the mean of the samples (`param_avg`, eq. 11),
     each in turn (`score_avg`, the mean of eq. 10), or the trained ones (`single`, eq. 6)."""
@@ -55,9 +76,11 @@ class SearchConfig:
     """Fewest parameters of a candidate."""
     params_max: float | None = None
     """Most parameters of a candidate."""
+    bounds: tuple[str, ...] = ()
+    """Bounds on any cost of the space, each `NAME<=NUMBER` or `NAME>=NUMBER`."""
     limits: tuple[float, ...] | None = None
-    """Multiply-adds under which the best architecture is chosen, one choice a limit. Default: the
-    mean of the sampler's MAdds less and plus one standard deviation."""
+    """Multiply-adds, or whatever `search.cost` is, under which the best architecture is chosen, one
+    choice a limit. Default: the mean of the sampler's less and plus one standard deviation."""
 
     def __post_init__(self) -> None:
         """Check the section."""
@@ -83,6 +106,8 @@ class SearchConfig:
         rules.at_least("search.evaluation_batch", self.evaluation_batch, 1)
         rules.window("search.madds", self.madds_min, self.madds_max)
         rules.window("search.params", self.params_min, self.params_max)
+        for bound in self.bounds:
+            parse_bound(bound)
         for limit in self.limits or ():
             rules.positive("search.limits", limit)
         if self.limits is not None:

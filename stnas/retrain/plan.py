@@ -24,7 +24,8 @@ def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> l
         name, genotype, madds = choice["name"], space.parse(choice["genotype"]), choice["madds"]
         entries.append({"name": name, **described(space, genotype), "role": "chosen"})
         seed = derive(config.seed, "twins", name)
-        twins = random_twins(space, choice["genotype"], config.retrain.random_twins, seed=seed)
+        count, cost = config.retrain.random_twins, config.search.cost
+        twins = random_twins(space, choice["genotype"], count, seed=seed, cost=cost)
         entries += [
             {"name": f"{name}-random-{number}", **described(space, twin), "role": "random"}
             for number, twin in enumerate(twins, start=1)
@@ -39,30 +40,30 @@ def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> l
 
 def described(space: SearchSpace, genotype: Genotype) -> dict[str, Any]:
     """Return the text of a network and what it costs."""
-    return {
-        "genotype": space.format(genotype),
-        "madds": int(space.madds(genotype[None])[0]),
-        "params": int(space.params(genotype[None])[0]),
-    }
+    costs = {name: np.asarray(cost(genotype[None]))[0].item() for name, cost in space.costs.items()}
+    return {"genotype": space.format(genotype), **costs}
 
 
-def random_twins(space: SearchSpace, genotype: str, count: int, *, seed: int) -> list[Genotype]:
-    """Draw random architectures until ``count`` have a genotype's MAdds within 2 %.
+def random_twins(
+    space: SearchSpace, genotype: str, count: int, *, seed: int, cost: str = "madds"
+) -> list[Genotype]:
+    """Draw random architectures until ``count`` have a genotype's cost within 2 %.
 
     The nearest are taken, and those that are not so near where DRAWS of SAMPLES hold no others.
     They are drawn with the p_drop whose mean is nearest to the genotype's MAdds. None is the
     genotype's own network or another's, however it is written.
     """
     own = space.parse(genotype)
-    target = int(space.madds(own[None])[0])
-    p_drop, twins = space.nearest_p_drop(target), list[Genotype]()
+    costs = space.costs[cost]
+    target = costs(own[None])[0]
+    p_drop, twins = space.nearest_p_drop(int(space.madds(own[None])[0])), list[Genotype]()
     drawn = np.empty((0, space.num_genes), np.int8)
     for draw in range(DRAWS if count else 0):
         more = space.sample(SAMPLES, p_drop=p_drop, seed=seed if draw == 0 else derive(seed, draw))
         drawn = np.unique(np.concatenate((drawn, more)), axis=0)
-        order = np.argsort(np.abs(space.madds(drawn) - target), kind="stable")
+        order = np.argsort(np.abs(costs(drawn) - target), kind="stable")
         twins = distinct(space, own, drawn[order], count)
-        distances = np.abs(space.madds(np.stack(twins)) - target) if twins else np.zeros(0)
+        distances = np.abs(costs(np.stack(twins)) - target) if twins else np.zeros(0)
         if len(twins) == count and (distances <= CLOSE * target).all():
             break
     return twins
@@ -87,10 +88,11 @@ def shortfalls(config: Config, entries: list[dict[str, Any]]) -> list[str]:
         if entry["role"] == "chosen":
             chosen, twins = entry, 0
         twins += entry["role"] == "random"
-        off = entry["madds"] / chosen["madds"] - 1
+        alike = "madds" if entry["role"] == "baseline" else config.search.cost
+        off = entry[alike] / chosen[alike] - 1 if chosen[alike] else 0.0
         if abs(off) > CLOSE:
             lines.append(
-                f"retrain: {entry['name']} has {100 * off:+.1f} % of the multiply-adds of "
+                f"retrain: {entry['name']} has {100 * off:+.1f} % more {alike} than "
                 f"{chosen['name']}: no network that is nearer was found"
             )
         last = number + 1 == len(entries) or entries[number + 1]["role"] == "chosen"

@@ -2,20 +2,29 @@
 
 from typing import Any
 
+import numpy as np
+
 from stnas.config import Config
 from stnas.learn.task import Task
 from stnas.search.evaluator import row
 from stnas.search.objectives import Candidate, Objectives
-from stnas.space import SearchSpace
+from stnas.space import AdditiveCost, SearchSpace
+
+SAMPLES = 4096
+"""Architectures whose cost stands for that of the sampler's where no formula gives it."""
 
 
 def choice_limits(config: Config, task: Task) -> list[float]:
-    """Return the MAdds limits, ascending: the configured ones, or mean less and plus one s.d."""
+    """Return the limits, ascending: the configured ones, or the mean cost less and plus one s.d."""
     if config.search.limits is not None:
         return sorted(config.search.limits)
-    mean = task.space.expected_madds(task.p_drop)
-    spread = task.space.variance_madds(task.p_drop) ** 0.5
-    return [round(mean - spread), round(mean + spread)]
+    cost = task.space.costs[config.search.cost]
+    if isinstance(cost, AdditiveCost):
+        mean, spread = cost.expected(task.p_drop), cost.variance(task.p_drop) ** 0.5
+        return [round(mean - spread), round(mean + spread)]
+    drawn = np.asarray(cost(task.space.sample(SAMPLES, p_drop=task.p_drop, seed=0)))
+    mean, spread = float(drawn.mean()), float(drawn.std())
+    return [mean - spread, mean + spread] if spread else [mean]
 
 
 def choices(
@@ -28,38 +37,43 @@ def choices(
     """
     chosen: list[dict[str, Any]] = []
     for limit in limits:
-        inside = [c for c in archive if c.madds <= limit]
+        inside = [c for c in archive if objectives.cost_of(c) <= limit]
         for best in objectives.best(inside, 1):
             found = row(space, best)
             if found["genotype"] not in [choice["genotype"] for choice in chosen]:
                 chosen.append({"name": chr(ord("A") + len(chosen)), "limit": limit, **found})
     if not chosen:
-        smallest = min(candidate.madds for candidate in archive)
+        smallest = min(objectives.cost_of(candidate) for candidate in archive)
         raise ValueError(
             f"search.limits must admit an architecture of the archive, got {limits} where the "
-            f"smallest found has {smallest:,} MAdds: raise a limit or search.madds_max"
+            f"smallest found has {smallest:,.10g} {objectives.unit}: raise a limit or the bounds "
+            "(search.madds_max)"
         )
     return chosen
 
 
 def unmet(
-    archive: list[Candidate], limits: list[float], chosen: list[dict[str, Any]]
+    archive: list[Candidate],
+    limits: list[float],
+    chosen: list[dict[str, Any]],
+    objectives: Objectives,
 ) -> list[dict[str, Any]]:
     """Say of every limit without a network of its own why that is so, and what to do."""
-    smallest = min(candidate.madds for candidate in archive)
+    smallest = min(objectives.cost_of(candidate) for candidate in archive)
     lines = []
     for limit in limits:
         if limit in [choice["limit"] for choice in chosen]:
             continue
         reason = (
-            f"the smallest of {len(archive):,} candidates has {smallest:,} MAdds: raise the limit, "
-            "or make the space smaller (space.widths, space.stages) in another --run"
+            f"the smallest of {len(archive):,} candidates has {smallest:,.10g} {objectives.unit}: "
+            "raise the limit, or make the space smaller (space.widths, space.stages) in another "
+            "--run"
         )
         if smallest <= limit:
             best = max((c for c in chosen if c["limit"] < limit), key=lambda c: float(c["limit"]))
             reason = (
-                f"no candidate is better than {best['name']} of {best['madds']:,} MAdds: take "
-                "that, or raise search.generations and search.aimed in another --run"
+                f"no candidate is better than {best['name']} of {best['madds']:,} MAdds: "
+                "take that, or raise search.generations and search.aimed in another --run"
             )
         lines.append({"limit": limit, "reason": reason})
     return lines

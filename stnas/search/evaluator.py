@@ -11,16 +11,11 @@ from stnas.group.processes import current
 from stnas.learn.score_together import score_together
 from stnas.learn.scoring import Scorer
 from stnas.search.objectives import Candidate
-from stnas.space import Genotype, SearchSpace
+from stnas.space import Genotype, Genotypes, SearchSpace
 from stnas.store.files import encode_rows, scan_rows, write_whole
 from stnas.store.journal import Journal
 
 NUMBERS = ("madds", "params", "accuracy", "loss", "generation", "balanced_accuracy")
-
-
-def values(row: dict[str, Any]) -> list[Any]:
-    """Return the numbers of a row; None for one that its archive lacks."""
-    return [row.get(name) for name in NUMBERS]
 
 
 def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
@@ -33,6 +28,7 @@ def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
         "balanced_accuracy": candidate.balanced_accuracy,
         "loss": candidate.loss,
         "generation": candidate.generation,
+        **candidate.more,
     }
 
 
@@ -47,6 +43,7 @@ class Evaluator:
     ) -> None:
         self.file, self.space, self.score, self.journal = file, space, score, journal
         self.origin = origin
+        self.more = further_costs(space)
         rows = current().first(self.whole_rows)
         self.known = {str(row["genotype"]): row for row in rows}
         self.lines, self.mark = encode_rows(rows, before=origin)
@@ -74,9 +71,15 @@ class Evaluator:
             self.lines += lines
             write_whole(self.file, self.lines)
         return [
-            Candidate(genotype, *values(self.known[text]))
-            for text, genotype in zip(texts, genotypes, strict=True)
+            self.remembered(text, genotype) for text, genotype in zip(texts, genotypes, strict=True)
         ]
+
+    def remembered(self, text: str, genotype: Genotype) -> Candidate:
+        """Make the candidate of a row that is known."""
+        known = self.known[text]
+        more = {name: known[name] for name in self.more}
+        numbers = {name: known.get(name) for name in NUMBERS}  # Older rows lack the last.
+        return Candidate(genotype=genotype, more=more, **numbers)
 
     def scored(self, genotypes: NDArray[np.int8], generation: int) -> list[Candidate]:
         """Score genotypes ``[n, genes]``."""
@@ -86,6 +89,7 @@ class Evaluator:
             current(),
             progress=lambda share: self.journal.progress(generation + share),
         )
+        more = {name: finite(self.space, name, genotypes) for name in self.more}
         madds, params = self.space.madds(genotypes).tolist(), self.space.params(genotypes).tolist()
         return [
             Candidate(
@@ -96,6 +100,31 @@ class Evaluator:
                 loss=results[i].loss,
                 generation=generation,
                 balanced_accuracy=results[i].balanced_accuracy,
+                more={name: values[i] for name, values in more.items()},
             )
             for i, genotype in enumerate(genotypes)
         ]
+
+
+def further_costs(space: SearchSpace) -> list[str]:
+    """List the costs of a space besides multiply-adds and parameters; ValueError for a bad name."""
+    names = [name for name in space.costs if name not in ("madds", "params")]
+    taken = [name for name in names if name in ("genotype", *NUMBERS)]
+    if taken:
+        raise ValueError(
+            f"costs of the space must have names of their own, got {taken[0]!r}: rename it"
+        )
+    return names
+
+
+def finite(space: SearchSpace, name: str, genotypes: Genotypes) -> list[float]:
+    """Return a cost of genotypes ``[n, genes]`` as numbers; ValueError where it is none."""
+    values = np.asarray(space.costs[name](genotypes))
+    bad = ~np.isfinite(values)
+    if bad.any():
+        text = space.format(genotypes[int(np.argmax(bad))])
+        raise ValueError(
+            f"the cost {name} must be a finite number, got {values[bad][0]} of {text}: correct the "
+            "function"
+        )
+    return values.tolist()  # type: ignore[no-any-return]

@@ -10,7 +10,7 @@ from stnas.config import SearchConfig
 from stnas.group.streams import numpy_generator
 from stnas.ops import crowding_distance, nondominated_sort
 from stnas.search.candidates import PATIENCE, Archive, Bounds, feasible_samples, unseen
-from stnas.search.objectives import Candidate, Objectives
+from stnas.search.objectives import Candidate, Objectives, objectives_of
 from stnas.search.variation import crossover, mutate
 from stnas.search.windows import Window, children, ends, parents, samples
 from stnas.space import Genotype, SearchSpace
@@ -86,7 +86,7 @@ class Evolution:
         self, bounds: Bounds, config: SearchConfig, windows: list[Window], *, p_drop: float
     ) -> None:
         self.bounds, self.config, self.p_drop = bounds, config, p_drop
-        self.objectives = Objectives(config.measure)
+        self.objectives = objectives_of(bounds.space, config)
         self.windows = list(windows) if config.aimed else []
         self.seen = Archive(bounds.space)
         self.archive: list[Candidate] = []
@@ -135,8 +135,7 @@ class Evolution:
         if not self.archive and not children:
             raise ValueError(
                 "search.madds and search.params must leave an architecture that sampling finds: "
-                f"none of the random ones lies in MAdds {self.bounds.madds}, parameters "
-                f"{self.bounds.params}: widen the windows"
+                f"none of the random ones lies in {self.bounds.told()}: widen the windows"
             )
         self.archive += children
         known = [*self.parents, *children]

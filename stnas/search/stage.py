@@ -12,13 +12,13 @@ from stnas.group.streams import derive, numpy_generator
 from stnas.learn.scoring import scorer
 from stnas.learn.task import Task, prepare
 from stnas.ops import hypervolume
-from stnas.search.candidates import Archive, Bounds, feasible_samples, unseen
+from stnas.search.candidates import DRAW, Archive, Bounds, feasible_samples, unseen
 from stnas.search.choices import choice_limits, choices, unmet
 from stnas.search.evaluator import Evaluator, row
 from stnas.search.nsga2 import evolve, front
-from stnas.search.objectives import Candidate, Objectives
+from stnas.search.objectives import Candidate, Objectives, objectives_of
 from stnas.search.windows import windows
-from stnas.space import SearchSpace
+from stnas.space import AdditiveCost, SearchSpace
 from stnas.store.files import write_json
 from stnas.store.journal import Journal
 from stnas.store.run_folder import RunFolder
@@ -34,8 +34,8 @@ def run(config: Config) -> None:
         begin = time.perf_counter()
         task = prepare(config, folder)
         stage, origin = folder.begin("search"), folder.origin("search")
-        objectives = Objectives(config.search.measure)
         bounds = Bounds(task.space, config.search)
+        objectives = objectives_of(task.space, config.search)
         limits = choice_limits(config, task)
         score = scorer(config, task, folder.path, split=task.dataset.validation)
         total = config.search.generations
@@ -87,13 +87,13 @@ def findings(
     drawn: list[Candidate],
 ) -> dict[str, Any]:
     """Choose from an archive, and hold it against random candidates."""
-    objectives = Objectives(config.search.measure)
+    objectives = objectives_of(task.space, config.search)
     chosen = choices(task.space, archive, limits, objectives)
     return {
         "evaluated": len(archive),
         "choices": chosen,
-        "unmet": unmet(archive, limits, chosen),
-        "windows": coverage(config, archive, limits),
+        "unmet": unmet(archive, limits, chosen, objectives),
+        "windows": coverage(config, archive, limits, objectives),
         "hypervolume": hypervolume_share(task.space, archive, objectives),
         "random": {
             "evaluated": len(drawn),
@@ -115,13 +115,16 @@ def random_candidates(
     return [candidate for part in parts for candidate in evaluator.evaluate(part, last)]
 
 
-def coverage(config: Config, archive: list[Candidate], limits: list[float]) -> list[dict[str, Any]]:
+def coverage(
+    config: Config, archive: list[Candidate], limits: list[float], objectives: Objectives
+) -> list[dict[str, Any]]:
     """Count the candidates in the window below every limit."""
     return [
         {
             "limit": window.limit,
             "low": window.low,
-            "evaluated": sum(window.holds(candidate.madds) for candidate in archive),
+            "unit": objectives.unit,
+            "evaluated": sum(window.holds(objectives.cost_of(candidate)) for candidate in archive),
         }
         for window in windows(config.search, limits)
     ]
@@ -130,10 +133,11 @@ def coverage(config: Config, archive: list[Candidate], limits: list[float]) -> l
 def summary(result: dict[str, Any]) -> list[str]:
     """Say how well the windows are covered, what limits have no network, and what chance gives."""
     lines = [
-        f"search: {row['evaluated']:,} candidates of {row['low']:,.0f} to {row['limit']:,.0f} MAdds"
+        f"search: {row['evaluated']:,} candidates of {row['low']:,.10g} to {row['limit']:,.10g} "
+        f"{row['unit']}"
         for row in result["windows"]
     ]
-    lines += [f"search: limit {row['limit']:,.0f}: {row['reason']}" for row in result["unmet"]]
+    lines += [f"search: limit {row['limit']:,.10g}: {row['reason']}" for row in result["unmet"]]
     if result["random"]["evaluated"]:
         lines.append(
             f"search: hypervolume {result['hypervolume']:.4f} of {result['evaluated']:,} "
@@ -148,12 +152,21 @@ def hypervolume_share(
 ) -> float:
     """Return the dominated share of a rectangle, in [0, 1]; 0 without candidates.
 
-    It reaches from 0 to the most MAdds, and from accuracy 1 to 0, or from loss 0 to that of chance,
-    ``log(classes)``.
+    It reaches from 0 to the largest cost, and from accuracy 1 to 0, or from loss 0 to that of
+    chance, ``log(classes)``.
     """
     if not archive:
         return 0.0
-    most = float(space.madds_cost.most)
+    most = largest(space, objectives.cost)
     worst = log(space.head.num_classes) if objectives.measure == "loss" else 0.0
     height = worst or 1.0
     return hypervolume(objectives.points(archive), np.array([most, worst])) / (most * height)
+
+
+def largest(space: SearchSpace, name: str) -> float:
+    """Return the largest cost, or that of many architectures where no table tells it; above 0."""
+    cost = space.costs[name]
+    if isinstance(cost, AdditiveCost):
+        return float(cost.most)
+    drawn = [np.max(cost(space.sample(DRAW, p_drop=p_drop, seed=0))) for p_drop in (0.0, 0.5)]
+    return float(max(*drawn, np.finfo(np.float64).tiny))

@@ -42,14 +42,17 @@ class Contest:
 
 
 def proposed(
-    rows: list[Row], *, low: float, limit: float, count: int, measure: Measure
+    rows: list[Row], *, low: float, limit: float, count: int, measure: Measure, cost: str = "madds"
 ) -> tuple[Row, ...]:
-    """Return the best candidates in ``[low, limit]`` and, where they are too few, below it."""
+    """Return the best candidates in ``[low, limit]`` and, where they are too few, below it.
 
-    def key(row: Row) -> tuple[bool, float, int]:
-        return row["madds"] < low, SIGN[measure] * row[measure], row["madds"]
+    cost: the name of what lies there.
+    """
 
-    return tuple(sorted((row for row in rows if row["madds"] <= limit), key=key)[:count])
+    def key(row: Row) -> tuple[bool, float, float]:
+        return row[cost] < low, SIGN[measure] * row[measure], row[cost]
+
+    return tuple(sorted((row for row in rows if row[cost] <= limit), key=key)[:count])
 
 
 def decided(

@@ -52,8 +52,14 @@ def enter(config: Config, rows: list[Row], searched: Row, *, rungs: int) -> list
     contests = []
     for window in searched["windows"]:
         low, limit = window["low"], window["limit"]
-        count, measure = config.verdict.candidates, config.search.measure
-        field = proposed(rows, low=low, limit=limit, count=count, measure=measure)
+        field = proposed(
+            rows,
+            low=low,
+            limit=limit,
+            count=config.verdict.candidates,
+            measure=config.search.measure,
+            cost=config.search.cost,
+        )
         sizes = tuple(field_sizes(len(field), config.verdict.reduction)[:rungs])
         contests.append(Contest(limit, low, field, sizes))
     return contests
@@ -99,10 +105,10 @@ def record(journal: Journal, rung: int, rows: list[Row]) -> None:
 def summary(found: dict[str, list[Row]]) -> list[str]:
     """Say which network each limit has, or why it has none."""
     lines = [
-        f"verdict: {row['name']}, limit {row['limit']:,.0f}: {row['madds']:,} MAdds, "
+        f"verdict: {row['name']}, limit {row['limit']:,.10g}: {row['madds']:,} MAdds, "
         f"{row['genotype']}"
         for row in found["choices"]
     ]
     return lines + [
-        f"verdict: limit {row['limit']:,.0f}: {row['reason']}" for row in found["unmet"]
+        f"verdict: limit {row['limit']:,.10g}: {row['reason']}" for row in found["unmet"]
     ]

@@ -140,7 +140,7 @@ def test_networks_that_are_not_of_the_size_are_named(searched):
         {**row, "name": "B-random-1", "madds": 2080},
     ]
     first, second = shortfalls(config, entries)
-    assert "B-random-1 has +4.0 % of the multiply-adds of B" in first
+    assert "B-random-1 has +4.0 % more madds than B" in first
     assert "B has 1 of 3 random twins: the space holds no more networks" in second
 
 

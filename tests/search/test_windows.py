@@ -18,6 +18,7 @@ from stnas.space import SearchSpace
 SPACE = SearchSpace.profile("micro", stem_stride=2, residual="all")
 CONFIG = SearchConfig(population=20, generations=6, aimed=0.5, window=0.1)
 LOSS = Objectives("loss")
+BOUNDS = Bounds(SPACE, CONFIG)
 
 
 def made_up(genotypes, generation):
@@ -94,7 +95,7 @@ def test_steering_never_leads_away_and_keeps_what_is_inside(seed, limit):
     window, rng = Window(0.9 * limit, limit), np.random.default_rng(seed)
     genotype = SPACE.sample(1, p_drop=0.6, seed=seed)[0]
     before = window.distance(int(SPACE.madds(genotype[None])[0]))
-    moved = steered(genotype, window, SPACE, rng)
+    moved = steered(genotype, window, BOUNDS, rng)
     assert window.distance(int(SPACE.madds(moved[None])[0])) <= before
     if before == 0:
         assert (moved == genotype).all()
@@ -134,9 +135,9 @@ def test_every_limit_without_a_network_says_why():
     limits = [10.0, 25.0, 40.0]
     chosen = choices(SPACE, archive, limits, LOSS)
     assert [(c["name"], c["limit"]) for c in chosen] == [("A", 25.0)]
-    small, same = unmet(archive, limits, chosen)
+    small, same = unmet(archive, limits, chosen, LOSS)
     assert small["limit"] == 10.0
     assert "the smallest of 2 candidates has 20 MAdds: raise the limit" in small["reason"]
     assert same["limit"] == 40.0
     assert "no candidate is better than A of 20 MAdds" in same["reason"]
-    assert unmet(archive, [25.0], chosen) == []
+    assert unmet(archive, [25.0], chosen, LOSS) == []
