@@ -78,7 +78,9 @@ class Evaluator:
         """Make the candidate of a row that is known."""
         known = self.known[text]
         more = {name: known[name] for name in self.more}
-        numbers = {name: known.get(name) for name in NUMBERS}  # Older rows lack the last.
+        numbers: dict[str, Any] = {
+            name: known.get(name) for name in NUMBERS
+        }  # Older rows lack the last.
         return Candidate(genotype=genotype, more=more, **numbers)
 
     def scored(self, genotypes: NDArray[np.int8], generation: int) -> list[Candidate]:
