@@ -40,7 +40,7 @@ TINY = {
         "micro_batches": 2,
     },
 }
-TIMES = ("seconds", "time", "images_per_second")
+TIMES = ("seconds", "time", "images_per_second", "files")
 BROKEN = re.compile(
     r"(/\S+?),? (?:line \d+ )?(?:is damaged|belongs to|is missing|is not as|was not written)"
 )

@@ -93,11 +93,11 @@ def tiny_config(tiny_settings: Config, tmp_path: Path) -> Config:
     return replace(tiny_settings, run=str(tmp_path / "run"))
 
 
-TIMES = ("seconds", "time", "images_per_second")
+TIMES = ("seconds", "time", "images_per_second", "files")
 
 
 def timeless(value: Any) -> Any:
-    """Return a JSON value without the times in it."""
+    """Return a JSON value without the times in it, and the digests of files that hold some."""
     if isinstance(value, dict):
         return {name: timeless(item) for name, item in value.items() if name not in TIMES}
     return [timeless(item) for item in value] if isinstance(value, list) else value

@@ -14,6 +14,7 @@ from stnas.ops.flops import madds_by_layer
 from stnas.space import SearchSpace
 from stnas.store.console import ANSWERS, folding_table
 from stnas.store.files import read_json
+from stnas.store.names import RESULT
 
 LIBRARIES = ("torchvision.models", "timm")
 GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-")
@@ -47,7 +48,7 @@ def layer_table(layers: dict[str, int]) -> Table:
 def genotype_space(options: CountOptions) -> SearchSpace:
     """Build the space that a genotype belongs to: a run's, or a profile's."""
     if options.run is not None:
-        file = Path(os.path.expanduser(options.run)) / "train" / "result.json"
+        file = Path(os.path.expanduser(options.run)) / "train" / RESULT
         if not file.exists():
             raise FileNotFoundError(
                 f"run must be the folder of a run that is trained, got {options.run}: correct "

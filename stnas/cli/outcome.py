@@ -12,6 +12,8 @@ from stnas.config import Config
 from stnas.learn.comparison import Lead, leads, mean_lead
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
+from stnas.store.names import FRONT, REPORT, RESULT
+from stnas.store.stages import whole_run
 
 TINY = 1e-9
 """Difference of two shares that is rounding."""
@@ -33,18 +35,17 @@ def points(value: float | None, half: float = inf) -> str:
 def print_outcome(config: Config) -> None:
     """Print the tables of a complete run."""
     run = config.folder
-    CONSOLE.print(front_table(read_json(run / "search" / "front.json")["front"]), crop=False)
-    networks = read_json(run / "retrain" / "result.json")["networks"]
+    CONSOLE.print(front_table(read_json(run / "search" / FRONT)["front"]), crop=False)
+    networks = read_json(run / "retrain" / RESULT)["networks"]
     found = leads(networks)
     CONSOLE.print(network_table(networks))
     CONSOLE.print(lead_table(found))
     CONSOLE.print(worth(found), soft_wrap=True)
-    chooser = ("verdict",) if config.verdict.candidates else ()
-    stages = ("train", "sgld", "search", *chooser, "retrain")
-    seconds = {name: read_json(run / name / "result.json")["seconds"] for name in stages}
+    stages = [name for name in whole_run(config) if (run / name / RESULT).exists()]
+    seconds = {name: read_json(run / name / RESULT)["seconds"] for name in stages}
     times = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
     CONSOLE.print(f"time: {times}, together {sum(seconds.values()) / 60:.1f} min")
-    CONSOLE.print(f"report: {run / 'report' / 'report.html'}", soft_wrap=True)
+    CONSOLE.print(f"report: {run / REPORT}", soft_wrap=True)
 
 
 def front_table(front: list[dict[str, Any]]) -> Group:

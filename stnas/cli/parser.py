@@ -19,8 +19,11 @@ from stnas.config import Config
 from stnas.config.keys import Key, build, keys, sections
 from stnas.config.values import UsageError, Word, value_of
 from stnas.config.words import shown, suggestion
-from stnas.store.origin import plain
+from stnas.store.names import CONFIG as CONFIG_OF_STAGE
+from stnas.store.names import SETTINGS
+from stnas.store.origin import ABSENT, plain
 from stnas.store.settings import read_file, stored_values
+from stnas.store.stages import BY_NAME
 
 RECIPES = Path(__file__).parent / "recipes"
 MICRO_BATCHES = ("train.micro_batches", "retrain.micro_batches")
@@ -134,10 +137,16 @@ def layered(command: str, words: Words) -> dict[str, object]:
 
 
 def run_settings(run: str) -> dict[str, object]:
-    """Return the values that a run folder was made with; the folder is where it is found."""
-    file = Path(os.path.expanduser(run)) / "config.yaml"
+    """Return the values that a run folder was made with; the folder is where it is found.
+
+    An option that did not exist when the run was begun has what its absence means.
+    """
+    folder = Path(os.path.expanduser(run))
+    begun = any((folder / stage / CONFIG_OF_STAGE).exists() for stage in BY_NAME)
+    file = folder / SETTINGS
     found = stored_values(file) if file.is_file() else {}
-    return {name: value for name, value in found.items() if name != "run"}
+    absent = ABSENT if begun and found else {}
+    return {name: value for name, value in {**absent, **found}.items() if name != "run"}
 
 
 def recipe_of(command: str) -> dict[str, object]:

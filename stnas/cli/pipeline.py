@@ -14,8 +14,8 @@ from stnas.config import Config
 from stnas.config.words import suggestion
 from stnas.group.processes import ProcessGroup, current, end, joined
 from stnas.store.console import say, warn
-from stnas.store.origin import BEFORE
 from stnas.store.run_folder import StageCompleteError
+from stnas.store.stages import BY_NAME, whole_run
 
 STAGES = {
     "train": train.run,
@@ -62,8 +62,7 @@ def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
         group.first(lambda: check_run(command, config))
         run_stage(command, config, group)
         return
-    left_out = ("rank",) if config.verdict.candidates else ("rank", "verdict")
-    together = [name for name in STAGES if name not in left_out]
+    together = whole_run(config)
     for number, stage in enumerate(together, start=1):
         if group.rank == 0:
             say(f"stnas: stage {number} of {len(together)}: {stage}")
@@ -74,7 +73,7 @@ def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
 def check_run(stage: str, config: Config) -> None:
     """Refuse a folder that no run is in, before a later stage leaves anything there."""
     folder = config.folder
-    if not BEFORE.get(stage, ("train",)) or (folder / "train").is_dir():
+    if not BY_NAME[stage].reads or (folder / "train").is_dir():
         return
     found = "holds no run" if folder.is_dir() else "does not exist"
     beside = [other.parent.name for other in folder.parent.glob("*/train") if other.is_dir()]

@@ -8,15 +8,10 @@ from typing import Any, Literal, get_args, get_origin
 from stnas.config import Config
 from stnas.config.keys import Key, keys, words_of
 from stnas.config.values import members
+from stnas.store.stages import STAGES
 
 COMMANDS = {
-    "train": "train the hyper-network, one architecture a step",
-    "sgld": "draw samples of the shared weights and average them",
-    "search": "search architectures of few multiply-adds and high accuracy",
-    "verdict": "train the best candidates near each limit, and choose who wins",
-    "rank": "measure how far a ranking by shared weights can be trusted",
-    "retrain": "train the chosen networks from scratch, beside random ones of their size",
-    "report": "write one HTML page about the run",
+    **{stage.name: stage.purpose for stage in STAGES},
     "run": "run all stages in order; complete ones are skipped",
     "quickstart": "run all stages on the embedded images in minutes",
     "count": "count multiply-adds and parameters of a genotype or a published network",

@@ -34,6 +34,9 @@ class Config:
     """Code of the choice block: `fused` is compiled, `reference` is plain PyTorch."""
     save_every: float = 300.0
     """Seconds between two states that are saved inside an epoch; one is saved after each anyway."""
+    allow_mixed: bool = False
+    """Whether a stage that was begun with other versions of stnas or torch, or on a processor with
+    other instructions, may go on here: its last bits are then neither's."""
     space: SpaceConfig = field(default_factory=SpaceConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -38,7 +38,10 @@ def probability(key: str, value: float) -> None:
 
 
 def window(key: str, low: float | None, high: float | None) -> None:
-    """Require ``low <= high`` where both ends of a window are given."""
+    """Require finite ends of a window, and ``low <= high`` where both are given."""
+    for name, end in (("min", low), ("max", high)):
+        finite = end is None or math.isfinite(end)
+        require(finite, f"{key}_{name}", "a finite number, or left out for no bound", end)
     if low is not None and high is not None:
         require(low <= high, f"{key}_min", f"at most {key}_max = {high}", low)
 

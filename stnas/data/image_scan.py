@@ -11,6 +11,7 @@ from stnas.data import Dataset, Scan, load, open_streamed
 from stnas.group.processes import current
 from stnas.store.console import say, warn
 from stnas.store.files import read_tensors, write_tensors
+from stnas.store.names import SCAN
 
 SHOWN = 20
 
@@ -32,7 +33,7 @@ def open_images(config: Config) -> Dataset:
 
 def scan_images(config: Config, opened: list[Dataset]) -> Scan:
     """Scan the folder, append its data set to ``opened`` and keep what was found."""
-    file = config.folder / "data" / "scan.safetensors"
+    file = config.folder / SCAN
     known = read_scan(file)
     dataset, scan = open_streamed(config.data, seed=split_seed(config), known=known, say=warn)
     if known is not None:

@@ -22,6 +22,7 @@ from stnas.learn.supernet_epoch import cosine, steps_per_epoch
 from stnas.store.checkpoint import Saver
 from stnas.store.files import load_tensors_
 from stnas.store.journal import Log
+from stnas.store.names import STATE
 from stnas.supernet import Network, synchronise_
 
 Rate = Callable[[int], float]
@@ -59,6 +60,7 @@ def one_thread() -> Iterator[None]:
 class Fit:
     """Training of one network, whose state is saved after every epoch and when it is due.
 
+    name: of the network, which its batches and its noise depend on. folder: where states lie.
     rate: of every step; default: ``learning_rate``. judge: images that are classified; default:
     the test images. watch: numbers of epochs after which they are; default: after every one, and
     always after the last.
@@ -71,6 +73,7 @@ class Fit:
         split: Split | FileSplit,
         network: Network,
         *,
+        name: str,
         folder: Path,
         origin: str,
         rate: Rate | None = None,
@@ -80,7 +83,7 @@ class Fit:
         self.watch = watch
         self.judges = judge is not None
         self.config, self.dataset, self.split, self.network = config, dataset, split, network
-        self.name = folder.name
+        self.name = name
         self.steps = steps_per_epoch(len(split), config.retrain.batch_size)
         self.rate = rate or partial(learning_rate, config, steps=self.steps)
         self.group = current()
@@ -104,7 +107,7 @@ class Fit:
             fused=True,
         )
         self.saver = Saver(
-            folder / "state.safetensors",
+            folder / STATE,
             every=config.save_every,
             origin=origin,
             tensors=self.tensors,

@@ -22,7 +22,8 @@ from stnas.learn.evaluation import Evaluation, Tally
 from stnas.learn.task import Task, build_supernet
 from stnas.space import Genotypes
 from stnas.store.files import load_weights_
-from stnas.store.origin import origin_of
+from stnas.store.names import MEAN, WEIGHTS, sample_files
+from stnas.store.run_folder import RunFolder
 from stnas.supernet import SuperNet, Trie
 
 Progress = Callable[[float], None]
@@ -32,18 +33,18 @@ Progress = Callable[[float], None]
 def weight_files(config: Config, run: Path) -> list[Path]:
     """List the weights that a way of scoring averages over."""
     if config.search.score == "single":
-        return [run / "train" / "weights.safetensors"]
+        return [run / "train" / WEIGHTS]
     if config.search.score == "param_avg":
-        return [run / "sgld" / "mean.safetensors"]
-    return [run / "sgld" / f"sample-{k:03d}.safetensors" for k in range(config.sgld.samples)]
+        return [run / "sgld" / MEAN]
+    return sample_files(run / "sgld", config.sgld.samples)
 
 
-def shared_weights(config: Config, task: Task, run: Path) -> list[SuperNet]:
+def shared_weights(config: Config, task: Task, run: RunFolder) -> list[SuperNet]:
     """Load the hyper-network once for each of the weights that are averaged over."""
     supernets = []
-    for file in weight_files(config, run):
+    for file in weight_files(config, run.path):
         supernets.append(build_supernet(config, task.space))
-        load_weights_(supernets[-1], file, origin=origin_of(config, file.parent.name))
+        load_weights_(supernets[-1], file, origin=run.origin(file.parent.name))
     return supernets
 
 
@@ -146,7 +147,7 @@ def bounded(results: Sequence[Evaluation], bound: float) -> Evaluation:
     )
 
 
-def scorer(config: Config, task: Task, run: Path, *, split: Split | FileSplit) -> Scorer:
+def scorer(config: Config, task: Task, run: RunFolder, *, split: Split | FileSplit) -> Scorer:
     """Return what scores architectures ``[n, genes]`` on a split.
 
     ``param_avg``: ``Acc(m, mean_k theta_k)``; ``score_avg``: ``mean_k Acc(m, theta_k)``;

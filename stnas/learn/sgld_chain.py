@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from stnas.config import Config
-from stnas.group.processes import current
+from stnas.group.processes import current, led
 from stnas.learn.supernet_epoch import (
     Schedule,
     load_together_,
@@ -20,11 +20,6 @@ from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, load_tensors_, read_tensors, write_tensors
 from stnas.store.journal import Log
 from stnas.supernet import SuperNet
-
-
-def sample_files(folder: Path, count: int) -> list[Path]:
-    """Name the files of the samples."""
-    return [folder / f"sample-{k:03d}.safetensors" for k in range(count)]
 
 
 def draw_(
@@ -60,7 +55,7 @@ def draw_(
             shown=k - 1,
             saver=saver,
         )
-        write_tensors(files[k], supernet.state_dict(), sample=k, origin=saver.origin)
+        led(write_tensors)(files[k], supernet.state_dict(), sample=k, origin=saver.origin)
         saver.drop()
         saver.leave()
 

@@ -10,7 +10,7 @@ from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.space import SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
-from stnas.store.run_folder import RunFolder
+from stnas.store.run_folder import RunFolder, StageCompleteError
 from stnas.supernet import SuperNet
 
 
@@ -45,6 +45,19 @@ def prepare(config: Config, run: RunFolder | None = None) -> Task:
         space, train.sampling, p_drop=p_drop, seed=derive(config.seed, "architecture")
     )
     return Task(dataset=dataset, space=space, p_drop=p_drop, sampler=sampler)
+
+
+def check_start(run: RunFolder, stage: str) -> None:
+    """Check that a stage can start, as ``RunFolder.check`` does.
+
+    Where it is complete and its images had another path, they must be the same all the same.
+    """
+    try:
+        run.check(stage)
+    except StageCompleteError:
+        if run.moved(stage):
+            check_same_images(run.result("train"), open_images(run.config))
+        raise
 
 
 def check_same_images(trained: dict[str, Any], dataset: Dataset) -> None:

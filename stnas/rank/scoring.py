@@ -21,6 +21,7 @@ from stnas.rank.ledger import Key, Ledger, Statistics
 from stnas.rank.weights import MEAN, TRAINED, Weights, WeightSource
 from stnas.space import Genotypes
 from stnas.store.journal import Journal
+from stnas.store.run_folder import RunFolder
 from stnas.supernet import Network, SuperNet, track_statistics_
 
 
@@ -33,13 +34,14 @@ class Bench:
     genotypes: Genotypes
     ledger: Ledger
     journal: Journal
+    run: RunFolder
     images: Batches[Tensor]
     data: Batches[Batch]
 
     @property
     def source(self) -> WeightSource:
         """Return what gives the weights of the ways."""
-        return WeightSource(self.config, self.task, self.journal)
+        return WeightSource(self.config, self.task, self.journal, self.run)
 
     @classmethod
     def make(
@@ -50,13 +52,14 @@ class Bench:
         *,
         ledger: Ledger,
         journal: Journal,
+        run: RunFolder,
     ) -> "Bench":
         """Take the images of the search: fixed training images, and those that are held out."""
         images = recalibration_images(config, task)
         data = evaluation_batches(
             task.dataset, task.dataset.validation, size=config.search.evaluation_batch
         )
-        return cls(config, task, genotypes, ledger, journal, images, data)
+        return cls(config, task, genotypes, ledger, journal, run, images, data)
 
     def score_(self, way: Way, position: int) -> None:
         """Score by one way what has no score yet.

@@ -9,7 +9,7 @@ from rich.table import Table
 from stnas.config import Config
 from stnas.config.rank import Way
 from stnas.group.processes import current
-from stnas.learn.task import prepare
+from stnas.learn.task import check_start, prepare
 from stnas.rank.analysis import Reality, analyse, calibration
 from stnas.rank.architectures import architectures
 from stnas.rank.estimators import baselines, estimators, sample_scores
@@ -21,6 +21,7 @@ from stnas.rank.weights import chosen_ways
 from stnas.space import Genotypes, SearchSpace
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.journal import Journal
+from stnas.store.names import SCORES
 from stnas.store.run_folder import RunFolder
 
 
@@ -33,7 +34,7 @@ def run(config: Config) -> None:
         )
     ways, left_out = chosen_ways(config)
     with RunFolder(config) as folder:
-        folder.check("rank")
+        check_start(folder, "rank")
         begin = time.perf_counter()
         task = prepare(config, folder)
         table = None
@@ -47,17 +48,17 @@ def run(config: Config) -> None:
                 journal.say(f"rank: without {line}")
             truth.work_(journal)
             ledger = Ledger(
-                stage / "scores.jsonl",
+                stage / SCORES,
                 len(genotypes),
                 origin=folder.origin("rank"),
                 say=journal.say,
             )
-            bench = Bench.make(config, task, genotypes, ledger=ledger, journal=journal)
+            bench = Bench.make(config, task, genotypes, ledger=ledger, journal=journal, run=folder)
             failed = score_(bench, ways, position=len(truth))
             accuracies = truth.complete_(journal)
         found = result(config, task.space, genotypes, ways, ledger, accuracies)
         seconds = time.perf_counter() - begin
-        folder.finish("rank", {"seconds": seconds, "failed": failed, **found})
+        folder.finish("rank", {"seconds": seconds, "failed": failed, **found}, files=[ledger.file])
     CONSOLE.print(summary(found["table"]))
 
 

@@ -1,18 +1,19 @@
 """The ground truth: architectures trained from scratch, shared by the runs that name one folder."""
 
 import dataclasses
-import fcntl
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config import Config
+from stnas.config.settling import settled
 from stnas.data.epochs import union
 from stnas.group.streams import global_stream
 from stnas.learn.network_fit import Fit
@@ -20,11 +21,25 @@ from stnas.learn.task import Task
 from stnas.rank.architectures import repeated
 from stnas.space import Genotypes
 from stnas.store.checksum import DamagedError, digest
-from stnas.store.files import check_origin, forget, read_json, write_json
+from stnas.store.files import check_identity, check_origin, read_json, write_json
 from stnas.store.journal import Chapter, Journal
-from stnas.store.origin import plain
+from stnas.store.lock import Lock
+from stnas.store.names import TRUTH, truth_file
+from stnas.store.origin import FREE, mark, plain, reduced
+from stnas.store.places import forget, sweep
 from stnas.supernet import Network
 
+FIRST = (
+    (
+        "validation", "split_seed", "train_limit", "test_limit", "image_size", "backend",
+        "decoder", "resize", "crop_scale", "workers", "broken", "crop_padding", "flip", "jitter",
+    ),
+    (
+        "epochs", "batch_size", "micro_batches", "sync_batch_norm", "precision", "learning_rate",
+        "warmup_epochs", "momentum", "weight_decay", "with_validation",
+    ),
+)  # fmt: skip
+"""Options of the sections data and retrain that marks of version 1 are made of."""
 WAIT = 1.0
 """Seconds between two looks at what other processes train."""
 
@@ -57,8 +72,10 @@ class Truth:
         retrain = dataclasses.replace(config.retrain, epochs=epochs)
         self.config = dataclasses.replace(config, retrain=retrain)
         self.task = task
-        self.origin = truth_origin(self.config, task)
-        self.folder = Path(options.truth or config.folder / "truth").expanduser() / self.origin
+        shared = Path(options.truth or config.folder / TRUTH).expanduser()
+        self.origin = truth_origin(self.config, task, shared)
+        self.folder = shared / self.origin
+        sweep(self.folder)
         again = set(repeated(options.repeated, len(genotypes)))
         self.trainings = [
             Training(row, seed, genotype, task.space.format(genotype))
@@ -90,7 +107,7 @@ class Truth:
         return [training for training in self.trainings if not self._known(training, journal)]
 
     def _file(self, training: Training) -> Path:
-        return self.folder / f"{training.text}-seed-{training.seed}.json"
+        return truth_file(self.folder, training.text, training.seed)
 
     def _known(self, training: Training, journal: Journal) -> bool:
         """Tell whether a training is done and its file whole; say so where it is not."""
@@ -98,7 +115,7 @@ class Truth:
         if not file.exists():
             return False
         try:
-            check_origin(read_json(file), self.origin, file)
+            check_training(read_json(file), training, self.origin, file)
         except DamagedError as error:
             journal.say(f"{str(error).partition(': ')[0]}: it is trained again")
             forget(file)
@@ -125,7 +142,16 @@ class Truth:
         with global_stream(training.seed, "retrain", training.text):
             network = Network.build(self.task.space, training.genotype, kernels=config.kernels)
         place = file.with_suffix("")
-        fit = Fit(config, dataset, split, network, folder=place, origin=self.origin, watch=())
+        fit = Fit(
+            config,
+            dataset,
+            split,
+            network,
+            name=place.name,
+            folder=place,
+            origin=self.origin,
+            watch=(),
+        )
         position, units = self.trainings.index(training), config.retrain.epochs
         history, seconds = fit.run(Chapter(journal, training.name, position=position, units=units))
         write_json(
@@ -142,25 +168,45 @@ class Truth:
         place.rmdir()
 
 
-def truth_origin(config: Config, task: Task) -> str:
-    """Return 16 digits that mark what determines a training, whatever the hyper-network's seed."""
-    data = {name: value for name, value in plain(config.data).items() if name != "path"}
-    retrain = {n: v for n, v in plain(config.retrain).items() if n != "random_twins"}
+def check_training(found: dict[str, Any], training: Training, origin: str, file: Path) -> None:
+    """Raise DamagedError unless a file tells of one training, of these images and options."""
+    check_origin(found, origin, file)
+    check_identity(found, file, genotype=training.text, seed=training.seed)
+
+
+def truth_origin(config: Config, task: Task, shared: Path) -> str:
+    """Return 16 digits that mark what determines a training, whatever the hyper-network's seed.
+
+    shared: where what was trained lies; under the mark of version 1 it is found, too.
+    """
+    settings = dataclasses.replace(config, data=settled(config.data))
     space, images = dict(task.space.recipe), task.dataset.fingerprint
-    return digest(json.dumps([space, images, data, retrain], sort_keys=True).encode())
+    sections = {name: plain(getattr(settings, name)) for name in ("kernels", "data", "retrain")}
+    own = mark(space, images, reduced(sections, (*FREE, "retrain.random_twins")))
+    if (shared / own).exists() or reduced({"kernels": config.kernels}):
+        return own
+    first = first_mark(config, space, images)
+    return first if (shared / first).exists() else own
+
+
+def first_mark(config: Config, space: dict[str, Any], images: str) -> str:
+    """Return the mark of version 1, of the options that there were then."""
+    data, retrain = plain(config.data), plain(config.retrain)
+    parts = [
+        {name: part[name] for name in names}
+        for part, names in zip((data, retrain), FIRST, strict=True)
+    ]
+    return digest(json.dumps([space, images, *parts], sort_keys=True).encode())
 
 
 @contextmanager
-def claimed(lock: Path) -> Iterator[bool]:
+def claimed(path: Path) -> Iterator[bool]:
     """Hold a lock, and tell whether it was free; the file goes when the work is done."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            forget(lock)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock(path)
+    free = lock.take() is None
+    try:
+        yield free
+    finally:
+        if free:
+            lock.release(remove=True)

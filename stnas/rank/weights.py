@@ -10,13 +10,20 @@ from torch import Tensor
 
 from stnas.config import Config
 from stnas.config.rank import WAYS, Way, parse_way
-from stnas.learn.sgld_chain import draw_, mean, sample_files
+from stnas.learn.sgld_chain import draw_, mean
 from stnas.learn.task import Task, build_supernet
 from stnas.store.checkpoint import Saver
 from stnas.store.files import check_origin, read_tensors, write_tensors
 from stnas.store.journal import Chapter, Journal
-from stnas.store.origin import origin_of
-from stnas.store.weights import average_file, checkpoint_files
+from stnas.store.names import (
+    CHAINS,
+    STATE,
+    WEIGHTS,
+    average_file,
+    checkpoint_files,
+    sample_files,
+)
+from stnas.store.run_folder import RunFolder
 
 TRAINED = "trained"
 """Label of the weights that training ended with."""
@@ -59,21 +66,22 @@ class WeightSource:
     config: Config
     task: Task
     journal: Journal
+    run: RunFolder
 
     @property
     def folder(self) -> Path:
         """Return the folder of the training stage."""
-        return self.config.folder / "train"
+        return self.run.path / "train"
 
     def read(self, file: Path) -> Weights:
         """Read weights that training kept."""
         tensors, metadata = read_tensors(file)
-        check_origin(metadata, origin_of(self.config, "train"), file)
+        check_origin(metadata, self.run.origin("train"), file)
         return tensors
 
     def trained(self) -> Weights:
         """Read the weights that training ended with."""
-        return self.read(self.folder / "weights.safetensors")
+        return self.read(self.folder / WEIGHTS)
 
     def labels(self, way: Way) -> list[str]:
         """List the labels of a way's weights; those of ``single`` end with the trained ones."""
@@ -106,7 +114,7 @@ class WeightSource:
 
     def chain_folder(self, way: Way) -> Path:
         """Name the folder of a chain, which is there as long as its scores are not."""
-        return self.config.folder / "rank" / "chains" / way.name
+        return self.run.path / "rank" / CHAINS / way.name
 
     def _chain(self, way: Way, position: int) -> Iterator[tuple[str, Weights]]:
         """Draw a chain from the trained weights, and yield its samples and their mean."""
@@ -117,11 +125,11 @@ class WeightSource:
             learning_rate=way.rate or self.config.sgld.learning_rate,
         )
         config = dataclasses.replace(self.config, sgld=sgld)
-        folder, origin = self.chain_folder(way), origin_of(config, "rank", way.name)
+        folder, origin = self.chain_folder(way), self.run.origin("rank", way.name)
         files = sample_files(folder, sgld.samples)
         supernet = build_supernet(config, self.task.space)
         with Saver(
-            folder / "state.safetensors",
+            folder / STATE,
             every=config.save_every,
             origin=origin,
             tensors=supernet.state_dict,

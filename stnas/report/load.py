@@ -11,6 +11,7 @@ from stnas.space import SearchSpace
 from stnas.space.distribution import CostDistribution
 from stnas.store.checksum import damaged
 from stnas.store.files import read_json, read_rows, scan_rows
+from stnas.store.listing import check_listed
 from stnas.store.settings import check_settings
 
 Row = dict[str, Any]
@@ -119,6 +120,8 @@ def load_record(folder: Path) -> Record:
     """
     shown = [stage for stage in (*STAGES, *OPTIONAL) if _done(folder, stage)]
     results = {stage: _result(folder, stage) for stage in shown}
+    for stage, result in results.items():
+        check_listed(folder / stage, result)
     if "train" not in results:
         raise FileNotFoundError(
             f"{folder / 'train' / 'result.json'} is missing, so there is nothing to report: run "
@@ -138,7 +141,7 @@ def load_record(folder: Path) -> Record:
             row for row in scan_rows(folder / "metrics.jsonl", origin=None) if row is not None
         ],
         archive=_archive(archive, results.get("search", {}).get("evaluated")),
-        front=_front(front),
+        front=_front(front) if "search" in results else [],
         choices=_of(results, folder, "search", "choices", _CHOICE),
         networks=_of(results, folder, "retrain", "networks", _NETWORK),
         ranking=_ranking(results["rank"], folder / "rank") if "rank" in results else None,
@@ -156,9 +159,7 @@ def _result(folder: Path, stage: str) -> Row:
 
 
 def _front(path: Path) -> list[Row]:
-    """Read the front; empty if the search is not complete."""
-    if not path.exists():
-        return []
+    """Read the front of a complete search."""
     front = read_json(path)
     _need(front, ("front",), path)
     return _rows(front["front"], _CANDIDATE, path)

@@ -7,6 +7,7 @@ from stnas.report.load import load_record
 from stnas.report.page import render
 from stnas.store.console import say
 from stnas.store.files import write_text
+from stnas.store.names import REPORT
 
 
 def run(config: Config) -> None:
@@ -20,6 +21,6 @@ def write_report(folder: Path) -> Path:
 
     FileNotFoundError: training is not complete; ValueError: a file of the run is damaged.
     """
-    path = folder / "report" / "report.html"
+    path = folder / REPORT
     write_text(path, render(load_record(folder)))
     return path

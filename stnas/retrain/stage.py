@@ -9,34 +9,35 @@ from typing import Any
 from stnas.config import Config
 from stnas.data import FileSplit, Split
 from stnas.data.epochs import evaluation_batches, union
-from stnas.group.processes import current
+from stnas.group.processes import current, led
 from stnas.group.streams import global_stream
 from stnas.learn.evaluation import evaluate_together
 from stnas.learn.gradients import own_parts
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
-from stnas.learn.task import Task, prepare
+from stnas.learn.task import Task, check_start, prepare
 from stnas.retrain.plan import plan, shortfalls
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, read_json, read_tensors, write_json, write_tensors
 from stnas.store.journal import Chapter, Journal, Log
+from stnas.store.names import DESCRIPTION, NETWORK
 from stnas.store.run_folder import RunFolder
+from stnas.store.stages import reads
 from stnas.supernet import Network
 
 
 def run(config: Config) -> None:
     """Train every network to ``<name>/network.safetensors``; finished, whole ones are kept."""
     with RunFolder(config) as folder:
-        folder.check("retrain")
-        chooser = "verdict" if config.verdict.candidates else "search"
-        choices = folder.result(chooser)["choices"]
+        check_start(folder, "retrain")
+        choices = folder.result(reads("retrain", config)[-1])["choices"]
         own_parts("retrain", config.retrain)
         task = prepare(config, folder)
         stage = folder.begin("retrain")
         dataset = task.dataset
         means = replace(config, search=replace(config.search, bound=0.0))
-        validation = scorer(means, task, folder.path, split=dataset.validation)
+        validation = scorer(means, task, folder, split=dataset.validation)
         size = config.search.evaluation_batch
         test = validation.on(evaluation_batches(dataset, dataset.test, size=size))
         plans = plan(config, task.space, choices)
@@ -55,18 +56,18 @@ def run(config: Config) -> None:
                     units = config.retrain.epochs
                     chapter = Chapter(journal, entry["name"], position=position, units=units)
                     train(config, task, split, entry, place, chapter)
-                networks.append(current().first(partial(read_json, place / "network.json")))
+                networks.append(current().first(partial(read_json, place / DESCRIPTION)))
         folder.finish("retrain", {"seconds": time.perf_counter() - begin, "networks": networks})
 
 
 def is_trained(folder: Path, entry: dict[str, Any], journal: Journal) -> bool:
     """Tell whether a network is there and whole; say so if it is there and is not."""
-    if not (folder / "network.json").exists():
+    if not (folder / DESCRIPTION).exists():
         return False
     try:
-        description = read_json(folder / "network.json")
-        _, metadata = read_tensors(folder / "network.safetensors")
-        for found, name in ((description, "network.json"), (metadata, "network.safetensors")):
+        description = read_json(folder / DESCRIPTION)
+        _, metadata = read_tensors(folder / NETWORK)
+        for found, name in ((description, DESCRIPTION), (metadata, NETWORK)):
             check_origin(found, entry["origin"], folder / name)
     except (DamagedError, FileNotFoundError) as error:
         journal.say(f"{str(error).partition(': ')[0]}: the network is trained again")
@@ -105,11 +106,19 @@ def train(
     space = SearchSpace.from_json(entry["space"]) if "space" in entry else task.space
     with global_stream(config.seed, "retrain", entry["name"]):
         network = Network.build(space, space.parse(entry["genotype"]), kernels=config.kernels)
-    fit = Fit(config, task.dataset, split, network, folder=folder, origin=entry["origin"])
+    fit = Fit(
+        config,
+        task.dataset,
+        split,
+        network,
+        name=entry["name"],
+        folder=folder,
+        origin=entry["origin"],
+    )
     history, seconds = fit.run(journal)
     tested = evaluate_together(network, fit.test, current())
     marks = {name: entry[name] for name in ("genotype", "origin")}
-    write_tensors(folder / "network.safetensors", network.state_dict(), **marks)
+    led(write_tensors)(folder / NETWORK, network.state_dict(), **marks)
     description = {
         **entry,
         "test_accuracy": history[-1]["accuracy"],
@@ -122,5 +131,5 @@ def train(
         "mean": list(task.dataset.mean),
         "std": list(task.dataset.std),
     }
-    write_json(folder / "network.json", description)
+    led(write_json)(folder / DESCRIPTION, description)
     fit.saver.drop()

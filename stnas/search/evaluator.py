@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.group.processes import current
+from stnas.group.processes import current, led
 from stnas.learn.score_together import score_together
 from stnas.learn.scoring import Scorer
 from stnas.search.objectives import Candidate
@@ -69,7 +69,7 @@ class Evaluator:
             self.known.update((str(row["genotype"]), row) for row in rows)
             lines, self.mark = encode_rows(rows, before=self.mark)
             self.lines += lines
-            write_whole(self.file, self.lines)
+            led(write_whole)(self.file, self.lines)
         return [
             self.remembered(text, genotype) for text, genotype in zip(texts, genotypes, strict=True)
         ]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from stnas.config import Config
+from stnas.group.processes import led
 from stnas.group.streams import derive, numpy_generator
 from stnas.learn.scoring import scorer
-from stnas.learn.task import Task, prepare
+from stnas.learn.task import Task, check_start, prepare
 from stnas.ops import hypervolume
 from stnas.search.candidates import DRAW, Archive, Bounds, feasible_samples, unseen
 from stnas.search.choices import choice_limits, choices, unmet
@@ -21,6 +22,7 @@ from stnas.search.windows import windows
 from stnas.space import AdditiveCost, SearchSpace
 from stnas.store.files import write_json
 from stnas.store.journal import Journal
+from stnas.store.names import ARCHIVE, FRONT, RANDOM
 from stnas.store.run_folder import RunFolder
 
 
@@ -30,18 +32,18 @@ def run(config: Config) -> None:
     An interrupted search replays the scores in its archive and goes on: the result is the same.
     """
     with RunFolder(config) as folder:
-        folder.check("search")
+        check_start(folder, "search")
         begin = time.perf_counter()
         task = prepare(config, folder)
         stage, origin = folder.begin("search"), folder.origin("search")
         bounds = Bounds(task.space, config.search)
         objectives = objectives_of(task.space, config.search)
         limits = choice_limits(config, task)
-        score = scorer(config, task, folder.path, split=task.dataset.validation)
+        score = scorer(config, task, folder, split=task.dataset.validation)
         total = config.search.generations
         with Journal(folder, "search", total=total, unit="generation") as journal:
             ledger = partial(Evaluator, space=task.space, score=score, journal=journal)
-            evaluator = ledger(stage / "archive.jsonl", origin=origin)
+            evaluator = ledger(stage / ARCHIVE, origin=origin)
             archive = evolve(
                 bounds,
                 config.search,
@@ -51,13 +53,13 @@ def run(config: Config) -> None:
                 evaluate=evaluator.evaluate,
                 report=partial(report, task.space, objectives, journal),
             )
-            evaluator = ledger(stage / "random.jsonl", origin=origin)
+            evaluator = ledger(stage / RANDOM, origin=origin)
             drawn = random_candidates(config, task, bounds, evaluator, len(archive))
             result = findings(config, task, limits, archive, drawn)
             for line in summary(result):
                 journal.say(line)
         best = [row(task.space, candidate) for candidate in front(archive, objectives)]
-        write_json(stage / "front.json", {"front": best, "origin": origin})
+        led(write_json)(stage / FRONT, {"front": best, "origin": origin})
         folder.finish("search", {"seconds": time.perf_counter() - begin, **result})
 
 

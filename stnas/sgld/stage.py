@@ -5,15 +5,16 @@ from pathlib import Path
 import torch
 
 from stnas.config import Config
-from stnas.group.processes import current
+from stnas.group.processes import current, led
 from stnas.learn.gradients import own_parts
-from stnas.learn.sgld_chain import draw_, mean, sample_files
+from stnas.learn.sgld_chain import draw_, mean
 from stnas.learn.supernet_epoch import load_together_, steps_per_epoch
-from stnas.learn.task import build_supernet, prepare
+from stnas.learn.task import build_supernet, check_start, prepare
 from stnas.sgld.drift import drift_report
 from stnas.store.checkpoint import Saver
 from stnas.store.files import write_tensors
 from stnas.store.journal import Journal
+from stnas.store.names import MEAN, STATE, WEIGHTS, sample_files
 from stnas.store.run_folder import RunFolder
 
 
@@ -24,7 +25,7 @@ def run(config: Config) -> None:
     damaged sample is drawn again from the one before it.
     """
     with RunFolder(config) as folder:
-        folder.check("sgld")
+        check_start(folder, "sgld")
         own_parts("train", config.train)
         task = prepare(config, folder)
         stage = folder.begin("sgld")
@@ -33,16 +34,16 @@ def run(config: Config) -> None:
         with (
             Journal(folder, "sgld", total=len(files) - 1) as journal,
             Saver(
-                stage / "state.safetensors",
+                stage / STATE,
                 every=config.save_every,
                 origin=folder.origin("sgld"),
                 tensors=supernet.state_dict,
             ) as saver,
         ):
-            trained = folder.path / "train" / "weights.safetensors"
+            trained = folder.path / "train" / WEIGHTS
             load_together_(supernet, trained, origin=folder.origin("train"))
             journal.say(report(config, supernet, len(task.dataset.train)))
-            write_tensors(files[0], supernet.state_dict(), sample=0, origin=saver.origin)
+            led(write_tensors)(files[0], supernet.state_dict(), sample=0, origin=saver.origin)
             draw_(supernet, task, files, config=config, journal=journal, saver=saver)
             current().first(lambda: write_mean(stage, files, origin=saver.origin))
             folder.finish("sgld", {"seconds": saver.seconds(), "samples": len(files)})
@@ -66,4 +67,4 @@ def report(config: Config, supernet: torch.nn.Module, images: int) -> str:
 
 def write_mean(folder: Path, files: list[Path], *, origin: str) -> None:
     """Write the mean of the samples."""
-    write_tensors(folder / "mean.safetensors", mean(files), samples=len(files), origin=origin)
+    write_tensors(folder / MEAN, mean(files), samples=len(files), origin=origin)

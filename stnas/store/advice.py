@@ -18,6 +18,7 @@ _ADVICE = {
     errno.ELOOP: "a symbolic link stands in the place: remove it",
     errno.EISDIR: "a folder stands in the place of the file: move it away",
     errno.ENOTDIR: "a file stands in the place of the folder: move it away",
+    errno.EEXIST: "something else stands in the place: move it away",
     errno.ESTALE: "the network's file system lost the file: mount it again",
 }
 

@@ -15,7 +15,9 @@ from torch import Tensor
 from stnas.group.interruption import Deferral, Stopped
 from stnas.group.processes import current
 from stnas.store.checksum import DamagedError
-from stnas.store.files import forget, read_tensors, write_tensors
+from stnas.store.files import read_tensors, write_tensors
+from stnas.store.names import previous
+from stnas.store.places import forget
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Saver:
         tensors: Callable[[], Mapping[str, Tensor]],
     ) -> None:
         self.path, self.every, self.origin, self.tensors = path, every, origin, tensors
-        self.previous = path.with_name(f"{path.stem}.previous{path.suffix}")
+        self.previous = path.with_name(previous(path.name))
         self.standing = Standing()
         self.stop = Deferral()
         self._saved = self._begun = time.perf_counter()

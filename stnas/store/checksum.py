@@ -3,8 +3,10 @@
 import hashlib
 import re
 
-VERSION = 1
+VERSION = 2
 """Version of the files' form, written into each beside the checksum."""
+READABLE = (1, 2)
+"""Versions that are read."""
 BLANK = "0" * 16
 """What stands in the place of the checksum before it is known."""
 _PLACE = re.compile(rb'checksum(?:\\?")?: (?:\\?")?([0-9a-f]{16})')

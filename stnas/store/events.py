@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 VERSION = "brain.Event:2"
+ENDING = ".stnas"
+"""Ending of the files that are made anew; those of others are left alone."""
 _POLYNOMIAL = 0x82F63B78
 
 
@@ -77,10 +79,10 @@ class Events:
             if place.is_symlink():
                 raise OSError(f"{place} is a symbolic link, which is not followed")
             place.mkdir(exist_ok=True)
-        for old in folder.glob("events.out.tfevents.*"):
+        for old in folder.glob(f"events.out.tfevents.*{ENDING}"):
             old.unlink()
         now = time.time()
-        self.file = folder / f"events.out.tfevents.{int(now):010d}.stnas"
+        self.file = folder / f"events.out.tfevents.{int(now):010d}{ENDING}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._place: int | None = os.open(self.file, flags, 0o666)
         self._append(head(now))

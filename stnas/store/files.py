@@ -12,29 +12,37 @@ from safetensors.numpy import save
 from safetensors.torch import load
 from torch import Tensor
 
-from stnas.group.processes import led
 from stnas.store.advice import advice
-from stnas.store.checksum import BLANK, VERSION, DamagedError, broken, damaged, digest, seal
+from stnas.store.checksum import (
+    BLANK,
+    READABLE,
+    VERSION,
+    DamagedError,
+    broken,
+    damaged,
+    digest,
+    seal,
+)
+from stnas.store.places import beside, check_place, forget, read_content
 
 
-@led
 def write_whole(path: Path, content: bytes | bytearray, *, previous: Path | None = None) -> None:
     """Write the file beside its place, sync it and rename it into place.
 
-    Of several processes the leader does it, and all go on when it is done. previous: where the file
-    that is in the place goes first. Raises OSError that names the file and the repair; nothing
-    half-written stays behind.
+    previous: where the file that is in the place goes first. Raises OSError that names the file
+    and the repair; nothing half-written stays behind, and no link is followed.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    check_place(path)
+    part = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
+        with part.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if previous is not None and path.exists():
+        if previous is not None and os.path.lexists(path):
             path.replace(previous)
-        beside.replace(path)
+        part.replace(path)
         sync_folder(path.parent)
     except OSError as error:
         raise OSError(
@@ -42,15 +50,7 @@ def write_whole(path: Path, content: bytes | bytearray, *, previous: Path | None
             "again; the files written before are untouched"
         ) from error
     finally:
-        forget(beside)
-
-
-def forget(file: Path) -> None:
-    """Remove a file if it is there and can be removed."""
-    try:
-        file.unlink(missing_ok=True)
-    except OSError:
-        return
+        forget(part)
 
 
 def sync_folder(folder: Path) -> None:
@@ -60,13 +60,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left beside the files of a folder that nobody else writes."""
-    for file in folder.rglob(".*.*"):
-        if file.name.rpartition(".")[2].isdecimal() and file.is_file():
-            forget(file)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -88,28 +81,30 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def whole_content(path: Path) -> bytes:
     """Read a sealed file; FileNotFoundError or DamagedError say how to get it back."""
-    if not path.exists():
+    try:
+        content = read_content(path)
+    except FileNotFoundError:
         raise FileNotFoundError(
             f"{path} is missing: restore it from a copy, or delete its stage's result.json and "
             "run that stage again; what is whole is kept"
-        )
-    content = path.read_bytes()
+        ) from None
     if reason := broken(content):
         raise damaged(path, reason)
     return content
 
 
 def checked_object(path: Path, content: bytes | str) -> dict[str, Any]:
-    """Parse a JSON object of this version and take its checksum out."""
+    """Parse a JSON object of a version that is known and take its checksum out."""
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
-    if not isinstance(value, dict) or value.get("version") != VERSION:
+    if not isinstance(value, dict) or value.get("version") not in READABLE:
         version = value.get("version") if isinstance(value, dict) else None
         raise DamagedError(
             f"{path} was not written by this version of stnas (version {version!r}, not "
-            f"{VERSION}): read it with the release that wrote it, or use another --run"
+            f"{' or '.join(map(str, READABLE))}): read it with the release that wrote it, or use "
+            "another --run"
         )
     value.pop("checksum", None)
     return value
@@ -140,7 +135,7 @@ def scan_rows(path: Path, *, origin: str | None = "") -> list[dict[str, Any] | N
     """
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")
+    lines = read_content(path).split(b"\n")
     if not lines[-1]:
         lines.pop()
     marks = [line.rpartition(b' "')[2][:-2] for line in lines]
@@ -157,7 +152,7 @@ def verified_row(line: bytes, before: bytes | None) -> dict[str, Any] | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(row, dict) or row.pop("version", None) != VERSION:
+    if not isinstance(row, dict) or row.pop("version", None) not in READABLE:
         return None
     row.pop("checksum", None)
     return row
@@ -200,6 +195,17 @@ def check_origin(metadata: Mapping[str, Any], origin: str, path: Path) -> None:
             f"{path} belongs to another run: restore the right one from a copy, or delete it and "
             "its stage's result.json and run that stage again; what is whole is kept"
         )
+
+
+def check_identity(found: Mapping[str, Any], path: Path, **wanted: object) -> None:
+    """Raise DamagedError if a file tells that it holds something else than what is wanted."""
+    for name, value in wanted.items():
+        if found.get(name, value) != value:
+            raise DamagedError(
+                f"{path} holds {name} {found[name]} and not {value}: restore the right one from a "
+                "copy, or delete it and its stage's result.json and run that stage again; what is "
+                "whole is kept"
+            )
 
 
 def load_weights_(

@@ -70,8 +70,8 @@ class Journal:
         )
         self._task = self._live.add_task("", total=total, completed=start, stage=stage, text="")
         self._metrics: Metrics | None = None
+        origin = run.origin("train")
         if self._leads:
-            origin = run.origin("train")
             self._metrics = Metrics(run.path, stage, unit=unit, origin=origin, tell=self.say)
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ from typing import Any
 from stnas.store.advice import advice
 from stnas.store.events import Events
 from stnas.store.files import scan_rows, write_rows
+from stnas.store.names import METRICS, TENSORBOARD
 
 
 class Metrics:
@@ -23,14 +24,14 @@ class Metrics:
     def __init__(
         self, run: Path, stage: str, *, unit: str, origin: str, tell: Callable[[str], None]
     ) -> None:
-        self.file, self.stage, self.unit, self.origin = run / "metrics.jsonl", stage, unit, origin
+        self.file, self.stage, self.unit, self.origin = run / METRICS, stage, unit, origin
         self._tell = tell
         self._writes = self.file.is_file() or not self.file.exists()
         self._kept = True
         self._rows = self._read()
         self._events: Events | None = None
         try:
-            self._events = Events(run / "tensorboard" / stage)
+            self._events = Events(run / TENSORBOARD / stage)
         except OSError as error:
             self._without("TensorBoard's events", error)
         for row in self._rows:

@@ -5,41 +5,20 @@ import json
 from typing import Any
 
 from stnas.config import Config
-from stnas.config.settling import settled
 from stnas.store.checksum import digest
+from stnas.store.stages import BY_NAME, sections_of
 
-BASE = ("seed", "space", "data", "train")
-UPSTREAM = {
-    "train": BASE,
-    "sgld": (*BASE, "sgld"),
-    "search": (*BASE, "sgld", "search"),
-    "verdict": (*BASE, "sgld", "search", "verdict", "retrain"),
-    "rank": (*BASE, "sgld", "search", "rank", "retrain"),
-    "retrain": (*BASE, "sgld", "search", "verdict", "retrain"),
+FREE = ("data.path", "data.workers", "data.broken")
+"""Keys that decide nothing: the images are known by their content."""
+ABSENT: dict[str, Any] = {
+    "data.background": None,
+    "data.orientation": "ignore",
+    "search.measure": "accuracy",
+    "search.aimed": 0.0,
+    "search.random": 0,
+    "verdict.candidates": 0,
 }
-"""Sections of the configuration that determine a stage's result."""
-BEFORE = {
-    "train": (),
-    "sgld": ("train",),
-    "search": ("train", "sgld"),
-    "verdict": ("train", "sgld", "search"),
-    "rank": ("train",),
-    "retrain": ("train", "sgld", "search"),
-}
-"""Stages that a stage reads from."""
-EXTENSIBLE = {
-    "rank": (
-        "retrain",
-        "rank.truth",
-        "rank.truth_epochs",
-        "rank.truth_seeds",
-        "rank.repeated",
-        "rank.ways",
-        "rank.bands",
-        "rank.resamples",
-    )
-}
-"""Keys of a stage that may change: what it has kept holds, and its result is made anew from it."""
+"""What it means that a record lacks a key, where that is not the key's default."""
 
 
 def plain(value: Any) -> Any:
@@ -60,22 +39,67 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
 
 def sections(config: Config, stage: str) -> dict[str, Any]:
     """Return the sections of a settled configuration that determine a stage's result."""
-    return {name: plain(getattr(config, name)) for name in UPSTREAM[stage]}
+    return {name: plain(getattr(config, name)) for name in sections_of(stage, config)}
 
 
-def fixed(found: dict[str, Any], stage: str) -> dict[str, Any]:
-    """Return the sections of a stage without the keys that may change."""
-    kept = {n: dict(part) if isinstance(part, dict) else part for n, part in found.items()}
-    for key in EXTENSIBLE.get(stage, ()):
+def absent() -> dict[str, Any]:
+    """Return what it means that a record lacks a key: for most, the key's default."""
+    meant: dict[str, Any] = plain(Config())
+    for key, value in ABSENT.items():
         section, _, name = key.partition(".")
-        owner, own = (kept.get(section), name) if name else (kept, section)
-        if isinstance(owner, dict):
-            owner.pop(own, None)
+        if section in meant:
+            meant[section][name] = value
+    return meant
+
+
+def completed(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return sections with every key, also those that a record was written before."""
+    meant = absent()
+    whole = {}
+    for name in names:
+        known, default = found.get(name), meant[name]
+        both = isinstance(default, dict) and (known is None or isinstance(known, dict))
+        whole[name] = {**default, **(known or {})} if both else found.get(name, default)
+    return whole
+
+
+def without(found: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return sections without some sections and keys."""
+    return {
+        name: {key: value for key, value in part.items() if f"{name}.{key}" not in keys}
+        if isinstance(part, dict)
+        else part
+        for name, part in found.items()
+        if name not in keys
+    }
+
+
+def reduced(found: dict[str, Any], keys: tuple[str, ...] = FREE) -> dict[str, Any]:
+    """Return sections without some keys, and without what means the same where it is absent.
+
+    So an option that did not exist when something was made changes nothing at its default.
+    """
+    meant = absent()
+    kept = {}
+    for name, part in without(completed(found, tuple(found)), keys).items():
+        known = meant[name]
+        if isinstance(part, dict) and isinstance(known, dict):
+            part = {k: v for k, v in part.items() if k not in known or v != known[k]}
+        if part not in ({}, known):
+            kept[name] = part
     return kept
 
 
-def origin_of(config: Config, stage: str, *more: str) -> str:
-    """Return 16 digits that mark what a stage makes: its configuration, and further words."""
-    settled_config = dataclasses.replace(config, data=settled(config.data))
-    text = json.dumps([fixed(sections(settled_config, stage), stage), *more], sort_keys=True)
-    return digest(text.encode())
+def changeable(stage: str) -> tuple[str, ...]:
+    """List the keys of a stage that may differ from those that it was begun with."""
+    return (*FREE, *BY_NAME[stage].remade, *BY_NAME[stage].beside)
+
+
+def mark(*parts: Any) -> str:
+    """Return 16 digits that stand for JSON values."""
+    return digest(json.dumps([2, *parts], sort_keys=True).encode())
+
+
+def origin_of(found: dict[str, Any], stage: str) -> str:
+    """Return 16 digits that mark what a stage makes with the sections of a configuration."""
+    return mark(reduced(found, (*FREE, *BY_NAME[stage].remade)))

@@ -1,37 +1,27 @@
 """The run folder: the stages talk through the files in it."""
 
 import dataclasses
-import fcntl
-import os
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
 from stnas.config import Config
 from stnas.config.settling import settled
 from stnas.group.processes import current, led
+from stnas.store.advice import advice
 from stnas.store.checksum import DamagedError
-from stnas.store.files import (
-    check_origin,
-    read_json,
-    read_rows,
-    read_tensors,
-    sweep,
-    write_json,
-    write_whole,
-)
-from stnas.store.origin import (
-    BEFORE,
-    EXTENSIBLE,
-    UPSTREAM,
-    differences,
-    fixed,
-    origin_of,
-    plain,
-    sections,
-)
-from stnas.store.settings import read_settings, sealed_settings
+from stnas.store.files import check_origin, read_json, write_json, write_whole
+from stnas.store.listing import check_first_version, check_listed, listed, stage_files
+from stnas.store.lock import Lock
+from stnas.store.names import CONFIG, LOCK, RESULT, SETTINGS, TENSORBOARD, TRUTH
+from stnas.store.origin import FREE, changeable, differences, plain
+from stnas.store.places import check_own_folders, sweep
+from stnas.store.settings import sealed_settings
+from stnas.store.stage_record import StageRecord, environment
+from stnas.store.stages import BY_NAME, reads
+
+OWN = (*BY_NAME, "data")
+"""Folders that a run makes for itself alone."""
 
 
 class StageCompleteError(Exception):
@@ -50,6 +40,10 @@ class RunFolder:
         self.config = dataclasses.replace(config, data=settled(config.data))
         self.tell = tell
         self.path = config.folder
+        self._lock = Lock(self.path / LOCK)
+        self._records: dict[str, StageRecord] = {}
+        self._restored: set[str] = set()
+        self._whole: set[str] = set()
 
     def __enter__(self) -> Self:
         current().first(self._take_lock)
@@ -58,41 +52,28 @@ class RunFolder:
     def _take_lock(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / ".lock").open("a+")
+            holder = self._lock.take()
         except OSError as error:
             raise OSError(
                 f"run must be a folder that can be written, got {self.path} ({error}): "
-                "choose another with --run"
+                f"{advice(error)} or choose another with --run"
             ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.seek(0)
-            holder = self._lock.read(200).strip() or "unknown"
-            self._lock.close()
+        if holder is not None:
             raise RuntimeError(
                 f"the run folder {self.path} is in use by another process ({holder}): "
                 "wait until it ends, or choose another folder with --run"
-            ) from None
-        self._claim()
-
-    def _claim(self) -> None:
-        """Write down who holds the lock, and clear away what a killed process left half-written."""
+            )
         try:
-            self._lock.truncate(0)
-            self._lock.write(f"process {os.getpid()} on {platform.node()}\n")
-            self._lock.flush()
-        except OSError as error:
-            self._lock.close()
-            raise OSError(
-                f"{self.path / '.lock'} could not be written ({error}): free some space and run "
-                "the same command again"
-            ) from error
-        sweep(self.path)
+            check_own_folders(self.path, [*OWN, TENSORBOARD, TRUTH])
+        except ValueError:
+            self._lock.release()
+            raise
+        for name in OWN:
+            sweep(self.path / name)
 
     def __exit__(self, *_: object) -> None:
         if current().rank == 0:
-            self._lock.close()
+            self._lock.release()
 
     @led
     def check(self, stage: str) -> None:
@@ -101,110 +82,172 @@ class RunFolder:
         Raises FileNotFoundError if a stage before it is missing, ValueError if the folder was
         made by another configuration, StageCompleteError if there is nothing to do.
         """
-        for earlier in BEFORE[stage]:
+        for earlier in reads(stage, self.config):
             self.result(earlier)
-        if (self.path / stage / "result.json").exists() and self._is_current(stage):
-            self.result(stage)
-            self._verify(stage)
+            self._say_environment(earlier)
+        record = self._record(stage)
+        if self.complete(stage) and (record is None or not record.changed(self.config, free=FREE)):
+            result = self.result(stage)
+            if "files" not in result:
+                check_first_version(self.path / stage, self.origin(stage))
             raise StageCompleteError(
                 f"{self.path / stage} is complete; delete that folder to do the stage again"
             )
-        self._check_sections(stage, self.path / stage / "config.json")
+        self._check_record(stage)
+        if not self.complete(stage):
+            self._check_environment(stage)
 
     @led
     def begin(self, stage: str) -> Path:
-        """Record the configuration of a stage that ``check`` let pass, and return its folder."""
-        folder = self.path / stage
+        """Record the configuration of a stage that ``check`` let pass, and return its folder.
+
+        A result that is to be made anew goes; one of networks that stay is kept under its origin.
+        """
+        folder, before = self.path / stage, self._record(stage)
         folder.mkdir(exist_ok=True)
-        write_json(folder / "config.json", self._sections(stage))
-        write_whole(self.path / "config.yaml", sealed_settings(plain(self.config)))
+        now = StageRecord.of(self.config, stage)
+        if before is not None and not before.changed(self.config, free=changeable(stage)):
+            now = before.taken_up(self.config)
+        if before is None or before.version > 1 or before.sections != now.sections:
+            now.write(folder)
+            self._records[stage] = now
+        if self.complete(stage):
+            if before is not None and now.origin != before.origin:
+                (folder / RESULT).replace(folder / f"result-{before.origin}.json")
+            else:
+                (folder / RESULT).unlink()
+        write_whole(self.path / SETTINGS, sealed_settings(plain(self.config)))
         return folder
+
+    def complete(self, stage: str) -> bool:
+        """Tell whether a stage has a result."""
+        return (self.path / stage / RESULT).exists()
 
     @led
     def result(self, stage: str) -> dict[str, Any]:
         """Return what a complete stage left, or raise an error that names the command to run."""
-        file = self.path / stage / "result.json"
-        if not file.exists():
+        file = self.path / stage / RESULT
+        if not self.complete(stage):
             raise FileNotFoundError(
                 f"{file} is missing, so the stage {stage} is not complete: "
                 f"run `stnas {stage} --run {self.path}` first"
             )
         result = read_json(file)
-        self._check_sections(stage, self.path / stage / "config.json")
+        self._check_record(stage)
         check_origin(result, self.origin(stage), file)
+        if stage not in self._whole:
+            check_listed(file.parent, result)
+            self._whole.add(stage)
         return result
 
     @led
-    def finish(self, stage: str, result: dict[str, Any]) -> None:
-        """Write a stage's result, which makes it complete."""
-        origin = {"origin": self.origin(stage)}
-        write_json(self.path / stage / "result.json", {**result, **origin})
+    def finish(
+        self, stage: str, result: dict[str, Any], *, files: Iterable[Path] | None = None
+    ) -> None:
+        """Write a stage's result, which makes it complete.
 
-    def origin(self, stage: str) -> str:
-        """Return the 16 digits that mark what a stage of this run makes."""
-        return origin_of(self.config, stage)
-
-    def _is_current(self, stage: str) -> bool:
-        """Tell whether a result stands; where a key that may change has, it is removed."""
-        if stage not in EXTENSIBLE:
-            return True
-        recorded, _ = self._recorded(stage, self.path / stage / "config.json")
-        if recorded == self._sections(stage) or differences(
-            fixed(recorded, stage), fixed(self._sections(stage), stage)
-        ):
-            return True
-        (self.path / stage / "result.json").unlink()
-        return False
-
-    def _verify(self, stage: str) -> None:
-        """Check every file of a complete stage."""
-        origin = self.origin(stage)
-        for file in sorted((self.path / stage).rglob("[!.]*")):
-            if file.suffix == ".jsonl":
-                read_rows(file, origin=origin)
-            elif file.suffix == ".json" and file.name != "config.json":
-                check_origin(read_json(file), origin, file)
-            elif file.suffix == ".safetensors" and not file.name.startswith("state."):
-                check_origin(read_tensors(file)[1], origin, file)
-
-    def _sections(self, stage: str) -> dict[str, Any]:
-        return sections(self.config, stage)
-
-    def _recorded(self, stage: str, file: Path) -> tuple[dict[str, Any], bool]:
-        """Read a stage's sections, and tell whether ``file`` is whole.
-
-        If it is damaged, those of ``config.yaml`` are the same: nothing is begun whose sections
-        differ from those that a stage before it was made with.
+        files: what it has made, by default all that lies in its folder.
         """
-        whole = True
-        try:
-            sections = read_json(file)
-        except DamagedError as error:
-            whole = False
-            sections = read_settings(self.path / "config.yaml")
-            self.tell(f"{str(error).partition(': ')[0]}: {self.path / 'config.yaml'} replaces it")
-        return {name: sections.get(name) for name in UPSTREAM[stage]}, whole
+        folder = self.path / stage
+        made = listed(folder, stage_files(folder) if files is None else files)
+        write_json(folder / RESULT, {**result, "files": made, "origin": self.origin(stage)})
 
-    def _check_sections(self, stage: str, file: Path) -> None:
-        if not file.exists():
-            self._check_empty(file.parent)
+    @led
+    def origin(self, stage: str, *more: str) -> str:
+        """Return the 16 digits that mark what a stage of this run makes, or a part of that.
+
+        They are those that the stage was begun with. more: words that name the part.
+        """
+        return (self._record(stage) or StageRecord.of(self.config, stage)).mark(*more)
+
+    @led
+    def moved(self, stage: str) -> bool:
+        """Tell whether a stage was begun with images under another path."""
+        record = self._record(stage)
+        return record is not None and record.sections["data"]["path"] != self.config.data.path
+
+    def _record(self, stage: str) -> StageRecord | None:
+        """Read what a stage was begun with; None: it was not."""
+        if stage not in self._records:
+            folder = self.path / stage
+            if not (folder / CONFIG).exists():
+                check_empty(folder)
+                return None
+            try:
+                self._records[stage] = StageRecord.read(folder)
+            except DamagedError as error:
+                self._records[stage] = StageRecord.restored(self.path, stage)
+                self._restored.add(stage)
+                self.tell(f"{said(error)}: {self.path / SETTINGS} replaces it")
+        return self._records[stage]
+
+    def _check_record(self, stage: str) -> None:
+        """Raise if work of a stage was made by another configuration; say what must go."""
+        record, folder = self._record(stage), self.path / stage
+        if record is None:
             return
-        recorded, whole = self._recorded(stage, file)
-        changed = differences(fixed(recorded, stage), fixed(self._sections(stage), stage))
-        if changed:
+        changed = record.changed(self.config, free=changeable(stage))
+        if changed and has_work(folder):
+            built = [str(self.path / name) for name in self._built_otherwise()]
             raise ValueError(
-                f"{self.path / stage} was made by another configuration ({'; '.join(changed)}): "
-                f"set these back, choose another --run, or delete {self.path / stage} and the "
-                "stages after it"
+                f"{folder} was made by another configuration ({'; '.join(changed)}): set these "
+                f"back, choose another --run, or delete {', '.join(built)} and begin again with "
+                f"these options at the stage {Path(built[0]).name}"
             )
-        if not whole:
-            write_json(file, recorded)
+        if not changed and stage in self._restored:
+            record.write(folder)
+            self._restored.remove(stage)
 
-    def _check_empty(self, folder: Path) -> None:
-        """Refuse files of a stage that do not tell what configuration made them."""
-        found = sorted(file.name for file in folder.glob("[!.]*"))
-        if found:
-            raise FileNotFoundError(
-                f"{folder / 'config.json'} is missing, so nothing tells which configuration made "
-                f"{found[0]}: restore it from a copy, or delete {folder}"
+    def _built_otherwise(self) -> list[str]:
+        """List the stages with work that another configuration made, in order."""
+        found = []
+        for name in BY_NAME:
+            if not BY_NAME[name].sections:
+                continue
+            record = self._record(name) if has_work(self.path / name) else None
+            if record is not None and record.changed(self.config, free=changeable(name)):
+                found.append(name)
+        return found
+
+    def _check_environment(self, stage: str) -> None:
+        """Raise where a half-done stage would go on with other code, unless that is allowed."""
+        changed = self._other_environment(stage)
+        if not changed or not has_work(self.path / stage):
+            return
+        if not self.config.allow_mixed:
+            raise ValueError(
+                f"{self.path / stage} was begun with another environment ({'; '.join(changed)}), "
+                "so that its result would be neither's: go on with that one, delete "
+                f"{self.path / stage}, or mix them with --allow_mixed true"
             )
+        self.tell(f"{stage}: goes on with another environment ({'; '.join(changed)})")
+
+    def _say_environment(self, stage: str) -> None:
+        if changed := self._other_environment(stage):
+            self.tell(f"{self.path / stage} was made in another environment: {'; '.join(changed)}")
+
+    def _other_environment(self, stage: str) -> list[str]:
+        record = self._record(stage)
+        if record is None or not record.made_with:
+            return []
+        return differences(record.made_with[-1], environment())
+
+
+def said(error: Exception) -> str:
+    """Return what is wrong, without the repair."""
+    return str(error).partition(": ")[0]
+
+
+def has_work(folder: Path) -> bool:
+    """Tell whether a stage's folder holds more than its record."""
+    return any(file.name != CONFIG and file.is_file() for file in folder.rglob("[!.]*"))
+
+
+def check_empty(folder: Path) -> None:
+    """Refuse files of a stage that do not tell what configuration made them."""
+    found = sorted(file.name for file in folder.glob("[!.]*"))
+    if found:
+        raise FileNotFoundError(
+            f"{folder / CONFIG} is missing, so nothing tells which configuration made "
+            f"{found[0]}: restore it from a copy, or delete {folder}"
+        )

@@ -15,6 +15,7 @@ from stnas.config.values import Found, UsageError, Word, value_of
 from stnas.config.words import shown, suggestion
 from stnas.store.advice import advice
 from stnas.store.checksum import BLANK, VERSION, DamagedError, broken, seal
+from stnas.store.places import refuse_kind
 
 MARK = f"# stnas version: {VERSION}, checksum: "
 MOST = 2**18
@@ -35,6 +36,7 @@ def check_settings(path: Path) -> str:
 
     A file without that line is taken as edited by a person.
     """
+    refuse_kind(path, path.stat().st_mode)
     content = _content(path)
     first = content.partition(b"\n")[0]
     sealed = b"stnas version" in first or b"checksum" in first
@@ -168,3 +170,9 @@ def _words(name: str, node: yaml.Node) -> Found:
             f"{name} must be a value or a list of values, got more than that: write `{name}: VALUE`"
         )
     return [word for item in items if isinstance(word := _words(name, item), Word)]
+
+
+def settings_version(path: Path) -> int:
+    """Return the version of the stnas files that a configuration was written with."""
+    first = check_settings(path).partition("\n")[0] if path.exists() else ""
+    return 1 if first.startswith(MARK.replace(str(VERSION), "1", 1)) else VERSION

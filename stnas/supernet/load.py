@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stnas.space import SearchSpace
 from stnas.store.files import load_weights_, read_json
+from stnas.store.names import DESCRIPTION, NETWORK
 from stnas.supernet import Network
 
 
@@ -15,13 +16,13 @@ def load_network(folder: str | Path) -> Network:
     whole network.
     """
     path = Path(folder)
-    if not (path / "network.json").exists():
+    if not (path / DESCRIPTION).exists():
         raise FileNotFoundError(
-            f"{path / 'network.json'} is missing: give a folder that `stnas retrain` has written, "
+            f"{path / DESCRIPTION} is missing: give a folder that `stnas retrain` has written, "
             "such as RUN/retrain/A"
         )
-    description = read_json(path / "network.json")
+    description = read_json(path / DESCRIPTION)
     space = SearchSpace.from_json(description["space"])
     network = Network.build(space, space.parse(description["genotype"]))
-    load_weights_(network, path / "network.safetensors")
+    load_weights_(network, path / NETWORK)
     return network.eval()

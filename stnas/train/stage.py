@@ -8,16 +8,16 @@ from torch import Tensor
 
 from stnas.config import Config
 from stnas.data import describe_split, unequal_classes
+from stnas.group.processes import led
 from stnas.learn.gradients import Parts, own_parts
 from stnas.learn.moving_average import MovingAverage
 from stnas.learn.supernet_epoch import Schedule, cosine, steps_per_epoch, train_epoch_
-from stnas.learn.task import Task, build_supernet, prepare
+from stnas.learn.task import Task, build_supernet, check_start, prepare
 from stnas.store.checkpoint import Saver
 from stnas.store.files import load_tensors_, write_tensors
 from stnas.store.journal import Journal
-from stnas.store.origin import origin_of
+from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
 from stnas.store.run_folder import RunFolder
-from stnas.store.weights import average_file, checkpoint_file
 from stnas.supernet import SuperNet
 from stnas.train.forecast import forecast
 
@@ -28,7 +28,7 @@ def run(config: Config) -> None:
     Beside it lie the weights of the last epochs and moving averages, as the configuration asks.
     """
     with RunFolder(config) as folder:
-        folder.check("train")
+        check_start(folder, "train")
         parts = own_parts("train", config.train)
         task = prepare(config)
         stage = folder.begin("train")
@@ -44,9 +44,9 @@ def run(config: Config) -> None:
                 forecast=partial(forecast, config, task),
             ) as journal,
             Saver(
-                stage / "state.safetensors",
+                stage / STATE,
                 every=config.save_every,
-                origin=origin_of(config, "train", images.fingerprint),
+                origin=folder.origin("train", images.fingerprint),
                 tensors=partial(state, supernet, averages),
             ) as saver,
         ):
@@ -60,7 +60,7 @@ def run(config: Config) -> None:
                 for average in averages:
                     average.load_(tensors)
                 load_tensors_(supernet, tensors, saver.path)
-            keep = partial(write_tensors, origin=folder.origin("train"))
+            keep = partial(led(write_tensors), origin=folder.origin("train"))
             for epoch in train_(
                 supernet,
                 task,
@@ -74,7 +74,7 @@ def run(config: Config) -> None:
                 saver.save()
             for average in averages:
                 keep(average_file(stage, average.decay), average.average(saver.standing.steps))
-            keep(stage / "weights.safetensors", supernet.state_dict())
+            keep(stage / WEIGHTS, supernet.state_dict())
             folder.finish("train", {"seconds": saver.seconds(), **summary(config, task)})
             saver.drop()
 

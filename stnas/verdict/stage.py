@@ -5,9 +5,10 @@ from functools import partial
 
 from stnas.config import Config
 from stnas.group.processes import current
-from stnas.learn.task import prepare
+from stnas.learn.task import check_start, prepare
 from stnas.store.files import read_rows
 from stnas.store.journal import Journal
+from stnas.store.names import ARCHIVE
 from stnas.store.run_folder import RunFolder
 from stnas.verdict.contest import Contest, Row, decided, proposed
 from stnas.verdict.halving import field_sizes, rung_ends
@@ -22,11 +23,11 @@ def run(config: Config) -> None:
             "stage out: without it retrain takes the choices of the search"
         )
     with RunFolder(config) as folder:
-        folder.check("verdict")
+        check_start(folder, "verdict")
         begin = time.perf_counter()
         task = prepare(config, folder)
         searched, stage = folder.result("search"), folder.begin("verdict")
-        archive = folder.path / "search" / "archive.jsonl"
+        archive = folder.path / "search" / ARCHIVE
         origin = folder.origin("search")
         rows = current().first(partial(read_rows, archive, origin=origin))
         ends = rung_ends(config)

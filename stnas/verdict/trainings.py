@@ -11,8 +11,10 @@ from stnas.learn.network_fit import Fit
 from stnas.learn.supernet_epoch import steps_per_epoch
 from stnas.learn.task import Task
 from stnas.store.checksum import DamagedError
-from stnas.store.files import check_origin, forget, read_json, write_json
+from stnas.store.files import check_identity, check_origin, read_json, write_json
 from stnas.store.journal import Chapter, Journal
+from stnas.store.names import STATE, previous, rung_file
+from stnas.store.places import forget
 from stnas.supernet import Network
 from stnas.verdict.contest import Row
 from stnas.verdict.halving import restarted_rate
@@ -64,11 +66,11 @@ class Trainings:
     def drop_(self, texts: list[str]) -> None:
         """Remove the states of trainings that do not go on."""
         for text in texts:
-            for name in ("state.previous.safetensors", "state.safetensors"):
+            for name in (previous(STATE), STATE):
                 current().first(partial(forget, self.folder / text / name))
 
     def _file(self, text: str, rung: int) -> Path:
-        return self.folder / text / f"rung-{rung}.json"
+        return rung_file(self.folder, text, rung)
 
     def _known(self, text: str, rung: int) -> Row | None:
         """Read what a training was judged with; say so where the file is damaged."""
@@ -78,6 +80,7 @@ class Trainings:
         try:
             row = read_json(file)
             check_origin(row, self.origin, file)
+            check_identity(row, file, genotype=text, rung=rung)
         except DamagedError as error:
             self.journal.say(f"{str(error).partition(': ')[0]}: it is trained again")
             return None
@@ -93,6 +96,7 @@ class Trainings:
             dataset,
             dataset.train,
             network,
+            name=text,
             folder=self.folder / text,
             origin=self.origin,
             rate=self.rate,

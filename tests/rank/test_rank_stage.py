@@ -19,7 +19,7 @@ from stnas.rank.ledger import vectors
 from stnas.rank.scoring import Bench
 from stnas.rank.statistics import tau
 from stnas.store.files import read_json, read_rows
-from stnas.store.run_folder import StageCompleteError
+from stnas.store.run_folder import RunFolder, StageCompleteError
 
 WAYS = ("single", "tail", "ema-0.9", "none", "relative-0.02@0.1", "finetune-3", "finetune-epoch")
 
@@ -111,7 +111,7 @@ def test_the_first_scores_are_those_of_the_search(trained):
 def scoring_of_search(config, task):
     from stnas.learn.scoring import scorer
 
-    return scorer(config, task, Path(config.run), split=task.dataset.validation)
+    return scorer(config, task, RunFolder(config), split=task.dataset.validation)
 
 
 class KilledError(Exception):

@@ -245,7 +245,7 @@ def test_no_training_is_an_error_that_names_the_command(make_run, tmp_path):
     ("file", "content", "message"),
     [
         ("train/result.json", b"{", "is damaged"),
-        ("train/result.json", {"version": 2}, "was not written by this version"),
+        ("train/result.json", {"version": 3}, "was not written by this version"),
         ("train/result.json", {}, "must hold space, .*got none of space"),
         ("search/result.json", {}, "must hold choices"),
         ("search/front.json", {}, "must hold front"),

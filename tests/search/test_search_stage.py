@@ -13,6 +13,7 @@ from stnas.learn.evaluation import evaluate
 from stnas.learn.scoring import recalibration_images, scorer, shared_weights
 from stnas.learn.task import build_supernet, prepare
 from stnas.store.files import load_weights_
+from stnas.store.run_folder import RunFolder
 from stnas.supernet import Trie
 
 
@@ -26,7 +27,7 @@ def sampled(tiny_config):
 def score_of(config):
     task = prepare(config)
     split = task.dataset.validation
-    return task, scorer(config, task, Path(config.run), split=split)
+    return task, scorer(config, task, RunFolder(config), split=split)
 
 
 @pytest.mark.parametrize("way", ["param_avg", "score_avg", "single"])
@@ -133,7 +134,7 @@ def test_a_search_writes_what_scoring_each_alone_gives(sampled, tmp_path, calibr
     images = recalibration_images(sampled, task)
     size = sampled.search.evaluation_batch
     held_out = evaluation_batches(task.dataset, task.dataset.validation, size=size)
-    (supernet,) = shared_weights(sampled, task, Path(sampled.run))
+    (supernet,) = shared_weights(sampled, task, RunFolder(sampled))
     for row in map(json.loads, files(tmp_path / "run")["archive.jsonl"].splitlines()):
         genotype = task.space.parse(row["genotype"])
         alone = evaluate(calibrated(supernet, genotype, images), held_out)

@@ -14,7 +14,7 @@ from stnas.data import epochs
 from stnas.group.interruption import Stopped
 from stnas.store.checkpoint import Saver
 from stnas.store.checksum import DamagedError
-from stnas.store.files import read_tensors, write_json, write_tensors
+from stnas.store.files import read_json, read_tensors, write_json, write_tensors
 from stnas.store.run_folder import RunFolder, StageCompleteError
 
 STAGES = (train, sgld, search, retrain)
@@ -45,6 +45,12 @@ def whole(finished, tiny_config, tmp_path):
     """Copy a finished run to ``whole``; give the configuration of another run and the results."""
     shutil.copytree(finished[0], tmp_path / "whole")
     return replace(tiny_config, save_every=0.0), finished[1]
+
+
+def unlisted(stage):
+    """Take the list of files out of a stage's result, as version 1 had none."""
+    found = read_json(stage / "result.json")
+    write_json(stage / "result.json", {n: v for n, v in found.items() if n != "files"})
 
 
 def killing(monkeypatch, every, after):
@@ -138,8 +144,12 @@ def test_a_state_of_another_run_is_refused(begun, tmp_path):
         (Path(begun.run) / "train" / name).rename(tmp_path / "other/train" / name)
     with RunFolder(other) as run, pytest.raises(FileNotFoundError, match=r"config\.json is missi"):
         run.check("train")
+    for file in (tmp_path / "other/train").iterdir():
+        file.rename(tmp_path / file.name)
     with RunFolder(other) as run:
         run.begin("train")
+    for name in ("state.safetensors", "state.previous.safetensors"):
+        (tmp_path / name).rename(tmp_path / "other/train" / name)
     with pytest.raises(ValueError, match=r"state\.safetensors belongs to another run"):
         train.run(other)
 
@@ -227,6 +237,7 @@ def test_files_of_another_run_are_refused(whole, tmp_path, results_of, capsys):
     for stage, name in (("train", "weights"), ("sgld", "mean"), ("retrain", "A/network")):
         tensors, _ = read_tensors(run / stage / f"{name}.safetensors")
         write_tensors(run / stage / f"{name}.safetensors", tensors, origin="0" * 16)
+        unlisted(run / stage)
         with (
             RunFolder(replace(config, run=str(run))) as folder,
             pytest.raises(DamagedError, match=rf"{name}\.safetensors belongs to another run"),

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from stnas.store.files import write_json
+from stnas.store.files import write_json, write_tensors
+from stnas.store.names import STATE
 from stnas.store.origin import differences, plain
 from stnas.store.run_folder import RunFolder, StageCompleteError
 
@@ -24,7 +25,8 @@ def test_a_complete_stage_is_not_done_again(tiny_config):
     with RunFolder(tiny_config) as run:
         run.begin("train")
         run.finish("train", {"x": 1})
-        assert run.result("train") == {"version": 1, "x": 1, "origin": run.origin("train")}
+        found = {"version": 2, "x": 1, "files": {}, "origin": run.origin("train")}
+        assert run.result("train") == found
         with pytest.raises(StageCompleteError, match="delete that folder"):
             run.check("train")
 
@@ -48,7 +50,8 @@ def test_another_configuration_is_refused_by_key_and_values(tiny_config):
 
 def test_a_half_done_stage_goes_on_with_its_own_configuration_alone(tiny_config):
     with RunFolder(tiny_config) as run:
-        run.begin("train")
+        folder = run.begin("train")
+        write_tensors(folder / STATE, {})
     with RunFolder(replace(tiny_config, seed=4)) as run, pytest.raises(ValueError, match="seed"):
         run.check("train")
 

@@ -40,10 +40,10 @@ def result(config, stage="verdict"):
 
 
 def told(config):
-    """Return what a verdict found, without the times."""
+    """Return what a verdict found, without times and the digests of files that hold some."""
     found = result(config)
     rows = [{n: v for n, v in row.items() if n != "seconds"} for row in found["judged"]]
-    return {**found, "judged": rows, "seconds": 0, "checksum": ""}
+    return {**found, "judged": rows, "seconds": 0, "checksum": "", "files": {}}
 
 
 def with_verdict(config, **options):
