@@ -38,13 +38,12 @@ class _OtherKindError(Exception):
 
 def value_of(name: str, kind: Any, found: Found) -> object:
     """Return the value of a kind that words stand for; UsageError that names the key."""
-    for member in members(kind):
-        try:
-            return _read(member, found)
-        except _OtherKindError:
-            continue
-    words = [word for member in members(kind) if get_origin(member) is Literal for word in
-             get_args(member)]  # fmt: skip
+    try:
+        return _read_any(kind, found)
+    except _OtherKindError:
+        pass
+    literals = [member for member in members(kind) if get_origin(member) is Literal]
+    words = [str(word) for member in literals for word in get_args(member)]
     text = found.text if isinstance(found, Word) else ", ".join(word.text for word in found)
     repair = suggestion(text, words) or f"write for example {example(kind)}"
     raise UsageError(f"{name} must be {described(kind)}, got {shown(text)}: {repair}")
@@ -83,6 +82,16 @@ def example(kind: Any) -> str:
     return EXAMPLES[kind]
 
 
+def _read_any(kind: Any, found: Found) -> object:
+    """Return the value of the first kind of a union that takes the words."""
+    for member in members(kind):
+        try:
+            return _read(member, found)
+        except _OtherKindError:
+            continue
+    raise _OtherKindError
+
+
 def _read(kind: Any, found: Found) -> object:
     """Return the value of one kind, no union."""
     origin = get_origin(kind)
@@ -118,16 +127,7 @@ def _items(kinds: tuple[Any, ...], words: Sequence[Word]) -> tuple[object, ...]:
     """Return the values of a tuple's kinds; an Ellipsis repeats the first."""
     each = kinds[:1] * len(words) if kinds[-1] is Ellipsis else kinds
     _require(None, len(each) == len(words))
-    return tuple(_first(kind, word) for kind, word in zip(each, words, strict=True))
-
-
-def _first(kind: Any, word: Word) -> object:
-    for member in members(kind):
-        try:
-            return _read(member, word)
-        except _OtherKindError:
-            continue
-    raise _OtherKindError
+    return tuple(_read_any(kind, word) for kind, word in zip(each, words, strict=True))
 
 
 def _listed(found: Found) -> Sequence[Word]:

@@ -99,7 +99,7 @@ def values_of(text: str, source: object) -> dict[str, object]:
     """Return the values of a YAML text by name; UsageError that names the source and the key."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        found = dict(_flat(node, source)) if node is not None else {}
+        found = dict(_flat(node)) if node is not None else {}
         return {name: value_of(name, keys()[name].kind, word) for name, word in found.items()}
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from None
@@ -110,7 +110,7 @@ def values_of(text: str, source: object) -> dict[str, object]:
         raise UsageError(f"{source} must not be nested that deep: write `key: value`") from None
 
 
-def _flat(root: yaml.Node, source: object) -> Iterator[tuple[str, Found]]:
+def _flat(root: yaml.Node) -> Iterator[tuple[str, Found]]:
     """Yield the dotted names of a file's keys, each once, and the words behind them."""
     if not isinstance(root, yaml.MappingNode):
         raise UsageError("a configuration must be lines of `key: value`, got something else")
