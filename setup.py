@@ -1,54 +1,52 @@
 """Build the compiled parts: ``stnas._core`` (torch-free) and ``stnas._C`` (torch operators).
 
-Everything else about the package stands in ``pyproject.toml``; the C++ sources are listed once, in
-``csrc/*/sources.txt``, which CMake and the emulator's build read too.
-
-``STNAS_CUDA`` decides about the CUDA kernels: ``auto`` (where nvcc is found: ``CUDA_HOME``,
-``/usr/local/cuda``, ``PATH``), ``1`` (or stop) or ``0``. ``STNAS_CUDA_ARCHS``, ``80;90`` unless
-set, lists compute capabilities; the last one is also kept as PTX, for devices after it.
+Everything else about the package stands in ``pyproject.toml``; ``csrc/units.py`` says where the
+sources and the instruction sets are listed. Only what changed is compiled again. The variables
+``STNAS_CUDA``, ``STNAS_CUDA_ARCHS``, ``STNAS_ISAS``, ``STNAS_DEBUG`` and ``STNAS_BUILD_JOBS`` are
+explained in ``docs/kernels.md``.
 """
 
 import os
-import platform
 import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+import sys
+import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
-from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
+import pybind11
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
-ROOT = Path(__file__).parent
+sys.path.insert(0, str(Path(__file__).parent / "csrc"))
+from units import (
+    CSRC,
+    InstructionSet,
+    Source,
+    Unit,
+    compile_all,
+    instruction_sets,
+    macro,
+    operators,
+    sources,
+)
+
 # Found, not imported, which takes seconds of each of the three times that pip runs this file.
 (TORCH,) = (Path(folder) for folder in find_spec("torch").submodule_search_locations)
-HEADERS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc").rglob("*.h"))
 
 
-def sources(folder: str) -> list[str]:
-    """Return the sources that ``csrc/<folder>/sources.txt`` names, relative to this file."""
-    return [name for name, *_ in rows(folder) if not name.endswith(".cu") and "/cuda/" not in name]
-
-
-def rows(folder: str) -> list[list[str]]:
-    """Return what ``csrc/<folder>/sources.txt`` lists: sources, each with flags of its own."""
-    lines = (ROOT / "csrc" / folder / "sources.txt").read_text().splitlines()
-    return [f"csrc/{folder}/{line}".split() for line in lines]
-
-
-def instruction_sets() -> dict[str, list[str]]:
-    """Return the compiler flags of every set that ``csrc/host/isa.txt`` names for this machine."""
-    machine = platform.machine().lower().replace("amd64", "x86_64")
-    rows = (line.split() for line in (ROOT / "csrc/host/isa.txt").read_text().splitlines())
-    return {name: flags for name, target, *flags in rows if target in ("any", machine)}
+def switch(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """Return the value of an environment variable that has few."""
+    value = os.environ.get(name, default)
+    if value not in choices:
+        raise SystemExit(
+            f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}"
+        )
+    return value
 
 
 def find_nvcc() -> Path | None:
     """Return the CUDA compiler that ``STNAS_CUDA`` and the machine give, and print the decision."""
-    wanted = os.environ.get("STNAS_CUDA", "auto")
-    if wanted not in ("auto", "1", "0"):
-        raise SystemExit(f"STNAS_CUDA must be auto, 1 or 0, got {wanted!r}")
+    wanted = switch("STNAS_CUDA", "auto", ("auto", "1", "0"))
     homes = [os.environ.get("CUDA_HOME", "/usr/local/cuda"), "/usr/local/cuda"]
     places = [*(f"{home}/bin/nvcc" for home in homes), shutil.which("nvcc") or ""]
     found = next((Path(place) for place in places if place and Path(place).is_file()), None)
@@ -76,115 +74,100 @@ def cuda_targets() -> str:
     return ", ".join([*(f"sm_{arch}" for arch in archs), f"PTX {archs[-1]}"])
 
 
-COUNTING = [source for source in sources("counting") if not source.endswith("binding.cpp")]
-OPERATORS = ("bottleneck", "counting", "images", "layers", "sgld")
-
-core = Pybind11Extension(
-    "stnas._core",
-    ["csrc/core.cpp", *sources("pareto"), *COUNTING],
-    include_dirs=["csrc"],
-    depends=HEADERS,
-    cxx_std=20,
-    extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra", "-Wno-maybe-uninitialized"],
-)
-
-KERNEL_FLAGS = ["-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
-NVCC_FLAGS = ["-std=c++20", "-O3", "-lineinfo", "-Xcompiler=-fPIC,-fvisibility=hidden"]
+DEBUG = switch("STNAS_DEBUG", "0", ("0", "1")) == "1"
+ISAS = instruction_sets(os.environ.get("STNAS_ISAS", ""))
+INCLUDES = (f"-I{CSRC}", f"-I{sysconfig.get_path('include')}")
+FLAGS = ("-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
+UNINITIALIZED = ("-Wno-uninitialized", "-Wno-maybe-uninitialized")
+# Last on the command line, where it overrules the others.
+LATE = ("-O0", "-g", "-UNDEBUG", "-D_GLIBCXX_ASSERTIONS") if DEBUG else ()
 # A spilled register is an error, like every other warning of the device compiler.
-NVCC_FLAGS += ["-Xptxas=-warn-spills", "-Werror=all-warnings"]
-# Compiled once per instruction set. The noise of sgld must have the same bits with all of them, and
-# its registers are worked on side by side only where the order of the source is kept.
-KERNELS = {
-    "csrc/host/kernels.cpp": [],
-    "csrc/sgld/cpu/kernels.cpp": ["-ffp-contract=off", "-fno-tree-ter"],
-}
-
+NVCC_FLAGS = ("-std=c++20", "-O3", "-lineinfo", "-Xcompiler=-fPIC,-fvisibility=hidden")
+NVCC_FLAGS += ("-Xptxas=-warn-spills", "-Werror=all-warnings")
 # LibTorch's stable ABI of 2.13 and Python's of 3.10: one binary serves every later version of both.
+STABLE = ("-DTORCH_TARGET_VERSION=0x020d000000000000", "-DPy_LIMITED_API=0x030A0000")
+
+core = Extension("stnas._core", [], language="c++")
 ops = Extension(
     "stnas._C",
-    [
-        "csrc/ops.cpp",
-        *sources("device"),
-        *sources("host"),
-        *(source for operator in OPERATORS for source in sources(operator)),
-    ],
-    depends=[*KERNELS, *HEADERS],
-    include_dirs=["csrc", str(TORCH / "include")],
+    [],
     library_dirs=[str(TORCH / "lib")],
     libraries=["torch_cpu"],
-    define_macros=[
-        ("TORCH_TARGET_VERSION", "0x020d000000000000"),
-        ("Py_LIMITED_API", "0x030A0000"),
-    ],
-    extra_compile_args=KERNEL_FLAGS,
+    language="c++",
     py_limited_api=True,
 )
 
 
-def device_rows(suffix: str) -> list[list[str]]:
-    """List the sources for GPUs, for nvcc or for the host's compiler."""
-    listed = [row for operator in OPERATORS for row in rows(operator)]
-    return [row for row in listed if "/cuda/" in row[0] and row[0].endswith(suffix)]
-
-
 class BuildKernels(build_ext):
-    """Compile ``KERNELS`` once per instruction set, each with its own flags."""
+    """Compile the units of an extension that changed, and link it."""
 
     def build_extension(self, extension: Extension) -> None:
         """Build one extension; ``stnas._C`` with the objects of every set and of every device."""
-        if extension is ops:
-            work = [
-                partial(self.kernel, source, name, [*own, *flags])
-                for name, flags in instruction_sets().items()
-                for source, own in KERNELS.items()
-            ]
-            nvcc = find_nvcc()
-            if nvcc:
-                self.add_cuda(nvcc)
-                work += [partial(self.device_kernel, nvcc, *row) for row in device_rows(".cu")]
-            with ThreadPoolExecutor(int(os.environ.get("STNAS_BUILD_JOBS", "2"))) as pool:
-                objects = pool.map(lambda unit: unit(), work)
-                extension.extra_objects = [item for items in objects for item in items]
+        units = self.core_units() if extension is core else self.operator_units()
+        extension.extra_objects = compile_all(units)
+        self.force = self.compiler.force = (
+            True  # Linking takes a second; a switch may have changed.
+        )
         super().build_extension(extension)
 
-    def add_cuda(self, nvcc: Path) -> None:
-        """Add the bindings of the device kernels; the CUDA runtime is linked statically.
+    def unit(self, source: Source, folder: str, *flags: str) -> Unit:
+        """Return how the host's compiler makes an object of a source."""
+        compiler = getattr(self.compiler, "compiler_so_cxx", self.compiler.compiler_so)
+        target = self.objects(folder) / source.path.relative_to(CSRC).with_suffix(".o")
+        return Unit(source.path, target, (*compiler, *INCLUDES, *flags, *source.flags, *LATE))
+
+    def objects(self, folder: str) -> Path:
+        """Return where objects of a kind lie."""
+        return Path(self.build_temp).absolute() / ("debug" if DEBUG else "release") / folder
+
+    def core_units(self) -> list[Unit]:
+        """List what ``stnas._core`` is made of."""
+        flags = (*FLAGS, UNINITIALIZED[1], f"-I{pybind11.get_include()}")
+        parts = [Source(CSRC / "core.cpp", ()), *sources("counting", "pareto")]
+        parts = [part for part in parts if not (part.is_for_gpus or part.path.stem == "binding")]
+        return [self.unit(part, "core", *flags) for part in parts]
+
+    def operator_units(self) -> list[Unit]:
+        """List what ``stnas._C`` is made of, what takes longest first."""
+        nvcc = find_nvcc()
+        every = [
+            Source(CSRC / "ops.cpp", ()),
+            *sources(*(name for name in operators() if name != "pareto")),
+        ]
+        kernels = [part for part in every if part.is_for_each_set]
+        devices = [part for part in every if part.path.suffix == ".cu" and nvcc]
+        others = [part for part in every if part.path.suffix == ".cpp" and part not in kernels]
+        host = (*FLAGS, *STABLE, "-isystem", str(TORCH / "include"), macro(ISAS))
+        if nvcc:
+            self.link_with_cuda(nvcc)
+            host += (f'-DSTNAS_CUDA_TARGETS="{cuda_targets()}"',)
+        return [
+            *(self.kernel(part, isa) for part in kernels for isa in reversed(ISAS)),
+            *(self.device_unit(part, nvcc) for part in devices),
+            *(self.unit(part, "ops", *host) for part in others if nvcc or not part.is_for_gpus),
+        ]
+
+    def kernel(self, source: Source, isa: InstructionSet) -> Unit:
+        """Return how a source is compiled for one instruction set."""
+        flags = (*FLAGS, *UNINITIALIZED, f"-DSTNAS_ISA={isa.name}", *isa.flags)
+        return self.unit(source, isa.name, *flags)
+
+    def device_unit(self, source: Source, nvcc: Path) -> Unit:
+        """Return how nvcc compiles a source for every device."""
+        archs = cuda_archs()
+        code = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
+        code.append(f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}")
+        command = (str(nvcc), *NVCC_FLAGS, *source.flags, *code, f"-I{CSRC}")
+        return Unit(source.path, self.objects("cuda") / f"{source.path.stem}.o", command)
+
+    def link_with_cuda(self, nvcc: Path) -> None:
+        """Link the CUDA runtime statically.
 
         The result needs neither CUDA's libraries nor a GPU to be imported.
         """
         libraries = [nvcc.resolve().parent.parent / name for name in ("lib64", "lib")]
-        ops.sources += [name for name, *_ in device_rows(".cpp")]
         ops.library_dirs += [str(path) for path in libraries if path.is_dir()]
         ops.libraries += ["cudart_static", "dl", "rt", "pthread"]
-        ops.define_macros.append(("STNAS_CUDA_TARGETS", f'"{cuda_targets()}"'))
-
-    def device_kernel(self, nvcc: Path, source: str, *flags: str) -> list[str]:
-        """Compile one source for every device and return the object file."""
-        target = Path(self.build_temp) / "cuda" / f"{Path(source).name}.o"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        archs = cuda_archs()
-        code = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
-        code.append(f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}")
-        command = [str(nvcc), *NVCC_FLAGS, *flags, *code, "-Icsrc", "-x", "cu", "-c"]
-        subprocess.run([*command, source, "-o", str(target)], check=True)
-        return [str(target)]
-
-    def kernel(self, source: str, name: str, flags: list[str]) -> list[str]:
-        """Compile one source for one instruction set and return the object files."""
-        return self.compiler.compile(
-            [source],
-            output_dir=f"{self.build_temp}/{name}",
-            macros=[("STNAS_ISA", name)],
-            include_dirs=["csrc"],
-            depends=HEADERS,
-            extra_postargs=[
-                *KERNEL_FLAGS,
-                "-Wno-uninitialized",
-                "-Wno-maybe-uninitialized",
-                *flags,
-            ],
-        )
 
 
-ParallelCompile("STNAS_BUILD_JOBS", default=2).install()
 setup(ext_modules=[core, ops], cmdclass={"build_ext": BuildKernels})

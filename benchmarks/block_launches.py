@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from block_shapes import Case
 
-from stnas.ops.bottleneck.fake import stores_expanded
+from stnas._core import stores_expanded
 
 WIDTHS = {"float32": 4, "bfloat16": 2}
 

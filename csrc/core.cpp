@@ -1,7 +1,8 @@
 #include <vector>
 
-#include "host/arrays.h"
+#include "bottleneck/problem.h"
 #include "counting/counting.h"
+#include "host/arrays.h"
 #include "pareto/crowding.h"
 #include "pareto/hypervolume.h"
 #include "pareto/nondominated.h"
@@ -76,6 +77,8 @@ double hypervolume_numpy(const py::object& objectives, const py::object& referen
 
 PYBIND11_MODULE(_core, module) {
   module.doc() = "Torch-free core: counting and Pareto operators on numpy arrays.";
+  module.def("stores_expanded", &stnas::cpu::stores_expanded, py::arg("channels"),
+             py::arg("hidden"));
   module.def("count_madds", &stnas::count_madds_numpy, py::arg("genotypes"), py::arg("table"),
              py::kw_only(), py::arg("threads") = 1);
   module.def("nondominated_sort", &stnas::nondominated_sort_numpy, py::arg("objectives"));

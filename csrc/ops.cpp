@@ -9,33 +9,22 @@
 #define STNAS_SCHEMAS(library, ops) STABLE_TORCH_LIBRARY(library, ops)
 
 STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
-  // The SE linear bottleneck with batch statistics. x is NCHW in channels_last order; the affine
-  // parameters are weight and bias of the three BN. Returns the output and what the gradient needs:
-  // statistics (mean, biased variance of the three BN), hidden, projected, excitation, expanded.
+  // The SE linear bottleneck with batch statistics, added to a node: into = [into +] block, and the
+  // running statistics (mean and variance of the three BN, or none) moved by momentum. x is NCHW in
+  // channels_last order. moments: `node_moments` of x, where known. weights: expand, depthwise,
+  // squeeze_weight, squeeze_bias, excite_weight, excite_bias, project. affine: weight and bias of the
+  // three BN. Returns what the gradient needs where `keep`, else empty tensors; statistics are mean and
+  // biased variance of the three BN.
   ops.def(
-      "linear_bottleneck_forward(Tensor x, Tensor expand, Tensor depthwise, Tensor squeeze_weight, "
-      "Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, Tensor project, "
-      "Tensor? weight1, Tensor? bias1, Tensor? weight2, Tensor? bias2, Tensor? weight3, "
-      "Tensor? bias3, int stride, str activation, bool residual) "
-      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
-  // The same, added to a node: into = ([into +] block [+ also...]) / divisor, and the running statistics
-  // (mean and variance of the three BN, or none) moved by momentum. moments: `node_moments` of x,
-  // where known. Returns what the gradient needs where `keep`, and the moments of the new into where
-  // `gather`; empty tensors otherwise.
+      "linear_bottleneck_add_(Tensor x, Tensor? moments, Tensor[] weights, Tensor?[] affine, "
+      "Tensor(a!)[] running, float momentum, Tensor(b!) into, bool add, int stride, "
+      "str activation, bool residual, bool keep) -> (Tensor statistics, Tensor hidden, "
+      "Tensor projected, Tensor excitation, Tensor expanded)");
+  // Gradients of x; and of the seven weights, and of the affine parameters in one tensor, one after
+  // the other.
   ops.def(
-      "linear_bottleneck_add_(Tensor x, Tensor? moments, Tensor expand, Tensor depthwise, "
-      "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
-      "Tensor project, Tensor?[] affine, Tensor(a!)[] running, float momentum, Tensor(b!) into, "
-      "bool add, Tensor[] also, float divisor, int stride, str activation, bool residual, "
-      "bool keep, bool gather) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
-  // Gradients of x, of the seven weights, and of the affine parameters, one after the other in one
-  // tensor.
-  ops.def(
-      "linear_bottleneck_backward(Tensor grad, Tensor x, Tensor expand, Tensor depthwise, "
-      "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
-      "Tensor project, Tensor?[] affine, Tensor statistics, Tensor hidden, Tensor projected, "
-      "Tensor excitation, Tensor expanded, int stride, str activation, bool residual) "
-      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+      "linear_bottleneck_backward(Tensor grad, Tensor x, Tensor[] weights, Tensor?[] affine, "
+      "Tensor[] kept, int stride, str activation, bool residual) -> (Tensor, Tensor[])");
   // All blocks of an architecture. plan: for each step source, target, stride (0: the identity), residual,
   // whether the block has running statistics, divisor, the number of other sources and these:
   // value[target] = ([value[target] +] block(value[source]) [+ value[other]...]) / divisor, with
@@ -55,10 +44,8 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def("node_moments(Tensor x) -> Tensor");
   // The SE linear bottleneck with running statistics: mean and variance of the three BN.
   ops.def(
-      "linear_bottleneck_inference(Tensor x, Tensor expand, Tensor depthwise, "
-      "Tensor squeeze_weight, Tensor squeeze_bias, Tensor excite_weight, Tensor excite_bias, "
-      "Tensor project, Tensor?[] affine, Tensor[] running, int stride, str activation, "
-      "bool residual) -> Tensor");
+      "linear_bottleneck_inference(Tensor x, Tensor[] weights, Tensor?[] affine, Tensor[] running, "
+      "int stride, str activation, bool residual) -> Tensor");
   // act(BN(x)) with batch statistics, x [N, C, H, W] in channels_last order. Returns out, and mean and
   // biased variance [2 C].
   ops.def(
@@ -82,12 +69,11 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def(
       "crop_mirror_normalise(Tensor images, Tensor rows, Tensor? offsets, Tensor? mirrored, "
       "int padding, float[] mean, float[] std) -> Tensor");
-  // One step of stochastic gradient Langevin descent on every parameter, and the running mean of the
-  // samples where `mean` is not empty. The noise of tensor t is `noise` times a standard normal of
+  // One step of stochastic gradient Langevin descent on every parameter. The noise of tensor t is `noise` times a standard normal of
   // (seed, step, ids[t], element), times the root mean square of the tensor where `relative`.
   ops.def(
-      "sgld_step_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] mean, int[] ids, float lr, "
-      "float weight_decay, float noise, bool relative, int seed, int step, float mean_count) -> ()");
+      "sgld_step_(Tensor(a!)[] params, Tensor[] grads, int[] ids, float lr, float weight_decay, "
+      "float noise, bool relative, int seed, int step) -> ()");
   // The standard normal numbers of a tensor of float32, and the 32-bit words they are made of.
   ops.def("standard_normal_(Tensor(a!) out, int seed, int step, int id) -> ()");
   ops.def("random_words_(Tensor(a!) out, int seed, int step, int id, int block) -> ()");
@@ -95,8 +81,9 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def("count_madds(Tensor genotypes, Tensor table, int threads) -> Tensor");
   // The devices that CUDA kernels were compiled for, "" where there are none.
   ops.def("cuda_targets() -> str");
-  // The instruction set of the CPU kernels in use.
+  // The instruction set of the CPU kernels in use, and all that are there on this machine, in words.
   ops.def("isa() -> str");
+  ops.def("isas() -> str");
 }
 
 // `import stnas._C` loads the library, which registers the operators.

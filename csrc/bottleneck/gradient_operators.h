@@ -36,21 +36,16 @@ Backward differentiate(const Block& block, const Tensor& grad, const Kept& saved
 }
 
 template <class Device>
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>
-linear_bottleneck_backward(const Tensor& grad, const Tensor& x, const Tensor& expand,
-                           const Tensor& depthwise, const Tensor& squeeze_weight,
-                           const Tensor& squeeze_bias, const Tensor& excite_weight,
-                           const Tensor& excite_bias, const Tensor& project, const Affine& affine,
-                           const Tensor& statistics, const Tensor& hidden, const Tensor& projected,
-                           const Tensor& excitation, const Tensor& expanded, index stride,
-                           const std::string& activation, bool residual) {
-  const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
-                        excite_bias, project}, affine, stride, activation, residual};
+std::tuple<Tensor, Tensors> linear_bottleneck_backward(
+    const Tensor& grad, const Tensor& x, const Tensors& weights, const Affine& affine,
+    const Tensors& kept, index stride, const std::string& activation, bool residual) {
+  const Block block{x, check_weights(weights), affine, stride, activation, residual};
   const Shape& s = block.shape;
+  check(kept.size() == 5, "kept must hold 5 tensors, got ", kept.size());
   const Tensor grad_x = image_like(x, {s.images, s.in, s.height, s.width});
-  const SavedTensors saved{statistics, hidden, projected, excitation, expanded};
-  return std::tuple_cat(std::make_tuple(grad_x),
-                        differentiate<Device>(block, grad, saved, grad_x, false));
+  const SavedTensors saved{kept[0], kept[1], kept[2], kept[3], kept[4]};
+  return {grad_x, std::apply([](const auto&... part) { return Tensors{part...}; },
+                             differentiate<Device>(block, grad, saved, grad_x, false))};
 }
 
 }  // namespace stnas::cpu

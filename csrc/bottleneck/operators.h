@@ -10,36 +10,12 @@
 
 namespace stnas::cpu {
 
-using Tensors = std::vector<Tensor>;
-using Forward = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
-
-template <class Device>
-Forward linear_bottleneck_forward(const Tensor& x, const Tensor& expand, const Tensor& depthwise,
-                                  const Tensor& squeeze_weight, const Tensor& squeeze_bias,
-                                  const Tensor& excite_weight, const Tensor& excite_bias,
-                                  const Tensor& project, const Maybe& weight1,
-                                  const Maybe& bias1, const Maybe& weight2, const Maybe& bias2,
-                                  const Maybe& weight3, const Maybe& bias3, index stride,
-                                  const std::string& activation, bool residual) {
-  const Affine affine{weight1, bias1, weight2, bias2, weight3, bias3};
-  const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
-                        excite_bias, project}, affine, stride, activation, residual};
-  return with_type(x, [&](auto zero) -> Forward {
-    using S = decltype(zero);
-    const auto p = block.problem<S>();
-    const Tensor out = image_like(x, block.out_sizes());
-    const SavedTensors saved = allocate(x, block.shape);
-    Device(x).train(p, saved.pointers<S>(), {data<S>(out)});
-    return {out, saved.statistics, saved.hidden, saved.projected, saved.excitation, saved.expanded};
-  });
-}
-
 // Where a training pass goes: into = ([into +] block [+ also...]) / divisor, which moves the running
 // statistics, none or those of the three BN, by momentum.
 struct Destination {
   const Tensor& into;
   bool add;
-  const Tensors& also;
+  Tensors also;
   double divisor;
   const Tensors& running;
   double momentum;
@@ -47,8 +23,8 @@ struct Destination {
 
 // Adds a block to a node. kept: has the pointers of a Saved, null where there is no gradient.
 // moments: `node_moments` of x, where known. gathered: gets those of the new node, where wanted.
-template <class Device, class Kept>
-void add_block(const Block& block, const Destination& to, const Kept* kept,
+template <class Device, class Memory>
+void add_block(const Block& block, const Destination& to, const Memory* kept,
                const Tensor* moments, const Tensor* gathered) {
   const Tensor& x = block.x;
   const Shape& s = block.shape;
@@ -78,35 +54,28 @@ void add_block(const Block& block, const Destination& to, const Kept* kept,
   });
 }
 
+using Kept = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
+
 template <class Device>
-Forward linear_bottleneck_add(const Tensor& x, const Maybe& moments, const Tensor& expand,
-                              const Tensor& depthwise, const Tensor& squeeze_weight,
-                              const Tensor& squeeze_bias, const Tensor& excite_weight,
-                              const Tensor& excite_bias, const Tensor& project,
-                              const Affine& affine, const Tensors& running, double momentum,
-                              const Tensor& into, bool add, const Tensors& also, double divisor,
-                              index stride, const std::string& activation, bool residual,
-                              bool keep, bool gather) {
-  const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
-                        excite_bias, project}, affine, stride, activation, residual};
-  const Shape& s = block.shape;
-  const Tensor none = like(x, {0});
-  const Tensor gathered = gather ? like_sums(x, {1 + s.out, s.out}) : none;
-  const SavedTensors kept = keep ? allocate(x, s) : SavedTensors{none, none, none, none, none};
-  add_block<Device>(block, {into, add, also, divisor, running, momentum}, keep ? &kept : nullptr,
-                    moments ? &*moments : nullptr, gather ? &gathered : nullptr);
-  return {kept.statistics, kept.hidden, kept.projected, kept.excitation, kept.expanded, gathered};
+Kept linear_bottleneck_add(const Tensor& x, const Maybe& moments, const Tensors& weights,
+                           const Affine& affine, const Tensors& running, double momentum,
+                           const Tensor& into, bool add, index stride,
+                           const std::string& activation, bool residual, bool keep) {
+  const Block block{x, check_weights(weights), affine, stride, activation, residual};
+  const Destination to{into, add, {}, 1, running, momentum};
+  const Tensor* known = moments ? &*moments : nullptr;
+  const auto none = [&] { return like(x, {0}); };
+  const SavedTensors kept =
+      keep ? allocate(x, block.shape) : SavedTensors{none(), none(), none(), none(), none()};
+  add_block<Device>(block, to, keep ? &kept : nullptr, known, nullptr);
+  return {kept.statistics, kept.hidden, kept.projected, kept.excitation, kept.expanded};
 }
 
 template <class Device>
-Tensor linear_bottleneck_inference(const Tensor& x, const Tensor& expand, const Tensor& depthwise,
-                                   const Tensor& squeeze_weight, const Tensor& squeeze_bias,
-                                   const Tensor& excite_weight, const Tensor& excite_bias,
-                                   const Tensor& project, const Affine& affine,
-                                   const std::vector<Tensor>& running, index stride,
+Tensor linear_bottleneck_inference(const Tensor& x, const Tensors& weights, const Affine& affine,
+                                   const Tensors& running, index stride,
                                    const std::string& activation, bool residual) {
-  const Block block{x, {expand, depthwise, squeeze_weight, squeeze_bias, excite_weight,
-                        excite_bias, project}, affine, stride, activation, residual};
+  const Block block{x, check_weights(weights), affine, stride, activation, residual};
   return with_type(x, [&](auto zero) {
     using S = decltype(zero);
     auto p = block.problem<S>();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "bottleneck/gradient_operators.h"
 #include "bottleneck/image_sum.h"
@@ -33,8 +34,7 @@ struct PathParameters {
   }
   Block block(const PathStep& step, const Tensor& x, const Affine& own,
               const std::string& activation) const {
-    const Tensor* w = weights.data() + step.block * kBlockWeights;
-    return {x, {w[0], w[1], w[2], w[3], w[4], w[5], w[6]}, own, step.stride, activation,
+    return {x, weights_at(weights.data() + step.block * kBlockWeights), own, step.stride, activation,
             step.residual};
   }
 };
@@ -70,9 +70,7 @@ class PathForward {
     for (const PathStep& step : plan_.steps) {
       if (!step.is_block()) continue;
       const Tensor& expand = parameters.weights[step.block * kBlockWeights];
-      Shape s{};
-      s.hidden = expand.size(0), s.in = expand.size(1);
-      if (!s.stores_expanded()) wanted_[size_t(step.source)] = true;
+      if (!stores_expanded(expand.size(1), expand.size(0))) wanted_[size_t(step.source)] = true;
     }
   }
 
@@ -115,9 +113,9 @@ class PathForward {
       kept_.push_back(saved->memory);
     }
     const Maybe& moments = moments_[size_t(step.source)];
-    add_block<Device>(block,
-                      {*into, step.add, also, double(step.divisor), running, momenta_[step.block]},
-                      saved ? &*saved : nullptr, moments ? &*moments : nullptr,
+    const Destination to{*into,   step.add, std::move(also), double(step.divisor),
+                         running, momenta_[step.block]};
+    add_block<Device>(block, to, saved ? &*saved : nullptr, moments ? &*moments : nullptr,
                       gather ? &*gathered : nullptr);
   }
 

@@ -87,4 +87,15 @@ std::tuple<Tensor, Tensors> linear_bottleneck_path_backward(
       .run();
 }
 
+// Registers the operators of the choice block with the kernels of a Device.
+template <class Device, class Library>
+void implement_bottleneck(Library& ops) {
+  ops.impl("linear_bottleneck_add_", TORCH_BOX(&linear_bottleneck_add<Device>));
+  ops.impl("linear_bottleneck_backward", TORCH_BOX(&linear_bottleneck_backward<Device>));
+  ops.impl("linear_bottleneck_inference", TORCH_BOX(&linear_bottleneck_inference<Device>));
+  ops.impl("linear_bottleneck_path", TORCH_BOX(&linear_bottleneck_path<Device>));
+  ops.impl("linear_bottleneck_path_backward", TORCH_BOX(&linear_bottleneck_path_backward<Device>));
+  ops.impl("node_moments", TORCH_BOX(&node_moments<Device>));
+}
+
 }  // namespace stnas::cpu

@@ -4,12 +4,9 @@
 #include <vector>
 
 #include "host/check.h"
-#include "host/problem.h"
+#include "host/numbers.h"
 
 namespace stnas::cpu {
-
-constexpr size_t kBlockWeights = 7;
-constexpr size_t kBlockNorms = 6;  // weight and bias, or mean and variance, of the three BN
 
 // value[target] = ([value[target] +] f(value[source]) [+ value[also]...]) / divisor, where f is the
 // block of this stride, or the identity where the stride is 0. Value 0 is x.

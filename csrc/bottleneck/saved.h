@@ -1,7 +1,7 @@
 // The tensors that the forward pass of the choice block leaves to its gradient, on every device.
 #pragma once
 
-#include "host/binding.h"
+#include "bottleneck/block.h"
 
 namespace stnas::cpu {
 

@@ -9,14 +9,15 @@ fast, for mutants. Prints the path of the library. What is newer than all that w
 """
 
 import argparse
-import os
 import subprocess
+import sys
 import sysconfig
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from units import CSRC, Unit, compile_all, operators, sources
+
 KEPT = ("-O1", "-g1", "-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 MODES = {
     "plain": ("-O2",),
@@ -31,20 +32,8 @@ DEFINES = (
 )
 MACHINE = ("fiber", "machine", "barriers", "shared")
 CHECKER = {"checked": ("checker", "symbols", "traffic")}
-HOST = (
-    "ops",
-    "host/team",
-    *(f"counting/cpu/{name}" for name in ("counting", "lookups", "registers")),
-)
-
-
-def listed(suffix: str) -> list[Path]:
-    """Return the sources for devices that the operators list."""
-    lists = sorted(SOURCES.glob("*/sources.txt"))
-    names = [
-        (path.parent, line.split()[0]) for path in lists for line in path.read_text().splitlines()
-    ]
-    return [at / name for at, name in names if name.startswith("cuda/") and name.endswith(suffix)]
+HOST = ("ops", "host/team")
+HOST += tuple(f"counting/cpu/{name}" for name in ("counting", "lookups", "registers"))
 
 
 def torch_folder(name: str) -> str:
@@ -57,11 +46,11 @@ def torch_folder(name: str) -> str:
 
 def includes() -> list[str]:
     """Return the options that find the headers."""
-    folders = [str(SOURCES), torch_folder("include"), sysconfig.get_path("include")]
+    folders = [str(CSRC), torch_folder("include"), sysconfig.get_path("include")]
     return [option for folder in folders for option in ("-isystem", folder)]
 
 
-def units(mode: str) -> list[tuple[Path, tuple[str, ...]]]:
+def parts(mode: str) -> list[tuple[Path, tuple[str, ...]]]:
     """List every source with its own options; the machine comes first in the link.
 
     Where both the machine and a kernel have a template of the standard library, the one without the
@@ -69,38 +58,24 @@ def units(mode: str) -> list[tuple[Path, tuple[str, ...]]]:
     """
     machine = [*MACHINE, *CHECKER.get(mode, ("unchecked",)), "binding"]
     plain = MODES[mode] if mode == "sanitized" else ()
-    host = [SOURCES / f"cusim/{name}.cpp" for name in machine]
-    host += [SOURCES / f"{name}.cpp" for name in HOST]
-    host += listed(".cpp")
-    devices = listed(".cu")
+    host = [CSRC / f"cusim/{name}.cpp" for name in machine]
+    host += [CSRC / f"{name}.cpp" for name in HOST]
+    listed = [source.path for source in sources(*operators()) if source.is_for_gpus]
+    host += [path for path in listed if path.suffix == ".cpp"]
+    devices = [path for path in listed if path.suffix == ".cu"]
     return [(path, plain) for path in host] + [(path, MODES[mode]) for path in devices]
 
 
-def is_fresh(target: Path) -> bool:
-    """Tell whether an object is newer than all files that the compiler noted down for it."""
-    notes = target.with_suffix(".d")
-    if not (target.exists() and notes.exists()):
-        return False
-    files = notes.read_text().replace("\\\n", " ").partition(":")[2].split()
-    made = target.stat().st_mtime
-    return all(Path(file).exists() and Path(file).stat().st_mtime < made for file in files)
-
-
-def compile_unit(source: Path, options: tuple[str, ...], into: Path) -> Path:
-    """Compile one source, if it is not fresh, and return the object file."""
-    target = into / f"{'_'.join(source.relative_to(SOURCES).with_suffix('').parts)}.o"
-    if not is_fresh(target):
-        command = ["g++", *KEPT, *options, *DEFINES, *includes(), "-MD", "-x", "c++", "-c"]
-        subprocess.run([*command, str(source), "-o", str(target)], check=True)
-    return target
+def unit(source: Path, options: tuple[str, ...], into: Path) -> Unit:
+    """Return how a source is compiled."""
+    name = "_".join(source.relative_to(CSRC).with_suffix(".o").parts)
+    return Unit(source, into / name, ("g++", *KEPT, *options, *DEFINES, *includes(), "-x", "c++"))
 
 
 def build(into: Path, *, mode: str = "plain") -> Path:
     """Build the library of a mode in a folder and return its path."""
     into.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(int(os.environ.get("STNAS_BUILD_JOBS", "2"))) as pool:
-        work = [pool.submit(compile_unit, *unit, into) for unit in units(mode)]
-        objects = [str(item.result()) for item in work]
+    objects = compile_all([unit(*part, into) for part in parts(mode)])
     library = into / f"stnas_sim_{mode}.so"
     made = library.stat().st_mtime if library.exists() else 0
     if all(Path(file).stat().st_mtime < made for file in objects):

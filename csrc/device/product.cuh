@@ -3,7 +3,7 @@
 
 #include "device/tiles.cuh"
 
-#include "device/launchers.h"
+#include "device/workspace.h"
 
 namespace stnas::cuda {
 

@@ -1,11 +1,10 @@
-// Checks of the choice block's arguments.
+// Checks of the tensors that operators are given.
 #pragma once
 
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "host/check.h"
@@ -15,12 +14,6 @@ namespace stnas::cpu {
 
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
-
-// The seven weights in the order of the schema.
-struct WeightTensors {
-  const Tensor &expand, &depthwise, &squeeze_weight, &squeeze_bias, &excite_weight, &excite_bias,
-      &project;
-};
 
 inline std::vector<index> sizes_of(const Tensor& tensor) {
   return {tensor.sizes().begin(), tensor.sizes().end()};
@@ -87,31 +80,6 @@ inline void check_values(const Tensor& x) {
         "x must be a float32, float64 or bfloat16 tensor on the CPU or a CUDA device");
   check(x.dim() == 4, "x must have 4 dimensions (N, C, H, W), got ", x.dim());
   check(x.numel() > 0, "x must not be empty, got ", x.numel(), " elements");
-}
-
-inline Shape check_shape(const Tensor& x, const WeightTensors& w, index stride) {
-  check_values(x);
-  const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), w.expand.size(0), w.project.size(0),
-                w.squeeze_weight.size(0), w.depthwise.size(w.depthwise.dim() - 1), stride};
-  check_image(x, "x", {s.images, s.in, s.height, s.width});
-  check(s.kernel == 3 || s.kernel == 5 || s.kernel == 7,
-                        "depthwise must be a convolution with kernel 3, 5 or 7, got ", s.kernel);
-  check(stride == 1 || stride == 2 || stride == 4,
-                        "stride must be 1, 2 or 4, got ", stride);
-  const std::pair<const Tensor*, const char*> tensors[] = {
-      {&w.expand, "expand"},           {&w.depthwise, "depthwise"},
-      {&w.squeeze_weight, "squeeze_weight"}, {&w.squeeze_bias, "squeeze_bias"},
-      {&w.excite_weight, "excite_weight"},   {&w.excite_bias, "excite_bias"},
-      {&w.project, "project"}};
-  for (const auto& [tensor, name] : tensors) check_type(*tensor, name, x);
-  check_size(w.expand, "expand", {s.hidden, s.in, 1, 1});
-  check_size(w.depthwise, "depthwise", {s.hidden, 1, s.kernel, s.kernel});
-  check_size(w.squeeze_weight, "squeeze_weight", {s.squeeze, s.hidden});
-  check_size(w.squeeze_bias, "squeeze_bias", {s.squeeze});
-  check_size(w.excite_weight, "excite_weight", {s.hidden, s.squeeze});
-  check_size(w.excite_bias, "excite_bias", {s.hidden});
-  check_size(w.project, "project", {s.out, s.hidden, 1, 1});
-  return s;
 }
 
 }  // namespace stnas::cpu

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "host/bfloat16.h"
-#include "host/plan.h"
+#include "host/parallel.h"
 
 namespace stnas::cpu::STNAS_ISA {
 

@@ -1,7 +1,7 @@
-// Partial sums of the chunks: gathered, added in order, brought to PyTorch's layouts.
+// Partial sums of the chunks: gathered and added in order.
 #pragma once
 
-#include "host/plan.h"
+#include "host/parallel.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
@@ -13,16 +13,6 @@ void add_parts(const Executor& executor, index parts, index size, T* values) {
     const index end = least(size, (run + 1) * kRun);
     for (index p = 1; p < parts; ++p)
       for (index i = run * kRun; i < end; ++i) values[i] += values[p * size + i];
-  });
-}
-
-// [block][columns][16] as [M, columns].
-template <class T>
-void unpack_columns(const Shape& s, const Executor& executor, const T* from, index columns, T* to) {
-  for_each_block(s, executor, columns * kLanes, [&](index b) {
-    for (index i = b * kLanes; i < least(s.hidden, (b + 1) * kLanes); ++i)
-      for (index c = 0; c < columns; ++c)
-        to[i * columns + c] = from[(b * columns + c) * kLanes + i % kLanes];
   });
 }
 

@@ -12,7 +12,7 @@
 #include <immintrin.h>
 #endif
 
-#include "host/problem.h"
+#include "host/numbers.h"
 
 namespace stnas::cpu::STNAS_ISA {
 

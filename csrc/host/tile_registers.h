@@ -3,7 +3,7 @@
 // lets a process use them once it has asked (instruction_set.cpp).
 #pragma once
 
-#include "host/problem.h"
+#include "host/numbers.h"
 
 #if defined(__AMX_BF16__) || defined(STNAS_EMULATED_TILES)
 #define STNAS_HAS_TILES

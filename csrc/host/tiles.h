@@ -4,7 +4,7 @@
 #include <type_traits>
 
 #include "host/bfloat16.h"
-#include "host/plan.h"
+#include "host/parallel.h"
 #include "host/scratch.h"
 
 #ifdef STNAS_HAS_TILES

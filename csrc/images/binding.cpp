@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host/binding.h"
+#include "host/tensors.h"
 
 namespace stnas::images {
 namespace {

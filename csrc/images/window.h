@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "host/problem.h"
+#include "host/numbers.h"
 
 namespace stnas::images {
 

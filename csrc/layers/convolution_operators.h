@@ -3,7 +3,9 @@
 
 #include <tuple>
 
-#include "host/binding.h"
+#include "host/dispatch.h"
+#include "host/tensors.h"
+#include "layers/problem.h"
 
 namespace stnas::cpu {
 
@@ -44,7 +46,7 @@ inline Tensor convolution_forward(const Tensor& x, const Tensor& weight, index s
   return with_convolution(x, weight, stride, [&](const auto& given) {
     using T = std::remove_cvref_t<decltype(*given.c.x)>;
     const Tensor out = image_like(x, given.sizes());
-    kernels<T>().convolve(given.c, data<T>(out));
+    kernels<LayerKernels<T>>().convolve(given.c, data<T>(out));
     return out;
   });
 }
@@ -59,8 +61,8 @@ inline std::tuple<Tensor, Tensor> convolution_backward(const Tensor& grad, const
     check_target(grad, "grad", x, given.sizes());
     const Tensor of_x = wants_x ? image_like(x, {c.images, c.in, c.height, c.width}) : like(x, {0});
     const Tensor of_weight = image_like(x, {c.out, c.in, c.kernel, c.kernel});
-    if (wants_x) kernels<T>().convolve_input_gradient(c, data<T>(grad), data<T>(of_x));
-    kernels<T>().convolve_weight_gradient(c, data<T>(grad), data<T>(of_weight));
+    if (wants_x) kernels<LayerKernels<T>>().convolve_input_gradient(c, data<T>(grad), data<T>(of_x));
+    kernels<LayerKernels<T>>().convolve_weight_gradient(c, data<T>(grad), data<T>(of_weight));
     return std::tuple{of_x, of_weight};
   });
 }

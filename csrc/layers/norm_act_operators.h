@@ -4,7 +4,8 @@
 
 #include <tuple>
 
-#include "host/binding.h"
+#include "host/tensors.h"
+#include "layers/problem.h"
 
 namespace stnas::cpu {
 
@@ -64,6 +65,13 @@ std::tuple<Tensor, Tensor> norm_act_backward(const Tensor& grad, const Tensor& x
                                 data<T>(affine));
     return std::tuple{grad_x, affine};
   });
+}
+
+// Registers both with the kernels of a Device.
+template <class Device, class Library>
+void implement_norm_act(Library& ops) {
+  ops.impl("norm_act_forward", TORCH_BOX(&norm_act_forward<Device>));
+  ops.impl("norm_act_backward", TORCH_BOX(&norm_act_backward<Device>));
 }
 
 }  // namespace stnas::cpu

@@ -1,7 +1,9 @@
 // The mean over the pixels: check, allocate, let the kernels do the work.
 #pragma once
 
-#include "host/binding.h"
+#include "host/dispatch.h"
+#include "host/tensors.h"
+#include "layers/problem.h"
 
 namespace stnas::cpu {
 
@@ -18,7 +20,7 @@ inline Tensor pool_forward(const Tensor& x) {
   const Tensor out = like(x, {x.size(0), x.size(1)});
   with_wide_type(x, [&](auto zero) {
     using T = decltype(zero);
-    kernels<T>().pool(make_node<T>(x, x.size(0), x.size(1), x.size(2), x.size(3)), data<T>(out));
+    kernels<LayerKernels<T>>().pool(make_node<T>(x, x.size(0), x.size(1), x.size(2), x.size(3)), data<T>(out));
   });
   return out;
 }
@@ -34,7 +36,7 @@ inline Tensor pool_backward(const Tensor& grad, index height, index width) {
   with_wide_type(grad, [&](auto zero) {
     using T = decltype(zero);
     const auto node = make_node<T>(to, grad.size(0), grad.size(1), height, width);
-    kernels<T>().pool_gradient(node, data<T>(grad), data<T>(to));
+    kernels<LayerKernels<T>>().pool_gradient(node, data<T>(grad), data<T>(to));
   });
   return to;
 }

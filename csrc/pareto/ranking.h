@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "pareto/comparison.h"
 #include "host/matrix.h"
+#include "pareto/comparison.h"
 #include "pareto/order.h"
 #include "pareto/staircase.h"
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/check.h"
+#include "sgld/overlap.h"
 #include "sgld/step.h"
 
 namespace stnas::sgld {
@@ -77,14 +78,13 @@ struct Step {
   }
 
   template <class T>
-  void add(std::vector<Target<T>>& to, const Tensor& param, const Tensor& grad, const Tensor* mean,
-           uint32_t id, double noise) {
-    const bool in_place = noise == 0 && same(param.strides(), grad.strides()) &&
-                          (!mean || same(param.strides(), mean->strides())) && inspect(param).dense;
+  void add(std::vector<Target<T>>& to, const Tensor& param, const Tensor& grad, uint32_t id,
+           double noise) {
+    const bool in_place =
+        noise == 0 && same(param.strides(), grad.strides()) && inspect(param).dense;
     const Tensor w = bring(param, in_place, true), g = bring(grad, in_place, false);
-    auto* values = static_cast<T*>(w.data_ptr());
-    auto* means = mean ? static_cast<T*>(bring(*mean, in_place, true).data_ptr()) : nullptr;
-    to.push_back({values, static_cast<const T*>(g.data_ptr()), means, w.numel(), id, noise});
+    to.push_back({static_cast<T*>(w.data_ptr()), static_cast<const T*>(g.data_ptr()), w.numel(), id,
+                  noise});
   }
 
   // Writes the copies back to the tensors that they stand for.
@@ -93,33 +93,46 @@ struct Step {
   }
 };
 
-inline void check_distinct(const Tensors& params, const Tensors& mean) {
-  std::vector<const void*> addresses;
-  addresses.reserve(params.size() + mean.size());
-  for (const auto* list : {&params, &mean}) {
-    for (const auto& tensor : *list) {
-      if (tensor.numel() > 0) addresses.push_back(tensor.data_ptr());
+// A step reads what it has not written: no parameter may have elements of another tensor. A gradient
+// may be its own parameter.
+inline void check_distinct(const Tensors& params, const Tensors& grads) {
+  struct Part {
+    Span span;
+    size_t at;
+    const Tensor* tensor;
+    bool written;
+  };
+  std::vector<Part> parts;
+  parts.reserve(params.size() + grads.size());
+  for (size_t i = 0; i < params.size(); ++i) {
+    parts.push_back({Span(params[i]), i, &params[i], true});
+    parts.push_back({Span(grads[i]), i, &grads[i], false});
+  }
+  std::sort(parts.begin(), parts.end(),
+            [](const Part& a, const Part& b) { return a.span.begin < b.span.begin; });
+  for (auto one = parts.begin(); one != parts.end(); ++one) {
+    for (auto other = one + 1; other != parts.end() && other->span.begin < one->span.end; ++other) {
+      if (!one->written && !other->written) continue;
+      if (one->at == other->at && one->span.begin == other->span.begin &&
+          same(one->tensor->strides(), other->tensor->strides()))
+        continue;
+      const auto name = [](const Part& part) { return part.written ? "params[" : "grads["; };
+      check(!overlap(*one->tensor, *other->tensor), name(*one), one->at, "] and ", name(*other),
+            other->at, "] must not share memory: pass each tensor once, or a clone");
     }
   }
-  std::sort(addresses.begin(), addresses.end());
-  check(std::adjacent_find(addresses.begin(), addresses.end()) == addresses.end(),
-        "params and mean must not share memory, but two of them begin at one address: pass each "
-        "tensor once");
 }
 
 // Checks the lists and brings their tensors into order; the noise is that of all of them.
-inline Step gather(const Tensors& params, const Tensors& grads, const Tensors& mean,
-                   const std::vector<int64_t>& ids, double noise, const Place& place) {
-  check(params.size() == grads.size() && params.size() == ids.size() &&
-            (mean.empty() || mean.size() == params.size()),
-        "params, grads, ids and mean must have one length, got ", params.size(), ", ",
-        grads.size(), ", ", ids.size(), " and ", mean.size());
-  check_distinct(params, mean);
+inline Step gather(const Tensors& params, const Tensors& grads, const std::vector<int64_t>& ids,
+                   double noise, const Place& place) {
+  check(params.size() == grads.size() && params.size() == ids.size(),
+        "params, grads and ids must have one length, got ", params.size(), ", ", grads.size(),
+        " and ", ids.size());
   Step work;
   work.floats.reserve(params.size());
   for (size_t i = 0; i < params.size(); ++i) {
     const auto& param = params[i];
-    const auto* average = mean.empty() ? nullptr : &mean[i];
     const ScalarType type = param.scalar_type();
     const bool is_float = type == ScalarType::Float;
     check(is_float || type == ScalarType::Double, "params[", i,
@@ -128,13 +141,13 @@ inline Step gather(const Tensors& params, const Tensors& grads, const Tensors& m
     check(place.holds(param, params[0]), "params[", i, "] must be on ", place.name, ": move it");
     check_tensor(grads[i], "grads", i, param, type, place);
     check_written(param, "params", i);
-    if (average) {
-      check_tensor(*average, "mean", i, param, type, place);
-      check_written(*average, "mean", i);
-    }
+  }
+  check_distinct(params, grads);
+  for (size_t i = 0; i < params.size(); ++i) {
     const auto id = static_cast<uint32_t>(ids[i]);
-    is_float ? work.add(work.floats, param, grads[i], average, id, noise)
-             : work.add(work.doubles, param, grads[i], average, id, noise);
+    params[i].scalar_type() == ScalarType::Float
+        ? work.add(work.floats, params[i], grads[i], id, noise)
+        : work.add(work.doubles, params[i], grads[i], id, noise);
   }
   return work;
 }

@@ -20,22 +20,20 @@ struct Stream {
   uint32_t tensor;
 };
 
-// One contiguous tensor of the step; `mean` may be null.
+// One contiguous tensor of the step.
 template <class T>
 struct Target {
   T* param;
   const T* grad;
-  T* mean;
   int64_t elements;
   uint32_t id;
   double noise;  // standard deviation; 0 draws nothing
 };
 
-// w <- w - lr (g + weight_decay w) + noise eps; then mean <- mean + (w - mean) / mean_count.
+// w <- w - lr (g + weight_decay w) + noise eps.
 struct Rule {
   double lr;
   double weight_decay;
-  double mean_count;
   uint64_t seed;
   uint64_t step;
 };
@@ -45,16 +43,13 @@ template <class T>
 using Update = void (*)(const Target<T>&, const Rule&, int64_t begin, int64_t end);
 
 struct Kernels {
+  using Stored = float;  // what the sets have kernels of their own for
   Update<float> update_float;
   Update<double> update_double;
   // Both write `count` numbers, from the given block or group on.
   void (*words)(const Stream&, uint32_t block, int64_t count, uint32_t* out);
   void (*normal)(const Stream&, int64_t group, int64_t count, float* out);
 };
-
-// The kernels of the named instruction set, and of the one in use.
-const Kernels& kernels(const char* instruction_set);
-const Kernels& kernels();
 
 // Calls task(context, begin, end) for ranges that make up [0, count), on any threads; ranges of
 // fewer than `grain` need not be divided.

@@ -8,6 +8,7 @@ from torch import Tensor
 from stnas.ops.bottleneck import reference
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm
+from stnas.ops.shapes import empty_image, out_size
 
 
 class Case(NamedTuple):
@@ -91,22 +92,32 @@ def out_grad(out: Tensor) -> Tensor:
     return image(normal.to(out.dtype).to(out.device))
 
 
+def forward(
+    ops: Any, given: Inputs, options: tuple[int, str, bool]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return the output of the operators' training form, and what it keeps for the gradient."""
+    out = empty_image(given.x, out_size(given.x, given.weights[-1], options[0]))
+    kept = ops.linear_bottleneck_add_(
+        given.x, None, given.weights, given.affine, [], 0.0, out, False, *options, True
+    )
+    return out, kept
+
+
 def train(ops: Any, case: Case, given: Inputs) -> dict[str, Tensor]:
     """Return the output and all gradients of the operators' training forms."""
-    out, *saved = ops.linear_bottleneck_forward(
-        given.x, *given.weights, *given.affine, *case.options
+    out, kept = forward(ops, given, case.options)
+    of_x, grads = ops.linear_bottleneck_backward(
+        out_grad(out), given.x, given.weights, given.affine, kept, *case.options
     )
-    grads = ops.linear_bottleneck_backward(
-        out_grad(out), given.x, *given.weights, given.affine, *saved, *case.options
-    )
-    names = ("x", *BottleneckWeights._fields, *(["affine"] if case.affine else []))
-    return {"out": out, **dict(zip(names, grads, strict=False)), "statistics": saved[0]}
+    names = (*BottleneckWeights._fields, *(["affine"] if case.affine else []))
+    own = dict(zip(names, grads, strict=False))
+    return {"out": out, "x": of_x, **own, "statistics": kept[0]}
 
 
 def infer(ops: Any, case: Case, given: Inputs) -> Tensor:
     """Return the output with running statistics."""
     out: Tensor = ops.linear_bottleneck_inference(
-        given.x, *given.weights, given.affine, given.running, *case.options
+        given.x, given.weights, given.affine, given.running, *case.options
     )
     return out
 

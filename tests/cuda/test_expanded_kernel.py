@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from blocks import Case, Inputs, draw, image, infer, moved, train
+from blocks import Case, Inputs, draw, forward, image, infer, moved, train
 from torch import Tensor
 
 # Channels of every residue of 8, one and two tiles of 32 of them; hidden ones of many residues of
@@ -50,7 +50,7 @@ def widened(given: Inputs) -> Inputs:
 def infer_plainly(ops: Any, case: Case, given: Inputs) -> Tensor:
     """Return the output with running statistics and without the input."""
     out: Tensor = ops.linear_bottleneck_inference(
-        given.x, *given.weights, given.affine, given.running, case.stride, case.activation, False
+        given.x, given.weights, given.affine, given.running, case.stride, case.activation, False
     )
     return out
 
@@ -66,9 +66,7 @@ def test_it_has_the_bits_of_the_stored_form(kernels, case, dtype):
 @pytest.mark.parametrize(("case", "dtype"), BOTH, ids=str)
 def test_training_has_the_bits_of_inference_with_its_statistics(kernels, case, dtype):
     given = moved(draw(case, dtype), kernels.device)
-    out, statistics, *_ = kernels.ops.linear_bottleneck_forward(
-        given.x, *given.weights, *given.affine, case.stride, case.activation, False
-    )
+    out, (statistics, *_) = forward(kernels.ops, given, (case.stride, case.activation, False))
     hidden = len(given.weights[0])
     running = list(statistics.split([hidden] * 4 + [case.size[2]] * 2))
     stored = widened(given)._replace(running=running)

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from blocks import Case, draw, error, image, infer, moved, train, twin
+from blocks import Case, draw, error, forward, image, infer, moved, train, twin
 
 from stnas.ops.bottleneck import reference
 from stnas.ops.bottleneck.block import Options
 from stnas.ops.bottleneck.path import PathEdge, linear_bottleneck_path
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm
+from stnas.ops.shapes import empty_image, out_size
 
 CASE = Case((3, 9, 9, 2, 6, 7))
 
@@ -28,10 +29,10 @@ def let_call(monkeypatch, ops):
         monkeypatch.setattr(import_module(f"stnas.ops.bottleneck.{name}"), "OPS", ops)
 
 
-def add_block(ops, case, given, into, *, add, also=(), divisor=1.0, running=(), moments=None):
+def add_block(ops, case, given, into, *, add, running=(), moments=None):
     return ops.linear_bottleneck_add_(
-        given.x, moments, *given.weights, given.affine, list(running), 0.3, into, add, list(also),
-        divisor, *case.options, True, True,
+        given.x, moments, given.weights, given.affine, list(running), 0.3, into, add,
+        *case.options, False,
     )  # fmt: skip
 
 
@@ -39,18 +40,13 @@ def add_block(ops, case, given, into, *, add, also=(), divisor=1.0, running=(), 
 def test_a_block_is_added_to_its_node(kernels, dtype):
     given = draw(CASE, dtype)
     block = twin(CASE, given, torch.float64, training=True)["out"]
-    start, *also = (image(torch.randn(block.shape).to(dtype)) for _ in range(4))
-    total = (start.double() + block + sum(other.double() for other in also)) / 3
-    there, others = moved(given, kernels.device), moved(also, kernels.device)
-    into = start.clone().to(kernels.device)
+    start = image(torch.randn(block.shape).to(dtype))
+    there, into = moved(given, kernels.device), start.clone().to(kernels.device)
     running = [value.clone() for value in there.running]
     moments = kernels.ops.node_moments(there.x)
-    *_, gathered = add_block(
-        kernels.ops, CASE, there, into, add=True, also=others, divisor=3.0, running=running,
-        moments=moments,
-    )  # fmt: skip
-    assert error(into, total) <= (1e-12 if dtype == torch.float64 else 2.0**-6)
-    assert torch.equal(gathered, kernels.ops.node_moments(into))
+    kept = add_block(kernels.ops, CASE, there, into, add=True, running=running, moments=moments)
+    assert all(len(part) == 0 for part in kept)
+    assert error(into, start.double() + block) <= (1e-12 if dtype == torch.float64 else 2.0**-6)
     alone = into.clone()
     add_block(kernels.ops, CASE, there, alone, add=False)
     assert torch.equal(alone, train(kernels.ops, CASE, there)["out"])
@@ -142,7 +138,7 @@ def test_tensors_may_begin_anywhere(kernels, shift, dtype):
     into, bare = (image(torch.ones_like(plain.x)) for _ in range(2))
     into = shifted(into)
     for target, given in ((into, askew), (bare, plain)):
-        add_block(kernels.ops, case, given, target, add=True, also=[given.x])
+        add_block(kernels.ops, case, given, target, add=True)
     assert torch.equal(into, bare)
 
 
@@ -180,12 +176,17 @@ def test_bad_input_raises_what_the_cpu_form_raises(kernels, name, change, messag
     for ops, device in ((torch.ops.stnas, "cpu"), (kernels.ops, kernels.device)):
         given = moved(draw(CASE, torch.float32), device)
         stride = 2 if name == "residual" else 1
-        names = ("x", *BottleneckWeights._fields, *(f"a{i}" for i in range(6)))
-        values = dict(zip(names, (given.x, *given.weights, *given.affine), strict=True))
-        values |= {"stride": stride, "activation": "relu6", "residual": False}
-        values[name] = change(values[name])
+        weights = dict(zip(BottleneckWeights._fields, given.weights, strict=True))
+        into = empty_image(given.x, out_size(given.x, weights["project"], stride))
+        values = {"x": given.x, "stride": stride, "activation": "relu6", "residual": False}
+        home = weights if name in weights else values
+        home[name] = change(home[name])
+        x, *options = values.values()
         with pytest.raises(ValueError, match=message) as caught:
-            ops.linear_bottleneck_forward(*values.values())
+            ops.linear_bottleneck_add_(
+                x, None, list(weights.values()), given.affine, [], 0.1, into, False, *options,
+                False,
+            )  # fmt: skip
         errors.append(str(caught.value).replace("the CUDA device of x", "the CPU"))
     assert errors[0] == errors[1]
 
@@ -195,7 +196,7 @@ def test_what_is_kept_of_the_moments_is_what_the_cpu_form_keeps(kernels):
     kept = []
     for ops, device in ((torch.ops.stnas, "cpu"), (kernels.ops, kernels.device)):
         there = moved(given, device)
-        found = ops.linear_bottleneck_forward(there.x, *there.weights, *there.affine, *CASE.options)
+        _, found = forward(ops, there, CASE.options)
         assert found[-1].shape == (19, 9)
         kept.append(found[-1].cpu())
     torch.testing.assert_close(kept[1], kept[0], rtol=1e-12, atol=1e-12)
@@ -203,13 +204,11 @@ def test_what_is_kept_of_the_moments_is_what_the_cpu_form_keeps(kernels):
 
 def test_what_a_gradient_gets_is_checked(kernels):
     given = moved(draw(CASE, torch.float32), kernels.device)
-    out, *saved = kernels.ops.linear_bottleneck_forward(
-        given.x, *given.weights, *given.affine, *CASE.options
-    )
+    out, saved = forward(kernels.ops, given, CASE.options)
     for i, name in enumerate(("statistics", "hidden", "projected", "excitation", "expanded")):
         for bad, message in ((saved[i].double(), "the dtype of x"), (saved[i][1:], "shape")):
             kept = [*saved[:i], bad, *saved[i + 1 :]]
             with pytest.raises(ValueError, match=f"{name} must .*{message}"):
                 kernels.ops.linear_bottleneck_backward(
-                    out, given.x, *given.weights, given.affine, *kept, *CASE.options
+                    out, given.x, given.weights, given.affine, kept, *CASE.options
                 )

@@ -1,8 +1,8 @@
 // Gradients of the depthwise convolution of one channel block.
 #pragma once
 
-#include "host/activation.h"
 #include "bottleneck/cpu/depthwise.h"
+#include "host/activation.h"
 
 namespace stnas::cpu::STNAS_ISA {
 

@@ -2,8 +2,9 @@
 // activation.
 #pragma once
 
-#include "host/activation.h"
 #include "bottleneck/cpu/depthwise.h"
+#include "bottleneck/cpu/plan.h"
+#include "host/activation.h"
 #include "host/operand.h"
 
 namespace stnas::cpu::STNAS_ISA {

@@ -1,6 +1,7 @@
 // Gradient of the last BN: its two sums, and the gradient before it, made anew wherever it is read.
 #pragma once
 
+#include "bottleneck/cpu/plan.h"
 #include "host/moments.h"
 #include "host/partial_sums.h"
 

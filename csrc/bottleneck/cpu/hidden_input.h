@@ -2,6 +2,7 @@
 // product with the folded BN, or the stored product normalised.
 #pragma once
 
+#include "bottleneck/cpu/expand.h"
 #include "bottleneck/cpu/input_moments.h"
 
 namespace stnas::cpu::STNAS_ISA {

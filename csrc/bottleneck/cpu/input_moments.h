@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "bottleneck/cpu/plan.h"
+#include "host/gemm.h"
 #include "host/moments.h"
 #include "host/partial_sums.h"
 

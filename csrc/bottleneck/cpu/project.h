@@ -2,8 +2,8 @@
 // cache.
 #pragma once
 
-#include "host/activation.h"
 #include "bottleneck/cpu/expand.h"
+#include "host/activation.h"
 #include "host/gemm.h"
 #include "host/moments.h"
 

@@ -1,7 +1,7 @@
 // Running statistics of the three BN.
 #pragma once
 
-#include "host/problem.h"
+#include "bottleneck/problem.h"
 
 namespace stnas::cpu {
 

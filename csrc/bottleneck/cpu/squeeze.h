@@ -1,6 +1,7 @@
 // Squeeze-and-excitation over the images of a group: two small products.
 #pragma once
 
+#include "bottleneck/cpu/plan.h"
 #include "host/activation.h"
 #include "host/gemm.h"
 #include "host/moments.h"

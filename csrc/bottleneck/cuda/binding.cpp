@@ -1,24 +1,22 @@
-// The choice block, and BN with its activation, on a device.
-#include "layers/norm_act_operators.h"
+// The choice block on a device.
+#include "bottleneck/cuda/launchers.h"
 #include "bottleneck/path_gradient.h"
-#include "device/device.h"
-#include "device/launchers.h"
+#include "device/lender.h"
 
 namespace stnas::cuda {
 namespace {
 
 using cpu::Gradients;
 using cpu::Node;
-using cpu::NormAct;
 using cpu::Problem;
 using cpu::Saved;
 using cpu::Shape;
 using cpu::Target;
 using torch::stable::Tensor;
 
-class Block {
+class Block : public Lender {
  public:
-  explicit Block(const Tensor& x) : x_(x), device_(x) {}
+  using Lender::Lender;
 
   template <class T, class S>
   void train(const Problem<T, S>& p, const Saved<T, S>& saved, const Target<T, S>& to) const {
@@ -30,12 +28,12 @@ class Block {
     lend(to.out, values, "into", to.add);
     for (int64_t i = 0; i < to.others; ++i) lend(to.also[i], values, "also", true);
     if (to.moments) lend(to.moments, (1 + s.out) * s.out, "gathered moments", false);
-    BottleneckForward<S>::train(p, saved, to, workspace(), device_.stream());
+    BottleneckForward<S>::train(p, saved, to, workspace(), stream());
   }
 
   template <class S>
   Saved<cpu::Wide<S>, S> borrow(const Shape& s) const {
-    borrowed_.push_back(cpu::allocate(x_, s));
+    borrowed_.push_back(cpu::allocate(like(), s));
     return borrowed_.back().template pointers<S>();
   }
 
@@ -47,7 +45,7 @@ class Block {
       pointers[i] = cpu::data<T>(running[i]);
       lend(pointers[i], running[i].numel(), "running", true);
     }
-    BottleneckForward<S>::move_running(p, statistics, pointers, momentum, device_.stream());
+    BottleneckForward<S>::move_running(p, statistics, pointers, momentum, stream());
   }
 
   template <class T, class S>
@@ -59,14 +57,14 @@ class Block {
       lend(p.norms[i].var, i < 2 ? s.hidden : s.out, "running_var", true);
     }
     lend(out, s.images * s.out_pixels() * s.out, "out", false);
-    BottleneckForward<S>::infer(p, out, workspace(), device_.stream());
+    BottleneckForward<S>::infer(p, out, workspace(), stream());
   }
 
   template <class T, class S>
   void moments(const Node<T, S>& node, T* to) const {
     lend(node.x, node.images * node.height * node.width * node.channels, "x", true);
     lend(to, (1 + node.channels) * node.channels, "moments", false);
-    NodeMoments<S>::run(node, to, workspace(), device_.stream());
+    NodeMoments<S>::run(node, to, workspace(), stream());
   }
 
   template <class T, class S>
@@ -80,7 +78,7 @@ class Block {
     lend_weights(s, cpu::Weights<T>{to.expand, to.depthwise, to.squeeze_weight, to.squeeze_bias,
                                     to.excite_weight, to.excite_bias, to.project}, false);
     lend(to.affine, 4 * s.hidden + 2 * s.out, "affine gradients", false);
-    BottleneckBackward<S>::run(p, saved, grad, to, workspace(), device_.stream());
+    BottleneckBackward<S>::run(p, saved, grad, to, workspace(), stream());
   }
 
   template <class S>
@@ -89,34 +87,11 @@ class Block {
     const int64_t values = of.rows * of.channels;
     lend(of.out, values, "sum", of.in_place());
     for (int64_t i = 0; i < of.count; ++i) lend(of.parts[i], values, "part", true);
-    sum_images(of, device_.stream());
-  }
-
-  template <class T>
-  void norm_act(const NormAct<T>& p, T* statistics, T* out) const {
-    lend(p);
-    lend(statistics, 2 * p.channels, "statistics", false);
-    lend(out, p.rows * p.channels, "out", false);
-    cuda::norm_act(p, statistics, out, workspace(), device_.stream());
-  }
-
-  template <class T>
-  void norm_act_gradient(const NormAct<T>& p, const T* statistics, const T* grad, T* grad_x,
-                         T* affine) const {
-    lend(p);
-    lend(statistics, 2 * p.channels, "statistics", true);
-    lend(grad, p.rows * p.channels, "grad", true);
-    lend(grad_x, p.rows * p.channels, "grad_x", false);
-    lend(affine, 2 * p.channels, "affine gradients", false);
-    cuda::norm_act_gradient(p, statistics, grad, grad_x, affine, workspace(), device_.stream());
+    sum_images(of, stream());
   }
 
  private:
-  // Tells the device of memory that kernels may touch, and whether it holds values.
-  template <class T>
-  void lend(const T* memory, int64_t count, const char* name, bool written) const {
-    if (memory) device_.lend(memory, count * static_cast<int64_t>(sizeof(T)), name, written);
-  }
+  using Lender::lend;
   template <class T, class S>
   void lend(const Problem<T, S>& p) const {
     const Shape& s = p.shape;
@@ -150,29 +125,6 @@ class Block {
       lend(saved.moments, (1 + s.hidden) * s.in, "saved moments", written);
     }
   }
-  template <class T>
-  void lend(const NormAct<T>& p) const {
-    lend(p.x, p.rows * p.channels, "x", true);
-    lend(p.norm.weight, p.channels, "weight", true);
-    lend(p.norm.bias, p.channels, "bias", true);
-  }
-
-  // Scratch tensors on the device, which live as long as this does.
-  Workspace workspace() const {
-    const auto take = [](void* context, int64_t bytes) -> void* {
-      const auto& self = *static_cast<const Block*>(context);
-      self.scratch_.push_back(torch::stable::new_empty(
-          self.x_, {(bytes + 15) / 16 * 4}, torch::headeronly::ScalarType::Float));
-      void* memory = self.scratch_.back().data_ptr();
-      self.device_.lend(memory, bytes, "scratch memory", false);
-      return memory;
-    };
-    return {take, const_cast<Block*>(this)};
-  }
-
-  Tensor x_;
-  Device device_;
-  mutable std::vector<Tensor> scratch_;
   mutable std::vector<cpu::SavedTensors> borrowed_;
 };
 
@@ -180,18 +132,5 @@ class Block {
 }  // namespace stnas::cuda
 
 STABLE_TORCH_LIBRARY_IMPL(STNAS_DEVICE_LIBRARY, STNAS_DEVICE_KEY, ops) {
-  using stnas::cuda::Block;
-  ops.impl("linear_bottleneck_forward",
-           TORCH_BOX(&stnas::cpu::linear_bottleneck_forward<Block>));
-  ops.impl("linear_bottleneck_add_", TORCH_BOX(&stnas::cpu::linear_bottleneck_add<Block>));
-  ops.impl("linear_bottleneck_backward",
-           TORCH_BOX(&stnas::cpu::linear_bottleneck_backward<Block>));
-  ops.impl("linear_bottleneck_inference",
-           TORCH_BOX(&stnas::cpu::linear_bottleneck_inference<Block>));
-  ops.impl("linear_bottleneck_path", TORCH_BOX(&stnas::cpu::linear_bottleneck_path<Block>));
-  ops.impl("linear_bottleneck_path_backward",
-           TORCH_BOX(&stnas::cpu::linear_bottleneck_path_backward<Block>));
-  ops.impl("node_moments", TORCH_BOX(&stnas::cpu::node_moments<Block>));
-  ops.impl("norm_act_forward", TORCH_BOX(&stnas::cpu::norm_act_forward<Block>));
-  ops.impl("norm_act_backward", TORCH_BOX(&stnas::cpu::norm_act_backward<Block>));
+  stnas::cpu::implement_bottleneck<stnas::cuda::Block>(ops);
 }

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "bottleneck/cuda/expanded.cuh"
+#include "bottleneck/cuda/launchers.h"
 #include "device/rows.cuh"
 
 namespace stnas::cuda {

@@ -1,6 +1,7 @@
 // The depthwise convolution and its gradients, tile by tile in shared memory, 32 channels a block.
 #pragma once
 
+#include "bottleneck/problem.h"
 #include "device/sources.cuh"
 
 namespace stnas::cuda {

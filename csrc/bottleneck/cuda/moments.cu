@@ -1,4 +1,5 @@
 // The moments of a node, and sums of nodes.
+#include "bottleneck/cuda/launchers.h"
 #include "bottleneck/cuda/moments.cuh"
 #include "device/rows.cuh"
 

@@ -1,6 +1,6 @@
 // The kernels on images of bfloat16 against those in double on the same values.
-#include "host/tests/call.h"
-#include "host/tests/shorten.h"
+#include "bottleneck/tests/call.h"
+#include "bottleneck/tests/shorten.h"
 
 namespace stnas::cpu::test {
 namespace {
@@ -23,11 +23,11 @@ std::vector<Values> train(const Call<Wide<S>>& call, const std::vector<S>& x,
   auto excitation = call.empty(s.images * s.excitation());
   const Saved<T, S> saved{statistics.data(), hidden.data(),   projected.data(),
                           excitation.data(), expanded.data(), moments.data()};
-  kernels<S>().forward(p, saved, {out.data()});
+  kernels<ForwardKernels<S>>().train(p, saved, {out.data()});
   std::vector<std::vector<T>> to;
   for (int i = 1; i < 8; ++i) to.push_back(call.empty(index(call.values[size_t(i)].size())));
   to.push_back(call.empty(affine));
-  kernels<S>().backward(p, saved, grad.data(),
+  kernels<BackwardKernels<S>>().differentiate(p, saved, grad.data(),
                         {grad_x.data(), to[0].data(), to[1].data(), to[2].data(), to[3].data(),
                          to[4].data(), to[5].data(), to[6].data(), to[7].data()});
   std::vector<Values> results{widen(out), widen(grad_x)};
@@ -68,7 +68,7 @@ void check(const Shape& s) {
   expect_close("gradients", join(given), join(expected), 14.0 / 512);
   std::vector<BFloat16> out(dy.size());
   const Problem<float>& wide = call.problem;
-  kernels<BFloat16>().inference({s, x.data(), wide.weights,
+  kernels<InferenceKernels<BFloat16>>().infer({s, x.data(), wide.weights,
                                  {wide.norms[0], wide.norms[1], wide.norms[2]},
                                  wide.activation, residual, kExecutor}, out.data());
   expect_close("inference", widen(out), bottleneck(s, in, Activation::silu, residual, false),

@@ -1,6 +1,6 @@
 // The kernels against their definition: outputs, inference, and gradients by directional
 // differences.
-#include "host/tests/call.h"
+#include "bottleneck/tests/call.h"
 
 namespace stnas::cpu::test {
 namespace {
@@ -17,12 +17,12 @@ std::vector<Values> train(const Shape& s, const Inputs& in, Activation activatio
   auto expanded = call.empty(expanded_size(s));
   const Saved<T> saved{statistics.data(), hidden.data(), projected.data(), excitation.data(),
                        expanded.data(), expanded.data()};
-  kernels<T>().forward(call.problem, saved, {out.data()});
+  kernels<ForwardKernels<T>>().train(call.problem, saved, {out.data()});
   std::vector<std::vector<T>> to;
   for (int i = 0; i < 8; ++i) to.push_back(call.empty(index(call.values[size_t(i)].size())));
   auto packed = call.empty(affine);
   const auto dy = cast<T>(grad);
-  kernels<T>().backward(call.problem, saved, dy.data(),
+  kernels<BackwardKernels<T>>().differentiate(call.problem, saved, dy.data(),
                         {to[0].data(), to[1].data(), to[2].data(), to[3].data(), to[4].data(),
                          to[5].data(), to[6].data(), to[7].data(), packed.data()});
   std::vector<Values> results{widen(out)};
@@ -72,7 +72,7 @@ void check_inference(const Shape& s, const Inputs& in, Activation activation, bo
                      double tolerance) {
   Call<T> call(s, in, activation, residual);
   auto out = call.empty(s.images * s.out_pixels() * s.out);
-  kernels<T>().inference(call.problem, out.data());
+  kernels<InferenceKernels<T>>().infer(call.problem, out.data());
   expect_close("inference", widen(out), bottleneck(s, in, activation, residual, false), tolerance);
 }
 

@@ -1,5 +1,5 @@
 // Sums at the nodes: what a block adds to its target, and its gradient to that of its source.
-#include "host/tests/call.h"
+#include "bottleneck/tests/call.h"
 
 namespace stnas::cpu::test {
 namespace {
@@ -17,17 +17,18 @@ void check_sums(const Shape& s, double tolerance) {
   auto of_x = call.empty((1 + s.in) * s.in), expanded = call.empty(expanded_size(s));
   const Saved<T> saved{statistics.data(), hidden.data(), projected.data(), excitation.data(),
                        expanded.data(), expanded.data()};
-  kernels<T>().moments({call.problem.x, s.images, s.height, s.width, s.in, kExecutor},
+  const auto& forward = kernels<ForwardKernels<T>>();
+  forward.moments({call.problem.x, s.images, s.height, s.width, s.in, kExecutor},
                        of_x.data());
   call.problem.moments = of_x.data();
   auto out = std::vector<T>(size_t(count), T(3)), identity = std::vector<T>(size_t(count), T(-7));
   auto gathered = call.empty((1 + s.out) * s.out), expected = gathered;
   const T* also[] = {identity.data()};
-  kernels<T>().forward(call.problem, saved, {out.data(), true, also, 1, T(2), gathered.data()});
+  forward.train(call.problem, saved, {out.data(), true, also, 1, T(2), gathered.data()});
   Values sum = bottleneck(s, in, Activation::relu6, false, true);
   for (double& value : sum) value = (3 + value - 7) / 2;
   expect_close("sum", widen(out), sum, tolerance);
-  kernels<T>().moments({out.data(), s.images, s.out_height(), s.out_width(), s.out, kExecutor},
+  forward.moments({out.data(), s.images, s.out_height(), s.out_width(), s.out, kExecutor},
                        expected.data());
   if (gathered != expected) std::printf("moments of the sum differ\n"), ++failures;
   std::vector<T> plain(call.values[0].size()), added(plain.size(), T(5));
@@ -35,7 +36,7 @@ void check_sums(const Shape& s, double tolerance) {
   for (int i = 1; i < 8; ++i) to.push_back(call.empty(index(call.values[size_t(i)].size())));
   auto packed = call.empty(affine);
   const auto backward = [&](T* x, bool add) {
-    kernels<T>().backward(call.problem, saved, out.data(),
+    kernels<BackwardKernels<T>>().differentiate(call.problem, saved, out.data(),
                           {x, to[0].data(), to[1].data(), to[2].data(), to[3].data(),
                            to[4].data(), to[5].data(), to[6].data(), packed.data(), add});
   };

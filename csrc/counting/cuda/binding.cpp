@@ -2,8 +2,8 @@
 #include <stdexcept>
 
 #include "counting/arguments.h"
+#include "counting/cuda/launchers.h"
 #include "device/device.h"
-#include "device/launchers.h"
 
 namespace stnas::cuda {
 namespace {

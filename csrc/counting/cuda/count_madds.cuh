@@ -3,7 +3,7 @@
 
 #include "device/compat.cuh"
 
-#include "device/launchers.h"
+#include "counting/cuda/launchers.h"
 
 namespace stnas::cuda {
 

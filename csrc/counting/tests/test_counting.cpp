@@ -1,7 +1,7 @@
 #include <limits>
 
-#include "host/tests/check.h"
 #include "counting/counting.h"
+#include "host/tests/check.h"
 
 using namespace stnas;
 using namespace stnas::test;

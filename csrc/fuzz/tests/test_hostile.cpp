@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <limits>
 
-#include "host/tests/check.h"
 #include "counting/counting.h"
+#include "host/tests/check.h"
 #include "pareto/crowding.h"
 #include "pareto/hypervolume.h"
 #include "pareto/nondominated.h"

@@ -7,6 +7,7 @@
 #include "host/pack.h"
 #include "host/partial_sums.h"
 #include "host/scratch.h"
+#include "layers/problem.h"
 
 namespace stnas::cpu::STNAS_ISA {
 

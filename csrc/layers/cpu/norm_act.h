@@ -6,6 +6,7 @@
 
 #include "host/activation.h"
 #include "host/moments.h"
+#include "layers/problem.h"
 
 namespace stnas::cpu::STNAS_ISA {
 

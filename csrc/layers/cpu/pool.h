@@ -1,7 +1,7 @@
 // The mean over the pixels of every image, NHWC, and its gradient.
 #pragma once
 
-#include "host/plan.h"
+#include "host/parallel.h"
 
 namespace stnas::cpu::STNAS_ISA {
 

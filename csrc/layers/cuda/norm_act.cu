@@ -1,5 +1,6 @@
 // BN with the statistics of the batch and its activation.
 #include "device/rows.cuh"
+#include "layers/cuda/launchers.h"
 
 namespace stnas::cuda {
 namespace {

@@ -1,5 +1,6 @@
 // The dense convolution and the pool against their definitions; gradients by directional differences.
-#include "host/tests/call.h"
+#include "host/tests/values.h"
+#include "layers/problem.h"
 
 namespace stnas::cpu::test {
 namespace {
@@ -48,9 +49,10 @@ void check_convolution(Convolution<T> c, double tolerance) {
   std::vector<T> out(size_t(outputs), T(NAN)), dx(x.size(), T(NAN)), dw(weight.size(), T(NAN));
   c.x = tx.data();
   c.weight = tw.data();
-  kernels<T>().convolve(c, out.data());
-  kernels<T>().convolve_input_gradient(c, tg.data(), dx.data());
-  kernels<T>().convolve_weight_gradient(c, tg.data(), dw.data());
+  const auto& layers = kernels<LayerKernels<T>>();
+  layers.convolve(c, out.data());
+  layers.convolve_input_gradient(c, tg.data(), dx.data());
+  layers.convolve_weight_gradient(c, tg.data(), dw.data());
   expect_close("convolution", widen(out), definition(c, x, weight), tolerance);
   const Values step = draw(inputs, 4), turn = draw(weights, 5);
   expect_close("gradient of x", {dot(widen(dx), step)}, {dot(grad, definition(c, step, weight))},
@@ -66,8 +68,9 @@ void check_pool(index images, index height, index width, index channels, double 
   const auto tx = cast<T>(x), tg = cast<T>(grad);
   std::vector<T> out(grad.size(), T(NAN)), dx(x.size(), T(NAN));
   const Node<T> node{tx.data(), images, height, width, channels, kExecutor};
-  kernels<T>().pool(node, out.data());
-  kernels<T>().pool_gradient(node, tg.data(), dx.data());
+  const auto& layers = kernels<LayerKernels<T>>();
+  layers.pool(node, out.data());
+  layers.pool_gradient(node, tg.data(), dx.data());
   Values mean(grad.size()), spread(x.size());
   for (index n = 0; n < images; ++n)
     for (index q = 0; q < pixels; ++q)

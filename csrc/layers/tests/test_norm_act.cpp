@@ -1,5 +1,6 @@
 // BN and activation in one pass against their definition; the gradient by directional differences.
-#include "host/tests/call.h"
+#include "host/tests/values.h"
+#include "layers/problem.h"
 
 namespace stnas::cpu::test {
 namespace {
@@ -38,8 +39,9 @@ void check_rows(index rows, index channels, double tolerance) {
   std::vector<T> affine(size_t(2 * channels));
   const NormAct<T> p{tx.data(), rows, channels, {tw.data(), tb.data(), nullptr, nullptr},
                      Activation::silu, kExecutor};
-  kernels<T>().norm_act(p, statistics.data(), out.data());
-  kernels<T>().norm_act_gradient(p, statistics.data(), tg.data(), dx.data(), affine.data());
+  const auto& layers = kernels<LayerKernels<T>>();
+  layers.norm_act(p, statistics.data(), out.data());
+  layers.norm_act_gradient(p, statistics.data(), tg.data(), dx.data(), affine.data());
   expect_close("norm_act", widen(out), definition(x, weight, bias), tolerance);
   double slope = 0, expected = 0;
   Values up = x, down = x;

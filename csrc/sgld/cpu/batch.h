@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "host/problem.h"
+#include "host/numbers.h"
 
 namespace stnas::sgld::STNAS_ISA {
 

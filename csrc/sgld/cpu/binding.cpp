@@ -3,10 +3,13 @@
 
 #include <algorithm>
 
+#include "host/dispatch.h"
 #include "sgld/arguments.h"
 
 namespace stnas::sgld {
 namespace {
+
+const Kernels& kernels() { return cpu::kernels<Kernels>(); }
 
 constexpr Executor kExecutor{[](int64_t count, int64_t grain, void (*task)(void*, int64_t, int64_t),
                                 void* context) {
@@ -21,15 +24,15 @@ void scale_noise(std::vector<Target<T>>& targets) {
   for (auto& target : targets) target.noise *= root_mean_square(target.param, target.elements);
 }
 
-void sgld_step_(const Tensors& params, const Tensors& grads, const Tensors& mean,
-                const std::vector<int64_t>& ids, double lr, double weight_decay, double noise,
-                bool relative, int64_t seed, int64_t step_number, double mean_count) {
-  Step work = gather(params, grads, mean, ids, noise, kHere);
+void sgld_step_(const Tensors& params, const Tensors& grads, const std::vector<int64_t>& ids,
+                double lr, double weight_decay, double noise, bool relative, int64_t seed,
+                int64_t step_number) {
+  Step work = gather(params, grads, ids, noise, kHere);
   if (relative && noise != 0) {
     scale_noise(work.floats);
     scale_noise(work.doubles);
   }
-  const Rule rule{lr, weight_decay, mean_count, static_cast<uint64_t>(seed),
+  const Rule rule{lr, weight_decay, static_cast<uint64_t>(seed),
                   static_cast<uint64_t>(step_number)};
   step(work.floats, rule, kernels(), kExecutor);
   step(work.doubles, rule, kernels(), kExecutor);

@@ -1,5 +1,8 @@
 // The kernels for one instruction set. Compiled once per set, with its flags and -DSTNAS_ISA=<its name>.
+#include "host/table.h"
 #include "sgld/cpu/normal.h"
+
+#ifndef __AVX512BF16__  // whose kernels are those of avx512
 
 namespace stnas::sgld::STNAS_ISA {
 namespace {
@@ -28,85 +31,68 @@ STNAS_INLINE void fill_group(const Philox& philox, int64_t group, float* to) {
 
 template <class T>
 struct Factors {
-  T lr, weight_decay, noise, mean_count;
+  T lr, weight_decay, noise;
 };
 
 // V is a batch of floats or a double, z its normals.
-template <bool noise, bool mean, class T, class V>
-STNAS_INLINE void move(V& w, const V& g, V& m, const V& z, const Factors<T>& by) {
+template <bool noise, class T, class V>
+STNAS_INLINE void move(V& w, const V& g, const V& z, const Factors<T>& by) {
   w = w - (g + w * by.weight_decay) * by.lr;
   if constexpr (noise) w = w + z * by.noise;
-  if constexpr (mean) m = m + (w - m) / by.mean_count;
 }
 
-template <bool noise, bool mean>
-STNAS_INLINE void move_batch(float* w, const float* g, float* m, const Batch<Float>& z,
+template <bool noise>
+STNAS_INLINE void move_batch(float* w, const float* g, const Batch<Float>& z,
                              const Factors<float>& by) {
-  Batch<Float> value = load(w), average{};
-  if constexpr (mean) average = load(m);
-  move<noise, mean>(value, load(g), average, z, by);
+  Batch<Float> value = load(w);
+  move<noise>(value, load(g), z, by);
   store(w, value);
-  if constexpr (mean) store(m, average);
 }
 
-template <bool noise, bool mean>
-STNAS_INLINE void move_group(float* w, const float* g, float* m, const Philox& philox,
-                             int64_t group, const Factors<float>& by) {
+template <bool noise>
+STNAS_INLINE void move_group(float* w, const float* g, const Philox& philox, int64_t group,
+                             const Factors<float>& by) {
   for (int64_t at = 0; at < kHalf; at += kNormals) {
     Pair<Registers> z{};
     if constexpr (noise) z = normals(philox, group, at);
-    move_batch<noise, mean>(w + at, g + at, m + at, z.cosine, by);
-    const int64_t other = at + kHalf;
-    move_batch<noise, mean>(w + other, g + other, m + other, z.sine, by);
+    move_batch<noise>(w + at, g + at, z.cosine, by);
+    move_batch<noise>(w + at + kHalf, g + at + kHalf, z.sine, by);
   }
 }
 
-template <bool noise, bool mean>
+template <bool noise>
 void update(const Target<float>& to, const Philox& philox, const Factors<float>& by, int64_t begin,
             int64_t end) {
   const int64_t whole = smaller(end, to.elements / kGroup);
-  for (int64_t group = begin; group < whole; ++group) {
-    const int64_t at = group * kGroup;
-    move_group<noise, mean>(to.param + at, to.grad + at, mean ? to.mean + at : to.param, philox,
-                            group, by);
-  }
+  for (int64_t group = begin; group < whole; ++group)
+    move_group<noise>(to.param + group * kGroup, to.grad + group * kGroup, philox, group, by);
   if (whole == end) return;
   const int64_t at = whole * kGroup, rest = to.elements - at;
-  float w[kGroup] = {}, g[kGroup] = {}, m[kGroup] = {};
+  float w[kGroup] = {}, g[kGroup] = {};
   copy(to.param + at, rest, w);
   copy(to.grad + at, rest, g);
-  if constexpr (mean) copy(to.mean + at, rest, m);
-  move_group<noise, mean>(w, g, m, philox, whole, by);
+  move_group<noise>(w, g, philox, whole, by);
   copy(w, rest, to.param + at);
-  if constexpr (mean) copy(m, rest, to.mean + at);
 }
 
-template <bool noise, bool mean>
+template <bool noise>
 void update(const Target<double>& to, const Philox& philox, const Factors<double>& by,
             int64_t begin, int64_t end) {
   float z[kGroup] = {};
   for (int64_t group = begin; group < end; ++group) {
     if constexpr (noise) fill_group(philox, group, z);
     const int64_t at = group * kGroup, count = smaller(kGroup, to.elements - at);
-    for (int64_t k = 0; k < count; ++k) {
-      double unused = 0;
-      double& average = mean ? to.mean[at + k] : unused;
-      move<noise, mean>(to.param[at + k], to.grad[at + k], average, double(z[k]), by);
-    }
+    for (int64_t k = 0; k < count; ++k)
+      move<noise>(to.param[at + k], to.grad[at + k], double(z[k]), by);
   }
 }
 
 template <class T>
 void update_any(const Target<T>& to, const Rule& rule, int64_t begin, int64_t end) {
   const Philox philox({rule.seed, rule.step, to.id});
-  const Factors<T> by{T(rule.lr), T(rule.weight_decay), T(to.noise), T(rule.mean_count)};
-  if (to.noise != 0) {
-    to.mean ? update<true, true>(to, philox, by, begin, end)
-            : update<true, false>(to, philox, by, begin, end);
-  } else {
-    to.mean ? update<false, true>(to, philox, by, begin, end)
-            : update<false, false>(to, philox, by, begin, end);
-  }
+  const Factors<T> by{T(rule.lr), T(rule.weight_decay), T(to.noise)};
+  to.noise != 0 ? update<true>(to, philox, by, begin, end)
+                : update<false>(to, philox, by, begin, end);
 }
 
 // Puts x0 x1 of every block before its x2 x3.
@@ -147,9 +133,18 @@ void normal_numbers(const Stream& stream, int64_t group, int64_t count, float* o
 
 }  // namespace
 
-const Kernels& table() {
-  static constexpr Kernels kernels{update_any<float>, update_any<double>, words, normal_numbers};
+}  // namespace stnas::sgld::STNAS_ISA
+
+namespace stnas::cpu::STNAS_ISA {
+
+template <>
+const sgld::Kernels& table() {
+  using namespace sgld::STNAS_ISA;
+  static constexpr sgld::Kernels kernels{update_any<float>, update_any<double>, words,
+                                         normal_numbers};
   return kernels;
 }
 
-}  // namespace stnas::sgld::STNAS_ISA
+}  // namespace stnas::cpu::STNAS_ISA
+
+#endif

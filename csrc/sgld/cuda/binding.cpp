@@ -1,9 +1,9 @@
 // The SGLD step on a device: check and gather as on the CPU, then launch.
 #include <torch/headeronly/core/ScalarType.h>
 
-#include "sgld/arguments.h"
 #include "device/device.h"
-#include "device/launchers.h"
+#include "sgld/arguments.h"
+#include "sgld/cuda/launchers.h"
 
 namespace stnas::cuda {
 namespace {
@@ -24,7 +24,6 @@ void lend(const Device& device, const std::vector<Target<T>>& targets) {
     const auto bytes = target.elements * static_cast<int64_t>(sizeof(T));
     device.lend(target.param, bytes, "params", true);
     device.lend(target.grad, bytes, "grads", true);
-    if (target.mean) device.lend(target.mean, bytes, "mean", true);
   }
 }
 
@@ -41,13 +40,13 @@ void run(const Device& device, const Tensor& like, const std::vector<Target<T>>&
   sgld_step(targets, rule, numbers, device.stream());
 }
 
-void sgld_step_(const Tensors& params, const Tensors& grads, const Tensors& mean,
-                const std::vector<int64_t>& ids, double lr, double weight_decay, double noise,
-                bool relative, int64_t seed, int64_t step_number, double mean_count) {
+void sgld_step_(const Tensors& params, const Tensors& grads, const std::vector<int64_t>& ids,
+                double lr, double weight_decay, double noise, bool relative, int64_t seed,
+                int64_t step_number) {
   if (params.empty()) return;
-  auto work = sgld::gather(params, grads, mean, ids, noise, kPlace);
+  auto work = sgld::gather(params, grads, ids, noise, kPlace);
   const Device device(params[0]);
-  const sgld::Rule rule{lr, weight_decay, mean_count, static_cast<uint64_t>(seed),
+  const sgld::Rule rule{lr, weight_decay, static_cast<uint64_t>(seed),
                         static_cast<uint64_t>(step_number)};
   run(device, params[0], work.floats, rule, relative && noise != 0);
   run(device, params[0], work.doubles, rule, relative && noise != 0);

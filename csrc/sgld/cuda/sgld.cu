@@ -1,9 +1,7 @@
 // Launches of the SGLD step. Compiled without fused multiply-adds: the CPU form has none.
 #include "sgld/cuda/sgld.cuh"
 
-#include <algorithm>
-
-#include "device/launchers.h"
+#include "sgld/cuda/launchers.h"
 
 namespace stnas::cuda {
 namespace {
@@ -23,21 +21,11 @@ void each_table(const std::vector<sgld::Target<T>>& targets, const Use& use) {
   for (const auto& target : targets) {
     if (target.elements == 0) continue;
     if (table.count == kTensors) flush();
-    table.entries[table.count++] = {target.param,    target.grad, target.mean,
-                                    target.elements, target.noise, target.id,
-                                    static_cast<uint32_t>(parts)};
+    table.entries[table.count++] = {target.param, target.grad, target.elements, target.noise,
+                                    target.id, static_cast<uint32_t>(parts)};
     parts += count_parts(target.elements);
   }
   flush();
-}
-
-template <class T>
-using StepKernel = void (*)(const Table<T>, sgld::Rule, const double*);
-
-template <class T>
-StepKernel<T> choose(bool noisy, bool averaged) {
-  if (noisy) return averaged ? &sgld_step_kernel<T, true, true> : &sgld_step_kernel<T, true, false>;
-  return averaged ? &sgld_step_kernel<T, false, true> : &sgld_step_kernel<T, false, false>;
 }
 
 template <class T>
@@ -64,9 +52,7 @@ void sgld_step(const std::vector<sgld::Target<T>>& targets, const sgld::Rule& ru
                void* stream) {
   if (targets.empty()) return;
   const auto on = static_cast<Stream>(stream);
-  const bool averaged = std::any_of(targets.begin(), targets.end(),
-                                    [](const auto& target) { return target.mean != nullptr; });
-  const auto kernel = choose<T>(targets[0].noise != 0, averaged);
+  const auto kernel = targets[0].noise != 0 ? &sgld_step_kernel<T, true> : &sgld_step_kernel<T, false>;
   each_table(targets, [&](const Table<T>& table, uint32_t parts) {
     if (scratch) find_rms(table, parts, scratch, on);
     launch("sgld_step_kernel", kernel, dim3(parts), dim3(kThreads), 0, on, table, rule, scratch);

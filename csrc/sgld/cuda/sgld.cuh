@@ -1,4 +1,4 @@
-// The SGLD step: w <- w - lr (g + weight_decay w) + s eps, and mean <- mean + (w - mean) / count.
+// The SGLD step: w <- w - lr (g + weight_decay w) + s eps.
 #pragma once
 
 #include "sgld/cuda/lanes.cuh"
@@ -13,7 +13,6 @@ template <class T>
 struct Entry {
   T* param;
   const T* grad;
-  T* mean;
   int64_t elements;
   double noise;
   uint32_t id, first;  // the CUDA block of its first part
@@ -38,39 +37,33 @@ __device__ int find_entry(const Table<T>& table, uint32_t part) {
 
 template <class T>
 struct Factors {
-  T lr, weight_decay, noise, mean_count;
+  T lr, weight_decay, noise;
 };
 
 // The arithmetic of csrc/sgld/cpu/kernels.cpp, operation by operation.
-template <bool noisy, bool averaged, class T>
-__device__ void move(T& w, T g, T& m, T z, const Factors<T>& by) {
+template <bool noisy, class T>
+__device__ void move(T& w, T g, T z, const Factors<T>& by) {
   w = w - (g + w * by.weight_decay) * by.lr;
   if constexpr (noisy) w = w + z * by.noise;
-  if constexpr (averaged) m = m + (w - m) / by.mean_count;
 }
 
 // Moves elements [at, at + 4); those beyond the tensor's end stay away from memory.
-template <bool noisy, bool averaged, class T>
+template <bool noisy, class T>
 __device__ void move_four(const Entry<T>& to, int64_t at, const float* z, const Factors<T>& by,
                           bool wide) {
   using Four = Pack<T, 4>;
   if (wide && at + 4 <= to.elements) {
     Four w = *reinterpret_cast<const Four*>(to.param + at);
     const Four g = *reinterpret_cast<const Four*>(to.grad + at);
-    Four m{};
-    if constexpr (averaged) m = *reinterpret_cast<const Four*>(to.mean + at);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) move<noisy, averaged>(w.at[i], g.at[i], m.at[i], T(z[i]), by);
+    for (int i = 0; i < 4; ++i) move<noisy>(w.at[i], g.at[i], T(z[i]), by);
     *reinterpret_cast<Four*>(to.param + at) = w;
-    if constexpr (averaged) *reinterpret_cast<Four*>(to.mean + at) = m;
     return;
   }
   for (int i = 0; i < 4 && at + i < to.elements; ++i) {
-    T w = to.param[at + i], m{};
-    if constexpr (averaged) m = to.mean[at + i];
-    move<noisy, averaged>(w, to.grad[at + i], m, T(z[i]), by);
+    T w = to.param[at + i];
+    move<noisy>(w, to.grad[at + i], T(z[i]), by);
     to.param[at + i] = w;
-    if constexpr (averaged) to.mean[at + i] = m;
   }
 }
 
@@ -93,14 +86,14 @@ __device__ inline void draw(const sgld::Stream& stream, int64_t group, int k, fl
 
 // One CUDA block per part of a tensor, 16 threads per group of 128 elements: thread k moves
 // elements 4 k to 4 k + 3 and those 64 later, so that 16 neighbours access 256 bytes in one piece.
-template <class T, bool noisy, bool averaged>
+template <class T, bool noisy>
 __global__ void __launch_bounds__(kThreads)
     sgld_step_kernel(const __grid_constant__ Table<T> table, sgld::Rule rule, const double* rms) {
   const int which = find_entry(table, blockIdx.x);
   const Entry<T>& to = table.entries[which];
   const double noise = noisy && rms ? to.noise * rms[which] : to.noise;
-  const Factors<T> by{T(rule.lr), T(rule.weight_decay), T(noise), T(rule.mean_count)};
-  const bool wide = aligned(to.param, to.grad, to.mean);
+  const Factors<T> by{T(rule.lr), T(rule.weight_decay), T(noise)};
+  const bool wide = aligned(to.param, to.grad);
   const int64_t begin = (blockIdx.x - to.first) * kPart;
   const int64_t end = begin + kPart < to.elements ? begin + kPart : to.elements;
   const int k = static_cast<int>(threadIdx.x % 16);
@@ -109,8 +102,8 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t at = begin + threadIdx.x / 16 * sgld::kGroup; at < end; at += kStride) {
     float cosine[4] = {}, sine[4] = {};
     if constexpr (noisy) draw(stream, at / sgld::kGroup, k, cosine, sine);
-    move_four<noisy, averaged>(to, at + 4 * k, cosine, by, wide);
-    move_four<noisy, averaged>(to, at + 64 + 4 * k, sine, by, wide);
+    move_four<noisy>(to, at + 4 * k, cosine, by, wide);
+    move_four<noisy>(to, at + 64 + 4 * k, sine, by, wide);
   }
 }
 

@@ -17,6 +17,9 @@ from stnas.ops.shapes import check_count, empty_image, out_size
 
 OPS = torch.ops.stnas
 
+WEIGHTS, AFFINE = 7, 6
+"""Tensors of a block that may have gradients."""
+
 Norms = tuple[BatchNorm, BatchNorm, BatchNorm]
 Affine = list[Tensor | None]
 
@@ -130,7 +133,7 @@ def _with_running(x: Tensor, weights: BottleneckWeights, norms: Norms, options: 
         return reference.linear_bottleneck(x, narrow, norms, training=False, **options._asdict())
     wide = [widen(value) for value in running if value is not None]
     return OPS.linear_bottleneck_inference.default(  # type: ignore[no-any-return]
-        x, *packed(weights), affine, wide, *options
+        x, packed(weights), affine, wide, *options
     )
 
 
@@ -151,11 +154,11 @@ def add_block_(
 
     Returns what the gradient needs where ``keep``; empty tensors otherwise.
     """
-    *saved, _moments = OPS.linear_bottleneck_add_.default(
-        x, moments, *weights, affine, running, momentum, into, add, (), 1.0, *options, keep, False
+    kept: tuple[Tensor, ...] = OPS.linear_bottleneck_add_.default(
+        x, moments, weights, affine, running, momentum, into, add, *options, keep
     )
     increment_version([into, *running])
-    return tuple(saved)
+    return kept
 
 
 def affine_gradients(gradient: Tensor, weights: Sequence[Tensor], affine: Affine) -> Affine:
@@ -165,30 +168,6 @@ def affine_gradients(gradient: Tensor, weights: Sequence[Tensor], affine: Affine
     hidden, out = weights[0].shape[0], weights[6].shape[0]
     parts = torch.split(gradient, [hidden] * 4 + [out] * 2)
     return [None if v is None else part for part, v in zip(parts, affine, strict=True)]
-
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, *weights = inputs[:8]
-    affine = inputs[8:14]
-    ctx.set_materialize_grads(False)
-    ctx.options = inputs[14:]
-    ctx.save_for_backward(x, *weights, *affine, *output[-5:])
-
-
-def _gradient(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Any, ...]:
-    """Return the gradients of the forward operator's arguments; only ``out`` has one."""
-    if grad is None:
-        return (None,) * 17
-    x, *saved = ctx.saved_tensors
-    weights, affine, kept = saved[:7], saved[7:13], saved[13:]
-    grad = grad.contiguous(memory_format=torch.channels_last)
-    *grads, packed_affine = OPS.linear_bottleneck_backward.default(
-        grad, x, *weights, affine, *kept, *ctx.options
-    )
-    return (*grads, *affine_gradients(packed_affine, weights, affine), None, None, None)
-
-
-register_autograd("stnas::linear_bottleneck_forward", _gradient, setup_context=_save)
 
 
 class _State(NamedTuple):
@@ -204,9 +183,9 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, state: _State, into: Tensor | None, x: Tensor, *tensors: Any) -> Tensor:
         options, running, momentum, moments = state
-        weights, affine = tensors[:7], list(tensors[7:])
+        weights, affine = tensors[:WEIGHTS], list(tensors[WEIGHTS:])
         if into is None:
-            out = empty_image(x, out_size(x, weights[6], max(1, options.stride)))
+            out = empty_image(x, out_size(x, weights[-1], max(1, options.stride)))
         else:
             out = into
             ctx.mark_dirty(into)
@@ -214,14 +193,26 @@ class _Block(torch.autograd.Function):
             out, x, weights, affine, options, running=running, momentum=momentum,
             moments=moments, add=into is not None, keep=True,
         )  # fmt: skip
-        _save(ctx, (x, *tensors, *options), kept)
+        ctx.set_materialize_grads(False)
+        ctx.options = options
+        ctx.save_for_backward(x, *weights, *affine, *kept)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor | None) -> tuple[Any, ...]:
-        gradients = _gradient(ctx, grad)
-        return (None, grad if ctx.needs_input_grad[1] else None, *gradients[:14])
+        if grad is None:
+            return (None,) * (3 + WEIGHTS + AFFINE)
+        x, *saved = ctx.saved_tensors
+        weights, saved = saved[:WEIGHTS], saved[WEIGHTS:]
+        affine, kept = saved[:AFFINE], saved[AFFINE:]
+        image = grad.contiguous(memory_format=torch.channels_last)
+        of_x, of_parameters = OPS.linear_bottleneck_backward.default(
+            image, x, weights, affine, kept, *ctx.options
+        )
+        *of_weights, of_affine = of_parameters
+        of_into = grad if ctx.needs_input_grad[1] else None
+        return (None, of_into, of_x, *of_weights, *affine_gradients(of_affine, weights, affine))
 
 
 def _no_gradient(ctx: Any, *grads: Any) -> None:

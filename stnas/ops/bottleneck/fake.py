@@ -1,6 +1,7 @@
 """Shapes and FLOPs of the choice block's operators, which tell both without computing."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,19 +10,13 @@ from torch.library import register_fake
 from torch.utils.flop_counter import register_flop_formula
 
 import stnas.ops.extension  # noqa: F401
+from stnas._core import stores_expanded
+from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.dtypes import COMPUTE
 from stnas.ops.shapes import Size, empty_image, out_size
 
 BLOCK = 16
 """Channels in a block of the saved hidden tensor."""
-
-
-def stores_expanded(channels: int, hidden: int) -> bool:
-    """Tell whether a block keeps its expanded tensor, by the rule of csrc/host/problem.h.
-
-    Then it does not read the moments of its input.
-    """
-    return hidden <= channels or channels * (2 * channels + hidden) >= 48 * hidden
 
 
 def saved(x: Tensor, squeeze_weight: Tensor, size: Size) -> tuple[Tensor, ...]:
@@ -51,24 +46,23 @@ def sums(x: Tensor, *size: int) -> Tensor:
     return x.new_empty(size, dtype=COMPUTE[x.dtype])
 
 
-@register_fake("stnas::linear_bottleneck_forward")  # type: ignore[untyped-decorator]
-def _forward(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    size = out_size(x, args[6], args[13])
-    return empty_image(x, size), *saved(x, args[2], size)
-
-
+# The names of the arguments are the schema's.
 @register_fake("stnas::linear_bottleneck_add_")  # type: ignore[untyped-decorator]
-def _add(x: Tensor, _moments: Tensor | None, *args: Any) -> tuple[Tensor, ...]:
-    out, (keep, gather) = args[10], args[-2:]
-    kept = saved(x, args[2], out.shape) if keep else [x.new_empty(0)] * 5
-    channels = out.shape[1]
-    return *kept, sums(x, 1 + channels, channels) if gather else x.new_empty(0)
+def _add(
+    x: Tensor, moments: Any, weights: list[Tensor], affine: Any, running: Any, momentum: float,
+    into: Tensor, add: bool, stride: int, activation: str, residual: bool, keep: bool,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    squeeze = BottleneckWeights(*weights).squeeze_weight
+    return saved(x, squeeze, into.shape) if keep else tuple(x.new_empty(0) for _ in range(5))
 
 
 @register_fake("stnas::linear_bottleneck_backward")  # type: ignore[untyped-decorator]
-def _backward(grad: Tensor, x: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    own = (torch.empty_like(weight) for weight in args[:7])
-    return empty_image(x, x.shape), *own, torch.empty_like(args[8])
+def _backward(
+    grad: Tensor, x: Tensor, weights: list[Tensor], affine: Any, kept: list[Tensor], *_: Any
+) -> tuple[Tensor, list[Tensor]]:
+    statistics = kept[0]
+    own = [torch.empty_like(tensor) for tensor in (*weights, statistics)]
+    return empty_image(x, x.shape), own
 
 
 @register_fake("stnas::node_moments")  # type: ignore[untyped-decorator]
@@ -77,37 +71,34 @@ def _moments(x: Tensor) -> Tensor:
 
 
 @register_fake("stnas::linear_bottleneck_inference")  # type: ignore[untyped-decorator]
-def _inference(x: Tensor, *args: Any) -> Tensor:
-    return empty_image(x, out_size(x, args[6], args[9]))
+def _inference(
+    x: Tensor, weights: list[Tensor], affine: Any, running: Any, stride: int, *_: Any
+) -> Tensor:
+    return empty_image(x, out_size(x, BottleneckWeights(*weights).project, stride))
 
 
-def forward_flops(x: Size, expand: Size, depthwise: Size, squeeze: Size, out: Size) -> int:
-    """Return 2 * MAdds of the convolutions and the two SE layers."""
+def forward_flops(x: Size, weights: Sequence[Size], out: Size) -> int:
+    """Return 2 * MAdds of the convolutions and the two SE layers, from the sizes of tensors."""
+    expand, depthwise, squeeze, *_ = weights
     hidden, inner = expand[0], math.prod(x[2:])
     outer = out[1] * math.prod(out[2:])
     convolutions = hidden * (x[1] * inner + outer + math.prod(depthwise[2:]) * math.prod(out[2:]))
     return 2 * x[0] * (convolutions + 2 * hidden * squeeze[0])
 
 
-@register_flop_formula(
-    [torch.ops.stnas.linear_bottleneck_forward, torch.ops.stnas.linear_bottleneck_inference]
-)
-def _count_forward(
-    x: Size, expand: Size, depthwise: Size, squeeze: Size, *args: Any, out_shape: Any, **_: Any
-) -> int:
-    out = out_shape if isinstance(out_shape[0], int) else out_shape[0]
-    return forward_flops(x, expand, depthwise, squeeze, out)
+@register_flop_formula(torch.ops.stnas.linear_bottleneck_inference)
+def _count_inference(x: Size, weights: Sequence[Size], *_: Any, out_shape: Size, **__: Any) -> int:
+    return forward_flops(x, weights, out_shape)
 
 
 @register_flop_formula(torch.ops.stnas.linear_bottleneck_add_)
 def _count_add(
-    x: Size, _moments: Size, expand: Size, depthwise: Size, squeeze: Size, *args: Any, **_: Any
-) -> int:
-    return forward_flops(x, expand, depthwise, squeeze, args[7])
+    x: Size, moments: Any, weights: Sequence[Size], affine: Any, running: Any, momentum: float,
+    into: Size, *_: Any, **__: Any,
+) -> int:  # fmt: skip
+    return forward_flops(x, weights, into)
 
 
 @register_flop_formula(torch.ops.stnas.linear_bottleneck_backward)
-def _count_backward(
-    grad: Size, x: Size, expand: Size, depthwise: Size, squeeze: Size, *args: Any, **_: Any
-) -> int:
-    return 2 * forward_flops(x, expand, depthwise, squeeze, grad)
+def _count_backward(grad: Size, x: Size, weights: Sequence[Size], *_: Any, **__: Any) -> int:
+    return 2 * forward_flops(x, weights, grad)

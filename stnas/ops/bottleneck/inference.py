@@ -44,12 +44,12 @@ class BoundBlock:
         if torch.is_autocast_enabled("cpu") or x.dim() != 4:
             x = checked_input(x, self._weights.expand)
         x = x.contiguous(memory_format=torch.channels_last)
-        tensors = (*self._weights, self._affine, self._running)
+        tensors = (self._weights, self._affine, self._running)
         if not training:
             out: Tensor = INFER(x, *tensors, *self._options)
             return out
         check_count(x, self._options.stride)
         out = empty_image(x, out_size(x, self._weights.project, self._options.stride))
-        ADD(x, moments, *tensors, momentum, out, False, (), 1.0, *self._options, False, False)
+        ADD(x, moments, *tensors, momentum, out, False, *self._options, False)
         increment_version(self._running)
         return out

@@ -10,8 +10,16 @@ import torch
 from torch import Tensor
 
 import stnas.ops.bottleneck.path_fake  # noqa: F401
-from stnas.ops.bottleneck.block import OPS, Affine, affine_gradients, checked_input, needs_gradient
-from stnas.ops.bottleneck.path_plan import AFFINE, WEIGHTS, Packed, PathEdge, pack, plan
+from stnas.ops.bottleneck.block import (
+    AFFINE,
+    OPS,
+    WEIGHTS,
+    Affine,
+    affine_gradients,
+    checked_input,
+    needs_gradient,
+)
+from stnas.ops.bottleneck.path_plan import Packed, PathEdge, pack, plan
 
 
 def linear_bottleneck_path(x: Tensor, edges: Sequence[PathEdge], *, mean: bool = False) -> Tensor:

@@ -10,9 +10,6 @@ from stnas.ops.bottleneck.block import Norms, Options, affine_parameters, packed
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm
 
-WEIGHTS, AFFINE = 7, 6
-"""Tensors of a block that may have gradients."""
-
 
 class PathEdge(NamedTuple):
     """An edge of an architecture: a choice block, or the identity where there are no weights."""

@@ -73,11 +73,9 @@ def sgld_step_(
     num_data: int = 1,
     rho: float = 0.0,
     steps_per_epoch: int = 1,
-    mean: Sequence[Tensor] = (),
-    mean_count: int = 1,
 ) -> None:
     """Step in place as ``stnas.ops.sgld.sgld_step_`` does, operation by operation."""
-    for index, (w, grad, identity) in enumerate(zip(params, grads, ids, strict=True)):
+    for w, grad, identity in zip(params, grads, ids, strict=True):
         scale = noise_scale(
             mode,
             lr=lr,
@@ -91,5 +89,3 @@ def sgld_step_(
         if scale:
             noise = standard_normal(w.numel(), seed=seed, step=step, tensor=identity)
             w.add_(torch.from_numpy(noise).view(w.shape).to(w) * scale)
-        if mean:
-            mean[index].add_((w - mean[index]) / mean_count)

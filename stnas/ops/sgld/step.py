@@ -68,23 +68,20 @@ def sgld_step_(
     num_data: int = 1,
     rho: float = 0.0,
     steps_per_epoch: int = 1,
-    mean: Sequence[Tensor] | None = None,
-    mean_count: int | None = None,
 ) -> None:
     """Step in place: ``w <- w - lr (grad + weight_decay w) + s eps``, eps standard normal.
 
-    s is ``noise_scale``'s, with rms(w) taken before the step. Where ``mean`` is given, the same
-    pass makes ``mean <- mean + (w - mean) / mean_count`` with the new w.
+    s is ``noise_scale``'s, with rms(w) taken before the step.
 
-    params, grads, mean: float32 or float64, all on the CPU or on one GPU, of any strides whose
+    params, grads: float32 or float64, all on the CPU or on one GPU, of any strides whose
     elements do not overlap. ids: one number in [0, 2^32) a tensor, which with (seed, step)
     determines its noise (``standard_normal``, in the order of the logical elements), whatever the
     order of the tensors, their memory format and the number of threads. Tensors that are not passed
     do not change. NaN and infinities in a tensor spread as the formula says.
 
-    Raises ValueError for lists of different lengths, shapes or dtypes that do not match, tensors
-    that share memory, repeated ids, and numbers outside their range; RuntimeError for a GPU where
-    no CUDA kernels were compiled.
+    Raises ValueError for lists of different lengths, shapes or dtypes that do not match, parameters
+    that share memory with another tensor (a gradient may be its own parameter), repeated ids, and
+    numbers outside their range; RuntimeError for a GPU where no CUDA kernels were compiled.
     """
     if not len(params) == len(grads) == len(ids):
         raise ValueError(
@@ -93,7 +90,6 @@ def sgld_step_(
         )
     _check_numbers((lr, weight_decay, temperature, rho), (num_data, steps_per_epoch))
     _check_ids(ids)
-    means, count = _check_mean(mean, mean_count, len(params))
     noise = noise_scale(
         mode,
         lr=lr,
@@ -109,13 +105,11 @@ def sgld_step_(
     _check_kernels(params[0])
     try:
         with torch.no_grad():
-            STEP(
-                params, grads, means, ids, lr, weight_decay, noise, mode == "relative", *key, count
-            )
+            STEP(params, grads, ids, lr, weight_decay, noise, mode == "relative", *key)
     except NotImplementedError:
-        _check_devices(params, grads, means)
+        _check_devices(params, grads)
         raise
-    increment_version([*params, *means])
+    increment_version(params)
 
 
 FACTORS = ("lr", "weight_decay", "temperature", "rho")
@@ -141,16 +135,14 @@ def _check_kernels(tensor: Tensor) -> None:
         raise ValueError(f"params[0] must be on the CPU, got {tensor.device}: move it")
 
 
-def _check_devices(
-    params: Sequence[Tensor], grads: Sequence[Tensor], means: Sequence[Tensor]
-) -> None:
+def _check_devices(params: Sequence[Tensor], grads: Sequence[Tensor]) -> None:
     """Raise unless all tensors are where the first one is.
 
     The kernels see to it; this is for tensors by which torch chose no kernel, or the fake one.
     """
     device = params[0].device
     place = "the CPU" if device.type == "cpu" else str(device)
-    for name, tensors in (("params", params), ("grads", grads), ("mean", means)):
+    for name, tensors in (("params", params), ("grads", grads)):
         for index, tensor in enumerate(tensors):
             if tensor.device != device:
                 found = f"got {tensor.device}: move it"
@@ -164,20 +156,6 @@ def _check_ids(ids: Sequence[int]) -> None:
         raise ValueError(f"ids must differ, or tensors would share their noise, got {list(ids)}")
 
 
-def _check_mean(
-    mean: Sequence[Tensor] | None, count: int | None, length: int
-) -> tuple[Sequence[Tensor], float]:
-    if mean is None and count is None:
-        return (), 1.0
-    if mean is None or count is None or len(mean) != length or count < 1:
-        given = "None" if mean is None else f"{len(mean)} tensors"
-        raise ValueError(
-            f"mean and mean_count must be {length} tensors and the number of samples with this one "
-            f"(at least 1), or both None, got {given} and {count}"
-        )
-    return mean, float(count)
-
-
 def _signed(value: int, name: str) -> int:
     """Return the int64 of the same 64 bits."""
     if not 0 <= value < 2**64:
@@ -186,9 +164,7 @@ def _signed(value: int, name: str) -> int:
 
 
 @torch.library.register_fake("stnas::sgld_step_")  # type: ignore[untyped-decorator]
-def _(
-    params: Sequence[Tensor], grads: Sequence[Tensor], mean: Sequence[Tensor], *_: object
-) -> None:
+def _(params: Sequence[Tensor], grads: Sequence[Tensor], *_: object) -> None:
     """Shape nothing, as the step returns nothing; refuse data beside tensors without."""
     if params:
-        _check_devices(params, grads, mean)
+        _check_devices(params, grads)

@@ -291,9 +291,8 @@ def test_opcheck() -> None:
     x, first = x.detach(), cast(first, torch.float64)
     torch.library.opcheck(torch.ops.stnas.node_moments.default, (x,))
     affine = [value for norm in first.norms for value in norm[:2]]
-    into, also = torch.ones_like(x), [torch.ones_like(x)]
-    tensors = (x, node_moments(x), *first.weights, affine)
-    state = (running([first]), 0.1, into, True, also, 2.0, *first.options, True, True)
+    tensors = (x, node_moments(x), list(first.weights), affine)
+    state = (running([first]), 0.1, torch.ones_like(x), True, *first.options, True)
     torch.library.opcheck(torch.ops.stnas.linear_bottleneck_add_.default, (*tensors, *state))
 
 

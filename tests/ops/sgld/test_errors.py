@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stnas.ops.sgld import sgld_step_, standard_normal
 
@@ -31,11 +33,6 @@ def step(params, grads, **changes):
         ({"ids": [0, 2**32]}, "ids must lie in"),
         ({"ids": [4, 4]}, r"ids must differ.*\[4, 4\]"),
         ({"ids": [4]}, "one length, got 2, 2 and 1"),
-        ({"mean_count": 1}, "both None, got None and 1"),
-        ({"mean": [torch.zeros(3)] * 2}, "both None, got 2 tensors and None"),
-        ({"mean": [torch.zeros(3)], "mean_count": 1}, "2 tensors.*got 1 tensors and 1"),
-        ({"mean": [torch.zeros(3), torch.zeros(3)], "mean_count": 0}, "at least 1"),
-        ({"mean": [torch.zeros(3), torch.zeros(4)], "mean_count": 1}, r"mean\[1\].*shape"),
     ],
 )
 def test_numbers_and_lists(changes, message):
@@ -45,7 +42,7 @@ def test_numbers_and_lists(changes, message):
     assert all(torch.equal(p, torch.ones(3)) for p in params)
 
 
-SHARED = torch.ones(3)
+SHARED = torch.ones(10)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +55,14 @@ SHARED = torch.ones(3)
         ([torch.ones(3, dtype=int)], [torch.ones(3, dtype=int)], "must be float32 or float64"),
         ([torch.ones(1).expand(3)], [torch.ones(3)], r"params\[0\].*elements overlap"),
         ([torch.ones(9).as_strided((3, 3), (2, 1))], [torch.ones(3, 3)], "elements overlap"),
-        ([SHARED, SHARED], [torch.ones(3), torch.ones(3)], "must not share memory"),
+        (
+            [SHARED[:3], SHARED[:3]],
+            [torch.ones(3), torch.ones(3)],
+            r"params\[\d\] and params\[\d\] must not share memory",
+        ),
+        ([SHARED[:6], SHARED[4:]], [torch.ones(6), torch.ones(6)], "must not share memory"),
+        ([SHARED[:6]], [SHARED[1:7]], r"params\[0\] and grads\[0\] must not share memory"),
+        ([torch.ones(3), SHARED[:3]], [SHARED[2:5], torch.ones(3)], "must not share memory"),
         (
             [torch.ones(3)],
             [torch.ones(3, device="meta")],
@@ -77,6 +81,35 @@ def test_a_wrong_tensor_at_the_end_leaves_the_first_alone():
     with pytest.raises(ValueError, match=r"grads\[1\]"):
         step([first, torch.ones(3)], [torch.ones(3), torch.ones(4)])
     assert torch.equal(first, torch.ones(3))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 20), st.integers(0, 3), st.integers(0, 5), st.integers(1, 4)),
+        min_size=2,
+        max_size=4,
+    )
+)
+def test_parameters_share_memory_where_they_have_an_element_in_common(views):
+    """Rows of numbers that lie apart: start, rows, numbers in a row, and the stride of these."""
+    base, numbers = torch.ones(100), torch.arange(100)
+    shapes = [((rows, columns), (20, stride), start) for start, rows, columns, stride in views]
+    params = [base.as_strided(*shape) for shape in shapes]
+    places = [place for shape in shapes for place in numbers.as_strided(*shape).flatten().tolist()]
+    grads = [torch.ones_like(param) for param in params]
+    if len(set(places)) == len(places):
+        step(params, grads)
+        assert int((base != 1).sum()) == len(places)
+    else:
+        with pytest.raises(ValueError, match="must not share memory"):
+            step(params, grads)
+        assert torch.equal(base, torch.ones(100))
+
+
+def test_a_gradient_may_be_its_own_parameter():
+    value = torch.full((7,), 2.0)
+    step([value], [value], lr=0.25, mode="none")
+    assert torch.equal(value, torch.full((7,), 1.5))
 
 
 def test_generators_refuse_what_they_cannot_fill():

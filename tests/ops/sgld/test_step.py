@@ -1,4 +1,4 @@
-"""The compiled SGLD step: its twin, layouts, threads, running mean, autograd and `posteriors`."""
+"""The compiled SGLD step: its twin, layouts, threads, autograd and `posteriors`."""
 
 import copy
 
@@ -49,15 +49,13 @@ LAYOUTS = ["contiguous", "channels_last", "transposed", "sliced"]
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_it_equals_its_twin(mode, dtype):
-    grads, means = tensors(SIZES, dtype=dtype, seed=1), tensors(SIZES, dtype=dtype, seed=2)
+    grads = tensors(SIZES, dtype=dtype, seed=1)
     ours, theirs = tensors(SIZES, dtype=dtype), tensors(SIZES, dtype=dtype)
-    twins = copy.deepcopy(means)
-    options = {**NOISE, "mode": mode, "ids": range(len(SIZES)), "mean_count": 4}
-    sgld_step_(ours, grads, mean=means, **options)
-    sgld_reference.sgld_step_(theirs, grads, mean=twins, **options)
+    options = {**NOISE, "mode": mode, "ids": range(len(SIZES))}
+    sgld_step_(ours, grads, **options)
+    sgld_reference.sgld_step_(theirs, grads, **options)
     exact = {"rtol": 0, "atol": 0} if mode == "none" else TOLERANCE[dtype]
     torch.testing.assert_close(ours, theirs, **exact)
-    torch.testing.assert_close(means, twins, **exact)
 
 
 @given(
@@ -103,15 +101,13 @@ def test_threads_do_not_matter(mode):
 @pytest.mark.parametrize("grad_layout", LAYOUTS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_memory_layout_does_not_matter(layout, grad_layout, mode):
-    options = {**NOISE, "mode": mode, "ids": [3], "mean_count": 2}
-    plain, mean = image("contiguous"), image("contiguous", seed=2)
-    sgld_step_([plain], [image("contiguous", seed=1)], mean=[mean], **options)
-    value, other = image(layout), image(grad_layout, seed=2)
+    options = {**NOISE, "mode": mode, "ids": [3]}
+    plain, value = image("contiguous"), image(layout)
+    sgld_step_([plain], [image("contiguous", seed=1)], **options)
     strides = value.stride()
-    sgld_step_([value], [image(grad_layout, seed=1)], mean=[other], **options)
+    sgld_step_([value], [image(grad_layout, seed=1)], **options)
     assert value.stride() == strides
     assert torch.equal(value, plain)
-    assert torch.equal(other, mean)
 
 
 def test_what_lies_between_the_elements_of_a_slice_stays():
@@ -119,15 +115,6 @@ def test_what_lies_between_the_elements_of_a_slice_stays():
     sgld_step_([around[:, ::2]], [torch.ones(6, 4)], ids=[0], mode="literal", **NOISE)
     assert torch.equal(around[:, 1::2], torch.zeros(6, 4))
     assert bool((around[:, ::2] != 0).all())
-
-
-def test_the_running_mean_is_the_mean_of_the_samples():
-    value, mean, samples = torch.zeros(500), torch.full((500,), 9.0), []
-    for step in range(6):
-        options = {**NOISE, "step": step, "mode": "literal"}
-        sgld_step_([value], [value.sin()], ids=[0], mean=[mean], mean_count=step + 1, **options)
-        samples.append(value.clone())
-    torch.testing.assert_close(mean, torch.stack(samples).mean(0))
 
 
 def test_nan_and_infinity_stay_where_they_are():
@@ -142,10 +129,8 @@ def test_nan_and_infinity_stay_where_they_are():
 def test_autograd_notices_the_change():
     value = torch.ones(3, requires_grad=True)
     loss = (value * value).sum()
-    mean = torch.zeros(3)
-    sgld_step_([value], [torch.ones(3)], ids=[0], mode="none", mean=[mean], mean_count=1, **NOISE)
+    sgld_step_([value], [torch.ones(3)], ids=[0], mode="none", **NOISE)
     assert value._version == 1
-    assert mean._version == 1
     assert value.requires_grad
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
@@ -209,8 +194,8 @@ def test_a_chain_on_a_correlated_gaussian_has_its_mean_and_covariance():
 @pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize("sizes", [[3], [0, 5, 200]], ids=str)
 def test_opcheck(sizes, relative):
-    arguments = (tensors(sizes), tensors(sizes, seed=1), tensors(sizes, seed=2))
-    numbers = (list(range(len(sizes))), 0.1, 0.01, 0.5, relative, 1, 2, 3.0)
+    arguments = (tensors(sizes), tensors(sizes, seed=1))
+    numbers = (list(range(len(sizes))), 0.1, 0.01, 0.5, relative, 1, 2)
     opcheck(torch.ops.stnas.sgld_step_.default, (*arguments, *numbers))
 
 

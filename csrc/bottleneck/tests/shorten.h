@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "host/tests/naive.h"
+#include "host/tests/values.h"
 
 namespace stnas::cpu::test {
 

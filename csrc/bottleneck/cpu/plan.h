@@ -1,40 +1,10 @@
 // How a batch is cut into units of work that stay in the L2 cache, and units into chunks.
 #pragma once
 
-#include "host/problem.h"
-#include "host/simd.h"
-#include "host/tile_registers.h"
+#include "bottleneck/problem.h"
+#include "host/parallel.h"
 
 namespace stnas::cpu::STNAS_ISA {
-
-constexpr index kWorthWaking = 4096;  // vector operations, some microseconds of one thread
-
-// task(i) for i in [0, count), on this thread alone where all of them together are not worth waking
-// another. work: about how many vector operations they are.
-template <class F>
-void parallel(const Executor& executor, index count, index work, const F& task) {
-  if (work < kWorthWaking) {
-    const TileScope tiles;
-    for (index i = 0; i < count; ++i) task(i);
-    return;
-  }
-  executor.run(
-      count,
-      [](void* context, index i) {
-        const TileScope tiles;
-        (*static_cast<const F*>(context))(i);
-      },
-      const_cast<F*>(&task));
-}
-
-STNAS_INLINE index least(index a, index b) { return a < b ? a : b; }
-STNAS_INLINE index most(index a, index b) { return a > b ? a : b; }
-
-// Rows [begin, end).
-struct Range {
-  index begin, end;
-  index count() const { return end - begin; }
-};
 
 // A group of whole images, or a strip of output rows of one image.
 struct Unit {
@@ -103,26 +73,20 @@ void for_each_group(const Plan& plan, const Executor& executor, const F& task) {
   });
 }
 
-// `count` rows in tiles, the tiles in chunks: functions of the sizes alone.
-struct Tiles {
-  index count, tile;
-  index tiles = (count + tile - 1) / tile, chunks = least(64, tiles);
-
-  // task(first row, rows, chunk) for every tile, those of a chunk in order on one thread. work:
-  // vector operations of all.
-  template <class Task>
-  void for_each(const Executor& executor, index work, const Task& task) const {
-    parallel(executor, chunks, work, [&](index chunk) {
-      for (index t = chunk * tiles / chunks; t < (chunk + 1) * tiles / chunks; ++t)
-        task(t * tile, least(tile, count - t * tile), chunk);
-    });
-  }
-};
-
 // task(block) for every channel block; work: of one block.
 template <class F>
 void for_each_block(const Shape& shape, const Executor& executor, index work, const F& task) {
   parallel(executor, shape.blocks(), shape.blocks() * work, task);
+}
+
+// [block][columns][16] as [M, columns].
+template <class T>
+void unpack_columns(const Shape& s, const Executor& executor, const T* from, index columns, T* to) {
+  for_each_block(s, executor, columns * kLanes, [&](index b) {
+    for (index i = b * kLanes; i < least(s.hidden, (b + 1) * kLanes); ++i)
+      for (index c = 0; c < columns; ++c)
+        to[i * columns + c] = from[(b * columns + c) * kLanes + i % kLanes];
+  });
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

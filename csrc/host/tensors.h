@@ -16,7 +16,7 @@
 namespace stnas::cpu {
 
 using Maybe = std::optional<Tensor>;
-using Affine = std::vector<Maybe>;  // weight and bias of the three BN
+using Tensors = std::vector<Tensor>;
 
 inline constexpr Executor kExecutor{[](index count, void (*task)(void*, index), void* context) {
   run_together(count, task, context, int(torch::stable::get_num_threads()));
@@ -84,63 +84,6 @@ auto with_wide_type(const Tensor& x, const Use& use) {
 template <class Use>
 auto with_type(const Tensor& x, const Use& use) {
   return x.scalar_type() == ScalarType::BFloat16 ? use(BFloat16{}) : with_wide_type(x, use);
-}
-
-// A call of the choice block, whatever its form.
-struct Block {
-  const Tensor& x;
-  WeightTensors weights;
-  const Affine& affine;
-  index stride;
-  const std::string& activation;
-  bool residual;
-  Shape shape = check_shape(x, weights, stride);
-
-  std::vector<index> out_sizes() const {
-    return {shape.images, shape.out, shape.out_height(), shape.out_width()};
-  }
-
-  template <class S>
-  Problem<Wide<S>, S> problem() const;
-};
-
-template <class S>
-Problem<Wide<S>, S> Block::problem() const {
-  using T = Wide<S>;
-  const Shape& s = shape;
-  const WeightTensors& w = weights;
-  check(!residual || (s.stride == 1 && s.in == s.out),
-        "residual must be False unless stride is 1 and the channels are equal, got stride ",
-        s.stride, " and ", s.in, " to ", s.out, " channels");
-  check(affine.size() == 6, "affine must hold 6 tensors or None, got ", affine.size());
-  Problem<T, S> p{s,
-                  data<S>(x),
-                  {data<T>(w.expand), data<T>(w.depthwise), data<T>(w.squeeze_weight),
-                   data<T>(w.squeeze_bias), data<T>(w.excite_weight), data<T>(w.excite_bias),
-                   data<T>(w.project)},
-                  {},
-                  parse_activation(activation),
-                  residual,
-                  kExecutor};
-  for (int i = 0; i < 6; ++i) {
-    if (!affine[i]) continue;
-    check_type(*affine[i], "affine", x);
-    check_size(*affine[i], "affine", {i < 4 ? s.hidden : s.out});
-    (i % 2 ? p.norms[i / 2].bias : p.norms[i / 2].weight) = data<T>(*affine[i]);
-  }
-  return p;
-}
-
-// Points the norms at the running mean and variance of the three BN.
-template <class T, class S>
-void set_running(Problem<T, S>& p, const std::vector<Tensor>& running, const Tensor& x) {
-  check(running.size() == 6, "running must hold 6 tensors, got ", running.size());
-  for (int i = 0; i < 6; ++i) {
-    const char* name = i % 2 ? "running_var" : "running_mean";
-    check_type(running[i], name, x);
-    check_size(running[i], name, {i < 4 ? p.shape.hidden : p.shape.out});
-    (i % 2 ? p.norms[i / 2].var : p.norms[i / 2].mean) = data<T>(running[i]);
-  }
 }
 
 }  // namespace stnas::cpu

@@ -1,15 +1,10 @@
 // The linear bottleneck as its definition says, in double, one loop after the other.
 #pragma once
 
-#include <cmath>
-#include <random>
-#include <vector>
-
-#include "host/problem.h"
+#include "bottleneck/problem.h"
+#include "host/tests/values.h"
 
 namespace stnas::cpu::test {
-
-using Values = std::vector<double>;
 
 // Everything a call takes: x, seven weights, weight and bias of three BN, and their statistics.
 struct Inputs {

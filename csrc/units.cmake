@@ -1,0 +1,53 @@
+# What is compiled of this folder, as units.py reads it: the sources of the operators without torch,
+# and their kernels for every instruction set.
+set(CSRC ${CMAKE_CURRENT_LIST_DIR})
+string(REPLACE "AMD64" "x86_64" MACHINE "${CMAKE_SYSTEM_PROCESSOR}")
+
+# Sets `to` to what an operator lists for the CPU, but for its kernels.
+function(read_sources operator to)
+  file(STRINGS ${CSRC}/${operator}/sources.txt names)
+  list(FILTER names EXCLUDE REGEX "^cuda/|binding|kernels")
+  list(TRANSFORM names PREPEND ${CSRC}/${operator}/)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CSRC}/${operator}/sources.txt)
+  set(${to} ${names} PARENT_SCOPE)
+endfunction()
+
+# Adds object libraries `name`_SET with the kernels of an operator for each instruction set, lists
+# them in `to`, and the sets in SETS. Further arguments are flags of the compiler.
+function(add_kernels name operator to)
+  file(STRINGS ${CSRC}/${operator}/sources.txt rows REGEX "kernels")
+  set(libraries)
+  foreach(set IN LISTS SETS)
+    add_library(${name}_${set} OBJECT)
+    set(own)
+    foreach(row IN LISTS rows)
+      separate_arguments(flags UNIX_COMMAND "${row}")
+      list(POP_FRONT flags source)
+      target_sources(${name}_${set} PRIVATE ${CSRC}/${operator}/${source})
+      list(APPEND own ${flags})
+    endforeach()
+    target_include_directories(${name}_${set} PRIVATE ${CSRC})
+    target_compile_definitions(${name}_${set} PRIVATE STNAS_ISA=${set})
+    target_compile_options(${name}_${set} PRIVATE ${own} ${FLAGS_${set}} ${ARGN})
+    list(APPEND libraries ${name}_${set})
+  endforeach()
+  set(${to} ${libraries} PARENT_SCOPE)
+endfunction()
+
+# SETS, FLAGS_<set>, and for C++ ISAS.
+file(STRINGS ${CSRC}/host/isa.txt rows)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CSRC}/host/isa.txt)
+set(SETS)
+set(ISAS)
+foreach(row IN LISTS rows)
+  separate_arguments(flags UNIX_COMMAND "${row}")
+  list(POP_FRONT flags set target wide)
+  if(target STREQUAL "any" OR target STREQUAL MACHINE)
+    list(APPEND SETS ${set})
+    set(FLAGS_${set} ${flags})
+    list(FILTER flags INCLUDE REGEX "^-m[^=]*$")
+    list(TRANSFORM flags REPLACE "^-m(.*)$" "HAS(\\1)")
+    list(JOIN flags " " features)
+    string(APPEND ISAS "ISA(${set}, ${wide}, ${features}) ")
+  endif()
+endforeach()
