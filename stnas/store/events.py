@@ -6,6 +6,7 @@ step (2, int64), file_version (3, string) or summary (5) of one value (1): tag (
 simple_value (2, float).
 """
 
+import math
 import os
 import struct
 import time
@@ -63,7 +64,10 @@ def head(now: float) -> bytes:
 
 def scalar(tag: str, value: float, *, step: int, now: float) -> bytes:
     """Encode the event of one number."""
-    number = struct.pack("<Bf", 2 << 3 | 5, value)
+    try:
+        number = struct.pack("<Bf", 2 << 3 | 5, value)
+    except OverflowError:  # more than a float32 holds
+        number = struct.pack("<Bf", 2 << 3 | 5, math.copysign(math.inf, value))
     summary = field(5, field(1, field(1, tag.encode("utf-8", "replace")) + number))
     return struct.pack("<Bd", 1 << 3 | 1, now) + varint(2 << 3) + varint(step) + summary
 

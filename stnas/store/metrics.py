@@ -4,7 +4,8 @@ They only inform: what cannot be written is told once, and the work goes on with
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,15 @@ class Metrics:
             if row.get("stage") == self.stage and self.unit in row:
                 self._plot(row)
 
-    def record(self, index: int, *, network: str | None, numbers: dict[str, float]) -> None:
-        """Keep the numbers of one unit; those of the same unit before are replaced."""
+    def record(self, index: int, *, network: str | None, numbers: Mapping[str, float]) -> None:
+        """Keep the numbers of one unit; those of the same unit before are replaced.
+
+        A number that is not finite, which JSON lacks, is null.
+        """
+        kept = {name: value if isfinite(value) else None for name, value in numbers.items()}
         key = {"stage": self.stage, self.unit: index, "network": network}
         self._rows = [row for row in self._rows if {name: row.get(name) for name in key} != key]
-        self._rows.append({**key, "time": time.time(), **numbers})
+        self._rows.append({**key, "time": time.time(), **kept})
         if self._writes:
             self._write()
         self._plot(self._rows[-1])

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import math
 import os
 
 import pytest
@@ -41,6 +42,15 @@ def test_numbers_are_kept_in_rows_and_events_and_told(run, capsys):
         pass
     (again,) = (run.path / "tensorboard/train").iterdir()
     assert again.read_bytes().count(b"train/loss") == 1
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -1e300])
+def test_a_number_of_any_size_is_no_error(run, number, capsys):
+    with Journal(run, "train", total=1) as journal:
+        journal.record(0, loss=number, accuracy=0.5)
+    (row,) = rows_of(run)
+    assert (row["loss"], row["accuracy"]) == (number if math.isfinite(number) else None, 0.5)
+    assert "train epoch 1/1: loss" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
