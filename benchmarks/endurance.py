@@ -29,6 +29,7 @@ from record import machine, save
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig, TrainConfig
 from stnas.data.epochs import evaluation_batches
 from stnas.learn.scoring import Scorer, recalibration_images
+from stnas.learn.single_path import SinglePath
 from stnas.learn.supernet_epoch import epoch_steps_
 from stnas.learn.task import Task, build_supernet, prepare
 from stnas.space import SearchSpace
@@ -115,8 +116,9 @@ def training(config: Config, task: Task, supernet: SuperNet) -> list[dict[str, A
     """Follow the memory over training steps."""
     followed, done = Followed("training steps", STEPS), 0
     schedule = cosine_schedule(config, len(task.dataset.train))
+    strategy = SinglePath(supernet, task, config=config, schedule=schedule)
     for epoch in range(config.train.epochs):
-        for _ in epoch_steps_(supernet, task, config=config, epoch=epoch, schedule=schedule):
+        for _ in epoch_steps_(strategy, task, config=config, epoch=epoch):
             done += 1
             if done <= STEPS:
                 followed.add_(done)

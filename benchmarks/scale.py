@@ -30,7 +30,7 @@ from stnas.config import TrainConfig
 from stnas.group.processes import ProcessGroup, current, joined
 from stnas.learn import gradients
 from stnas.learn.gradients import own_parts
-from stnas.learn.supernet_epoch import train_step_
+from stnas.learn.single_path import train_step_
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet
 

@@ -29,7 +29,7 @@ from torch.nn import functional
 from stnas.config import DataConfig
 from stnas.data import Split, train_batch
 from stnas.learn.evaluation import evaluate, recalibrate_
-from stnas.learn.supernet_epoch import train_step_
+from stnas.learn.single_path import train_step_
 from stnas.space import SearchSpace
 from stnas.supernet import SuperNet
 

@@ -18,7 +18,8 @@ from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.learn.evaluation import evaluate_together
 from stnas.learn.gradients import check_alike, mean_gradients_, own_parts, total
-from stnas.learn.supernet_epoch import cosine, steps_per_epoch
+from stnas.learn.single_path import cosine
+from stnas.learn.supernet_epoch import steps_per_epoch
 from stnas.store.checkpoint import Saver
 from stnas.store.files import load_tensors_
 from stnas.store.journal import Log

@@ -8,16 +8,12 @@ from torch import Tensor
 
 from stnas.config import Config
 from stnas.group.processes import current, led
-from stnas.learn.supernet_epoch import (
-    Schedule,
-    load_together_,
-    steps_per_epoch,
-    train_epoch_,
-)
+from stnas.learn.single_path import Schedule, SinglePath
+from stnas.learn.supernet_epoch import load_together_, steps_per_epoch, train_epoch_
 from stnas.learn.task import Task
 from stnas.store.checkpoint import Saver, Standing
 from stnas.store.checksum import DamagedError
-from stnas.store.files import check_origin, load_tensors_, read_tensors, write_tensors
+from stnas.store.files import check_origin, read_tensors, write_tensors
 from stnas.store.journal import Log
 from stnas.supernet import SuperNet
 
@@ -34,6 +30,8 @@ def draw_(
     """Draw the samples that are missing, each from the one before it or from the last state."""
     images = len(task.dataset.train)
     steps = steps_per_epoch(images, config.train.batch_size)
+    schedule = constant_schedule(config, images)
+    strategy = SinglePath(supernet, task, config=config, schedule=schedule)
     state = last_state(saver, journal)
     for k in range(1, len(files)):
         known = partial(is_drawn, files[k], origin=saver.origin, journal=journal)
@@ -41,19 +39,12 @@ def draw_(
             continue
         epoch = config.train.epochs + k - 1
         if state is not None and epoch * steps < saver.standing.steps < (epoch + 1) * steps:
-            load_tensors_(supernet, state, saver.path)
+            strategy.load_(state, saver.path)
         else:
             load_together_(supernet, files[k - 1], origin=saver.origin)
             saver.standing = Standing(steps=epoch * steps)
         train_epoch_(
-            supernet,
-            task,
-            config=config,
-            epoch=epoch,
-            schedule=constant_schedule(config, images),
-            journal=journal,
-            shown=k - 1,
-            saver=saver,
+            strategy, task, config=config, epoch=epoch, journal=journal, shown=k - 1, saver=saver
         )
         led(write_tensors)(files[k], supernet.state_dict(), sample=k, origin=saver.origin)
         saver.drop()

@@ -4,21 +4,21 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from stnas.config import Config
 from stnas.data import describe_split, unequal_classes
 from stnas.group.processes import led
 from stnas.learn.gradients import Parts, own_parts
 from stnas.learn.moving_average import MovingAverage
-from stnas.learn.supernet_epoch import Schedule, cosine, steps_per_epoch, train_epoch_
+from stnas.learn.single_path import Schedule, SinglePath, cosine
+from stnas.learn.strategy import Strategy
+from stnas.learn.supernet_epoch import steps_per_epoch, train_epoch_
 from stnas.learn.task import Task, build_supernet, check_start, prepare
+from stnas.space import SearchSpace
 from stnas.store.checkpoint import Saver
-from stnas.store.files import load_tensors_, write_tensors
+from stnas.store.files import write_tensors
 from stnas.store.journal import Journal
 from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
 from stnas.store.run_folder import RunFolder
-from stnas.supernet import SuperNet
 from stnas.train.forecast import forecast
 
 
@@ -35,7 +35,8 @@ def run(config: Config) -> None:
         supernet = build_supernet(config, task.space)
         named = dict(supernet.named_parameters())
         averages = [MovingAverage(named, decay) for decay in config.train.ema]
-        images = task.dataset
+        schedule = cosine_schedule(config, len(task.dataset.train))
+        strategy = SinglePath(supernet, task, config=config, schedule=schedule, averages=averages)
         with (
             Journal(
                 folder,
@@ -46,8 +47,8 @@ def run(config: Config) -> None:
             Saver(
                 stage / STATE,
                 every=config.save_every,
-                origin=folder.origin("train", images.fingerprint),
-                tensors=partial(state, supernet, averages),
+                origin=folder.origin("train", task.dataset.fingerprint),
+                tensors=strategy.state,
             ) as saver,
         ):
             journal.say(describe(task))
@@ -57,18 +58,9 @@ def run(config: Config) -> None:
             if parts.count > 1:
                 journal.say(describe_parts(config, parts))
             if (tensors := saver.resume(journal.say)) is not None:
-                for average in averages:
-                    average.load_(tensors)
-                load_tensors_(supernet, tensors, saver.path)
+                strategy.load_(tensors, saver.path)
             keep = partial(led(write_tensors), origin=folder.origin("train"))
-            for epoch in train_(
-                supernet,
-                task,
-                config=config,
-                journal=journal,
-                saver=saver,
-                averages=averages,
-            ):
+            for epoch in train_(strategy, task, config=config, journal=journal, saver=saver):
                 if epoch >= config.train.epochs - config.train.checkpoints:
                     keep(checkpoint_file(stage, epoch), supernet.state_dict())
                 saver.save()
@@ -79,36 +71,14 @@ def run(config: Config) -> None:
             saver.drop()
 
 
-def state(supernet: SuperNet, averages: list[MovingAverage]) -> dict[str, Tensor]:
-    """Collect what training goes on from."""
-    sums = [average.state() for average in averages]
-    return {name: value for part in (supernet.state_dict(), *sums) for name, value in part.items()}
-
-
 def train_(
-    supernet: SuperNet,
-    task: Task,
-    *,
-    config: Config,
-    journal: Journal,
-    saver: Saver,
-    averages: list[MovingAverage],
+    strategy: Strategy, task: Task, *, config: Config, journal: Journal, saver: Saver
 ) -> Iterator[int]:
     """Train the epochs that are left, and yield each when it is done."""
-    images = len(task.dataset.train)
-    schedule = cosine_schedule(config, images)
-    start = saver.standing.steps // steps_per_epoch(images, config.train.batch_size)
-    for epoch in range(start, config.train.epochs):
+    steps = steps_per_epoch(len(task.dataset.train), config.train.batch_size)
+    for epoch in range(saver.standing.steps // steps, config.train.epochs):
         train_epoch_(
-            supernet,
-            task,
-            config=config,
-            epoch=epoch,
-            schedule=schedule,
-            journal=journal,
-            shown=epoch,
-            saver=saver,
-            averages=averages,
+            strategy, task, config=config, epoch=epoch, journal=journal, shown=epoch, saver=saver
         )
         yield epoch
 
@@ -135,12 +105,19 @@ def describe(task: Task) -> str:
     space, data = task.space, task.dataset
     spread = space.variance_madds(task.p_drop) ** 0.5
     return (
-        f"train: {space.num_topologies:,} topologies on {data.name}, "
+        f"train: {many(space)} on {data.name}, "
         f"{len(data.train):,} images of {data.in_channels}x{data.image_size}x{data.image_size} "
         f"in {data.num_classes} classes, {len(data.validation):,} held out for the search\n"
         f"train: p_drop {task.p_drop:.3f} gives {space.expected_madds(task.p_drop):,.0f} "
         f"MAdds on average, standard deviation {spread:,.0f}"
     )
+
+
+def many(space: SearchSpace) -> str:
+    """Say how many networks a space has: topologies where edges may be left out."""
+    if space.num_topologies > 1:
+        return f"{space.num_topologies:,} topologies"
+    return f"{space.num_architectures:,} architectures"
 
 
 def summary(config: Config, task: Task) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from stnas.config import Config
-from stnas.learn.supernet_epoch import cosine
+from stnas.learn.single_path import cosine
 
 
 def field_sizes(candidates: int, reduction: int) -> list[int]:

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from stnas import sgld, train
 from stnas.config import Config
-from stnas.learn.sgld_chain import draw_, sample_files
+from stnas.learn.sgld_chain import draw_
 from stnas.learn.task import build_supernet, prepare
 from stnas.store.checkpoint import Saver
 from stnas.store.files import read_tensors, write_tensors
+from stnas.store.names import sample_files
 
 STEPS = 432 // 16
 """Steps of an epoch of the tiny run."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from stnas import train
 from stnas.config import Config
 from stnas.learn.network_fit import Fit
-from stnas.learn.supernet_epoch import train_step_
+from stnas.learn.single_path import train_step_
 from stnas.learn.task import build_supernet, prepare
 from stnas.rank.finetuning import finetuned
 from stnas.store.files import read_tensors

@@ -7,8 +7,8 @@ import torch
 
 from stnas import sgld, train
 from stnas.group.streams import derive
-from stnas.learn import sgld_chain, supernet_epoch
-from stnas.learn.supernet_epoch import cosine, train_step_
+from stnas.learn import sgld_chain, single_path
+from stnas.learn.single_path import cosine, train_step_
 from stnas.learn.task import build_supernet, prepare
 from stnas.space.topology import edges_of
 from stnas.store.files import read_rows, read_tensors
@@ -175,14 +175,14 @@ def test_weights_of_the_last_epochs_and_moving_averages_are_kept(
     options = replace(tiny_config.train, checkpoints=2, ema=(0.9, 0.99))
     config, seen = replace(tiny_config, train=options), []
     with monkeypatch.context() as patch:
-        original = supernet_epoch.train_step_
+        original = single_path.train_step_
 
         def watched(supernet, *words, **more):
             result = original(supernet, *words, **more)
             seen.append({name: w.clone() for name, w in supernet.state_dict().items()})
             return result
 
-        patch.setattr(supernet_epoch, "train_step_", watched)
+        patch.setattr(single_path, "train_step_", watched)
         train.run(replace(config, run=str(tmp_path / "whole")))
     for decay in options.ema:
         shares = [decay ** (len(seen) - 1 - t) for t in range(len(seen))]

@@ -1,0 +1,164 @@
+"""Single path training: one architecture a step, whose tensors alone move (Algorithm 1)."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from stnas.config import Config
+from stnas.config.train import Precision
+from stnas.data import class_weights
+from stnas.group.processes import current
+from stnas.group.streams import derive, global_stream
+from stnas.learn.gradients import Parts, mean_gradients_, own_parts, total
+from stnas.learn.moving_average import MovingAverage
+from stnas.learn.task import Task
+from stnas.ops.sgld import sgld_step_
+from stnas.space import Genotype
+from stnas.store.files import load_tensors_
+from stnas.supernet import SuperNet, synchronise_
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Options of ``sgld_step_`` that do not change during a stage, and the learning rate.
+
+    learning_rate: a function of the step, counted from the start of training.
+    """
+
+    learning_rate: Callable[[int], float]
+    options: dict[str, Any]
+
+
+def cosine(step: int, *, steps: int, start: float, end: float) -> float:
+    """Return ``end + (start - end) (1 + cos(pi step / steps)) / 2``, held at end afterwards."""
+    done = min(step / steps, 1.0)
+    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
+
+
+def train_step_(
+    supernet: SuperNet,
+    genotype: Genotype,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    lr: float,
+    seed: int,
+    step: int,
+    parameters: Sequence[nn.Parameter] | None = None,
+    parts: Parts = Parts(),  # noqa: B008 it is frozen
+    precision: Precision = "float32",
+    averages: Sequence[MovingAverage] = (),
+    weights: Tensor | None = None,
+    **options: Any,
+) -> tuple[float, float]:
+    """Move the activated tensors by one step and return (loss, accuracy) of the batch.
+
+    parameters: those of the hyper-network, in its order, for callers of many steps: to list them
+    takes as long as to train a small path. parts: which parts of the batch the images are; those
+    of the other processes count as much. precision: as ``mean_gradients_`` takes it. averages: of
+    the parameters, kept up with the steps. weights: of the classes, as there. options: those of
+    ``sgld_step_``.
+    Raises FloatingPointError that names genotype and step, before anything moves, where the
+    loss is not finite.
+    """
+
+    def forward(part: int, own: Tensor) -> Tensor:
+        with global_stream(seed, "dropout", step, *parts.words(part)):
+            return supernet(own, genotype)  # type: ignore[no-any-return]
+
+    listed = list(supernet.parameters()) if parameters is None else parameters
+    used = supernet.active_parameters(genotype)
+    outcome = mean_gradients_(
+        [listed[i] for i in used],
+        forward,
+        images,
+        labels,
+        parts=parts,
+        precision=precision,
+        weights=weights,
+    )
+    if not math.isfinite(outcome.loss):
+        supernet.zero_grad()
+        raise FloatingPointError(
+            f"the loss is {outcome.loss} at step {step} with the architecture "
+            f"{supernet.space.format(genotype)}: lower train.learning_rate"
+        )
+    active = [(i, listed[i]) for i in used if listed[i].grad is not None]
+    for average in averages:
+        average.include_(step, [identity for identity, _ in active])
+    sgld_step_(
+        [parameter for _, parameter in active],
+        [parameter.grad for _, parameter in active if parameter.grad is not None],
+        ids=[identity for identity, _ in active],
+        lr=lr,
+        seed=derive(seed, "noise"),
+        step=step,
+        **options,
+    )
+    for _, parameter in active:
+        parameter.grad = None
+    return outcome.loss, outcome.accuracy
+
+
+class SinglePath:
+    """The strategy of the paper: draw an architecture, take a step of (Langevin) descent on it.
+
+    averages: of the weights, kept up with the steps. Everything random is a function of the seed
+    and of the step.
+    """
+
+    def __init__(
+        self,
+        supernet: SuperNet,
+        task: Task,
+        *,
+        config: Config,
+        schedule: Schedule,
+        averages: Sequence[MovingAverage] = (),
+    ) -> None:
+        self.supernet, self.sampler = supernet, task.sampler
+        self.config, self.schedule, self.averages = config, schedule, averages
+        self.parts = own_parts("train", config.train)
+        self.parameters = list(supernet.parameters())
+        dataset = task.dataset
+        self.weights = class_weights(dataset.train.labels, dataset.num_classes, config=config.data)
+        if config.train.sync_batch_norm and current().size > 1:
+            synchronise_(supernet, total)
+
+    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
+        """Take a step on this process's part of a batch; return the whole's (loss, accuracy)."""
+        return train_step_(
+            self.supernet,
+            self.sampler.genotype(step),
+            images,
+            labels,
+            lr=self.rate(step),
+            seed=self.config.seed,
+            step=step,
+            parameters=self.parameters,
+            parts=self.parts,
+            precision=self.config.train.precision,
+            averages=self.averages,
+            weights=self.weights,
+            **self.schedule.options,
+        )
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        return self.schedule.learning_rate(step)
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the shared weights and the sums of their averages."""
+        sums = [average.state() for average in self.averages]
+        parts = (self.supernet.state_dict(), *sums)
+        return {name: value for part in parts for name, value in part.items()}
+
+    def load_(self, tensors: dict[str, Tensor], file: Path) -> None:
+        """Go on from a state; DamagedError names the file where a tensor is missing."""
+        for average in self.averages:
+            average.load_(tensors)
+        load_tensors_(self.supernet, tensors, file)

@@ -1,0 +1,39 @@
+"""What a way of training the shared weights is: the loop over batches asks for nothing else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from stnas.supernet import SuperNet
+
+
+class Strategy(Protocol):
+    """A way of training a hyper-network, whose state is explicit, so that a run can stop and go on.
+
+    A strategy that needs more than the batch (held-out images, architecture parameters) makes it
+    from the task and the step, and keeps what it moves in ``state``.
+    """
+
+    supernet: SuperNet
+
+    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
+        """Take a step on this process's part of a batch; return the whole's (loss, accuracy).
+
+        A function of (seed, step, state). Raises FloatingPointError, before anything moves, where
+        the loss is not finite.
+        """
+        ...
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, for the log."""
+        ...
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the tensors that training goes on from."""
+        ...
+
+    def load_(self, tensors: dict[str, Tensor], file: Path) -> None:
+        """Go on from a state that a file held."""
+        ...
