@@ -52,8 +52,8 @@ def run(config: Config) -> None:
             ) as saver,
         ):
             journal.say(describe(task))
-            journal.say(describe_split(images))
-            if (warning := unequal_classes(images, config.data)) is not None:
+            journal.say(describe_split(task.dataset))
+            if (warning := unequal_classes(task.dataset, config.data)) is not None:
                 journal.say(warning)
             if parts.count > 1:
                 journal.say(describe_parts(config, parts))

@@ -67,7 +67,9 @@ def fit_of(config: Config) -> Fit:
     torch.manual_seed(0)
     network = Network.build(task.space, task.sampler.genotype(0), kernels=config.kernels)
     folder = Path(config.run) / "A"
-    return Fit(config, task.dataset, task.dataset.train, network, folder=folder, origin="")
+    return Fit(
+        config, task.dataset, task.dataset.train, network, name="A", folder=folder, origin=""
+    )
 
 
 @pytest.mark.parametrize(
