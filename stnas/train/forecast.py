@@ -2,6 +2,7 @@
 
 from stnas.config import Config
 from stnas.learn.task import Task
+from stnas.store.stages import whole_run
 
 RETRAINED, SCORED = 1.6, 12.0
 """Images a second of a network alone, and of a candidate that is scored, over those of the
@@ -27,20 +28,19 @@ def work(config: Config, task: Task, left: float) -> dict[str, float]:
     each = min(config.search.recalibration_images, train) + held
     drawn = config.sgld.samples if config.search.score == "score_avg" else 1
     candidates = config.search.population * config.search.generations
-    return {
+    found = {
         "train": left * train,
         "sgld": (config.sgld.samples - 1) * train,
         "search": candidates * each * drawn / SCORED,
         "verdict": choices * verdict_epochs(config) * train / RETRAINED,
         "retrain": networks * config.retrain.epochs * own / RETRAINED,
     }
+    return {stage: found[stage] for stage in whole_run(config) if stage in found}
 
 
 def verdict_epochs(config: Config) -> float:
     """Return about how many epochs the verdict trains for a limit."""
     options = config.verdict
-    if not options.candidates:
-        return 0.0
     if options.epochs is not None:
         return options.epochs * (options.reduction + options.candidates / options.reduction)
     rest = config.train.epochs + config.retrain.epochs

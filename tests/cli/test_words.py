@@ -16,7 +16,7 @@ from stnas.config import Config
 from stnas.config.keys import build, keys, words_of
 from stnas.config.values import UsageError, Word, example, value_of
 from stnas.store.origin import plain
-from stnas.store.settings import sealed_settings, stored_values
+from stnas.store.settings import read_file, sealed_settings, stored_values
 
 
 def refused(words):
@@ -331,3 +331,42 @@ def test_kernels_that_are_not_compiled_are_named(sizes, tmp_path):
     with pytest.raises(ValueError, match=r"space\.kernels must be of 3, 5 and 7.*reference"):
         parse(words)
     assert parse([*words, "--kernels=reference"]).config.space.kernels
+
+
+def attempted(call, *words):
+    """Return what a call gives, or what it is refused with."""
+    try:
+        return call(*words), ""
+    except UsageError as error:
+        return None, str(error)
+
+
+@given(st.sampled_from(sorted(keys())), st.text(), st.booleans())
+def test_any_word_is_a_value_or_refused_with_its_key(name, text, plain_word):
+    value, refusal = attempted(value_of, name, keys()[name].kind, Word(text, plain_word))
+    if refusal:
+        assert refusal.startswith(f"{name} must be ")
+        assert len(refusal) < 400
+    else:
+        assert plain_word or value is not None
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+NODES = st.recursive(
+    LEAVES | st.sampled_from(sorted(keys())),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["train", "epochs", "search", "limits", "x", "<<"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(NODES)
+def test_any_file_is_read_or_refused(tmp_path_factory, value):
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text(yaml.safe_dump(value))
+    found, refusal = attempted(read_file, file)
+    assert refusal.startswith(str(file)) if refusal else found.keys() <= keys().keys()
