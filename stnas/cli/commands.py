@@ -21,7 +21,7 @@ from stnas.group.interruption import (
     stop_now,
 )
 from stnas.store.advice import advice, known
-from stnas.store.console import ANSWERS, CONSOLE, ERRORS
+from stnas.store.console import ANSWERS, CONSOLE, ERRORS, ReaderGoneError
 
 FAILURES = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError, MemoryError)
 MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "bad allocation")
@@ -54,7 +54,7 @@ def finished(words: list[str]) -> int | None:
     except UsageError as error:
         complain(str(error))
         return 2
-    except BrokenPipeError:
+    except ReaderGoneError:
         leave_output()
         return 128 + signal.SIGPIPE
     except FAILURES as error:

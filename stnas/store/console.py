@@ -33,6 +33,10 @@ def as_written(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error("stnas.as_written", as_written)
 
 
+class ReaderGoneError(BrokenPipeError):
+    """Nobody reads the text that a command is for, such as ``head`` once it has enough."""
+
+
 class Outlet:
     """A stream of the process, as rich writes to it: errors and full pipes pass without a word.
 
@@ -80,6 +84,8 @@ class Outlet:
                 stream.flush()
                 self._write(stream, text)
         except OSError as error:
+            if self.insists and isinstance(error, BrokenPipeError):
+                raise ReaderGoneError(*error.args) from error
             if self.insists:
                 raise
             if stream is not None and error.errno in GONE:

@@ -106,6 +106,7 @@ ERRORS = [
     (RuntimeError("std::bad_alloc"), "lower train.batch_size"),
     (OSError(errno.EMFILE, os.strerror(errno.EMFILE), "a.png"), "raise the limit on open files"),
     (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "quota"),
+    (BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)), "Broken pipe"),
     (OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)), "no locks"),
     (ImportError("libgomp.so.1: cannot open shared object file"), "libgomp.so.1"),
     (ValueError("run [/x] :dog: must"), "run [/x] :dog: must\n"),
