@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +49,13 @@ OPTIONS = """
 --rank.architectures 4 --rank.truth_epochs 1 --rank.truth_seeds 1 --rank.resamples 100
 --rank.shared_statistics_steps 2
 """
+
+DECIDED = """
+--search.measure loss --search.aimed 0.5 --search.generations 1 --search.random 3
+--search.limits [90000,120000] --verdict.candidates 6 --verdict.reduction 2 --verdict.epochs 2
+--retrain.random_twins 0 --retrain.baselines [separable,mobilenet_v2,shufflenet_v2]
+"""
+"""A search whose only generation depends on no score, a verdict on all of it."""
 
 
 def digest(*parts: bytes) -> str:
@@ -181,6 +189,27 @@ def stages(run: Path) -> Iterator[tuple[str, Any]]:
     yield "keys", {file.relative_to(run).as_posix(): keys(read(file)) for file in own}
 
 
+def decided(run: Path, trained: Path) -> Iterator[tuple[str, Any]]:
+    """Search by loss for windows, decide and retrain beside hand-made networks."""
+    run.mkdir()
+    shutil.copy(trained / "config.yaml", run)
+    for stage in ("train", "sgld"):
+        shutil.copytree(trained / stage, run / stage)
+    sys.stdout, real = sys.stderr, sys.stdout
+    main(["run", "--run", str(run), *DECIDED.split()])
+    sys.stdout = real
+    rows = read(run / "search/archive.jsonl")
+    yield "aimed", [[row["genotype"], row["madds"], row["loss"]] for row in rows]
+    yield "drawn", [row["genotype"] for row in read(run / "search/random.jsonl")]
+    verdict = read(run / "verdict/result.json")
+    first = sorted((row["genotype"], row["loss"]) for row in verdict["judged"] if not row["rung"])
+    yield "judged", {"ends": verdict["ends"], "first": [list(pair) for pair in first]}
+    networks = read(run / "retrain/result.json")["networks"]
+    made = [row for row in networks if row["name"].startswith("A-")]
+    yield "hand_made", [[row["name"], row["space"]["widths"]] for row in made]
+    yield "keys", {"verdict/result.json": keys(verdict)}
+
+
 def tensors(run: Path) -> dict[str, str]:
     """Return the digest of every file of tensors."""
     found = {}
@@ -204,6 +233,7 @@ def make(*, digests: bool) -> dict[str, Any]:
             "modules": modules(),
             "noise": np.asarray(noise).view(np.uint32).tolist(),
             "run": dict(stages(run)),
+            "decided": dict(decided(run.with_name("decided"), run)),
         }
         return {**found, "digests": tensors(run)} if digests else found
 

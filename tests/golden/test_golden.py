@@ -33,7 +33,7 @@ def flat(value: Any, place: str = "") -> dict[str, Any]:
     return {place: value}
 
 
-@pytest.mark.parametrize("part", [part for part in GOLDEN if part != "run"])
+@pytest.mark.parametrize("part", [part for part in GOLDEN if part not in ("run", "decided")])
 def test_texts_names_and_noise_are_the_same(made, part):
     found, golden = flat(made[part]), flat(GOLDEN[part])
     assert found.keys() == golden.keys()
@@ -56,6 +56,15 @@ def test_the_run_is_the_same(made, part):
         assert found[place] == close, place
 
 
+@pytest.mark.parametrize("part", GOLDEN["decided"])
+def test_the_verdict_is_the_same(made, part):
+    found, golden = flat(made["decided"][part]), flat(GOLDEN["decided"][part])
+    assert found.keys() >= golden.keys() if part == "keys" else found.keys() == golden.keys()
+    for place, value in golden.items():
+        close = pytest.approx(value, **CLOSE) if isinstance(value, float) else value
+        assert found[place] == close, place
+
+
 def test_accuracies_are_the_same_but_for_single_images(made):
     found, golden = made["run"]["accuracies"], GOLDEN["run"]["accuracies"]
     assert found[:6] == pytest.approx(golden[:6], abs=1.01 / 20)
@@ -64,3 +73,4 @@ def test_accuracies_are_the_same_but_for_single_images(made):
 def test_nothing_is_missing(made):
     assert made.keys() == GOLDEN.keys()
     assert made["run"].keys() == GOLDEN["run"].keys()
+    assert made["decided"].keys() == GOLDEN["decided"].keys()
