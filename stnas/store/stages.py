@@ -46,6 +46,12 @@ STAGES = (
         "train the best candidates near each limit, and choose who wins",
         (*BASE, "sgld", "search", "verdict", "retrain"),
         reads=("train", "sgld", "search"),
+        remade=(
+            "search.limits",
+            "retrain.random_twins",
+            "retrain.baselines",
+            "retrain.with_validation",
+        ),
     ),
     Stage(
         "rank",

@@ -191,3 +191,12 @@ def test_a_limit_without_candidates_says_why(tiny_config, capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert "verdict: limit 1: the smallest of 12 candidates has" in out
     assert [choice["name"] for choice in result(config)["choices"]] == ["A"]
+
+
+def test_other_twins_and_hand_made_networks_train_no_candidate_again(config, monkeypatch):
+    verdict.run(config)
+    whole = told(config)
+    more = replace(config.retrain, random_twins=2, baselines=("separable",))
+    monkeypatch.setattr(Fit, "run", lambda *_, **__: pytest.fail("nothing is to be trained"))
+    verdict.run(replace(config, retrain=more))
+    assert told(config) == whole
