@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from stnas.data.epochs import evaluation_batches
 from stnas.learn.evaluation import evaluate
 from stnas.learn.scoring import recalibration_images, scorer, shared_weights
 from stnas.learn.task import build_supernet, prepare
+from stnas.search.evaluator import Evaluator
 from stnas.store.files import load_weights_
 from stnas.store.run_folder import RunFolder
 from stnas.supernet import Trie
@@ -113,6 +115,26 @@ def test_a_stopped_search_goes_on_to_the_same_result(sampled, monkeypatch, tmp_p
     search.run(sampled)
     assert files(run) == whole
     assert json.loads((run / "search/result.json").read_text())["choices"] == chosen
+
+
+def test_what_is_in_the_archive_is_not_scored_again(sampled, tmp_path):
+    task, score = score_of(sampled)
+    genotypes = list(task.space.sample(5, p_drop=0.3, seed=1))
+    scored = []
+
+    def counting(rows, **more):
+        scored.append(len(rows))
+        return score(rows, **more)
+
+    def evaluated(count):
+        """Score some genotypes with the archive that is there; return what they got."""
+        found = Evaluator(tmp_path / "a.jsonl", task.space, counting, Mock(), origin="x")
+        return [(c.madds, c.accuracy, c.loss) for c in found.evaluate(genotypes[:count], 0)]
+
+    first = evaluated(3)
+    assert evaluated(3) == first
+    assert evaluated(5)[:3] == first
+    assert scored == [3, 2]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 3, 6, 11])

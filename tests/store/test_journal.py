@@ -42,6 +42,7 @@ def test_numbers_are_kept_in_rows_and_events_and_told(run, capsys):
         pass
     (again,) = (run.path / "tensorboard/train").iterdir()
     assert again.read_bytes().count(b"train/loss") == 1
+    assert again.read_bytes().count(b"train/A/loss") == 1
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -1e300])

@@ -88,3 +88,40 @@ def test_a_folder_that_cannot_be_written_is_refused(tiny_config, tmp_path):
     config = replace(tiny_config, run=str(tmp_path / "file" / "run"))
     with pytest.raises(OSError, match=r"run must be a folder that can be written.*--run"):
         RunFolder(config).__enter__()
+
+
+DECIDES = {
+    "train": ("seed", "space", "data", "train"),
+    "sgld": ("seed", "space", "data", "train", "sgld"),
+    "search": ("seed", "space", "data", "train", "sgld", "search"),
+    "rank": ("seed", "space", "data", "train", "sgld", "search", "rank"),
+    "retrain": ("seed", "space", "data", "train", "sgld", "search", "retrain"),
+}
+OTHER = {
+    "space": {"widths": (8, 16)},
+    "data": {"flip": True},
+    "train": {"learning_rate": 0.5},
+    "sgld": {"samples": 4},
+    "search": {"population": 5},
+    "rank": {"architectures": 5},
+    "retrain": {"epochs": 3},
+}
+
+
+def mark(config, stage, folder):
+    """Return what marks the files of a stage of a configuration."""
+    with RunFolder(replace(config, run=str(folder))) as run:
+        run.begin(stage)
+        return run.origin(stage)
+
+
+@pytest.mark.parametrize("stage", DECIDES)
+def test_a_stage_is_marked_by_every_section_that_it_depends_on(tiny_config, tmp_path, stage):
+    own = mark(tiny_config, stage, tmp_path / "own")
+    for section in ("seed", *OTHER):
+        other = OTHER.get(section)
+        part = 9 if other is None else replace(getattr(tiny_config, section), **other)
+        found = mark(replace(tiny_config, **{section: part}), stage, tmp_path / section)
+        assert (found != own) == (section in DECIDES[stage]), section
+    elsewhere = replace(tiny_config, threads=2, save_every=1.0)
+    assert mark(elsewhere, stage, tmp_path / "elsewhere") == own
