@@ -28,14 +28,38 @@ from stnas.config import (
     TrainConfig,
     VerdictConfig,
 )
+from stnas.config.settling import dali_is_installed
 from stnas.group.processes import ProcessGroup, joined
 from stnas.learn.evaluation import recalibrate_
 from stnas.store.files import read_json, read_rows, read_tensors
 
+TESTS = Path(__file__).parent
+QUICK = (TESTS / "quick.txt").read_text().split()
+"""What ``pytest -m quick`` runs, by how its names begin: every package, in under a minute."""
 # The machines that run these tests are shared: a slow example is not a failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the quick tests, and skip those that need DALI where it is not installed."""
+    without = pytest.mark.skip(reason="NVIDIA DALI is not installed: pip install 'stnas[dali]'")
+    there = dali_is_installed()
+    for item in items:
+        name = item.nodeid.removeprefix(f"{TESTS.name}/")
+        if name.startswith(tuple(QUICK)):
+            item.add_marker(pytest.mark.quick)
+        words = getattr(getattr(item, "callspec", None), "params", {}).values()
+        needs = any(isinstance(word, str) and word == "dali" for word in words)
+        if not there and (needs or item.get_closest_marker("dali")):
+            item.add_marker(without)
+
+
+@pytest.fixture(scope="session")
+def quick_tests() -> list[str]:
+    """Give what the names of the quick tests begin with."""
+    return QUICK
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,7 @@ def made_of(stage):
     return {file.name: file.read_bytes() for file in stage.rglob("*.safetensors")}
 
 
+@pytest.mark.dali
 def test_streamed_images_are_shared_out_and_give_the_same_weights(
     options, tiny_photographs, tmp_path
 ):

@@ -1,7 +1,5 @@
 """Augmentation and normalisation, against loops over single images."""
 
-import time
-
 import pytest
 import torch
 
@@ -146,13 +144,3 @@ def test_rows_that_do_not_exist_are_refused():
 def test_statistics_of_another_number_of_channels_are_refused():
     with pytest.raises(ValueError, match="one number for each of the 3 channels, got 1 and 1: "):
         normalise(make_split(channels=3).images, mean=[0.5], std=[0.5])
-
-
-def test_a_core_makes_tens_of_thousands_of_images_a_second():
-    split, rows = make_split(n=2048, size=28), torch.arange(512)
-    seconds = []
-    for _ in range(20):
-        start = time.process_time()
-        batch(split, rows, crop_padding=4, flip=True)
-        seconds.append(time.process_time() - start)
-    assert 512 / min(seconds) > 50_000

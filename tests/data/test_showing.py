@@ -186,6 +186,7 @@ def bitmap_of_16_bits():
 
 
 @pytest.mark.parametrize("content", [endless_png(), bitmap_of_16_bits()], ids=["png", "bmp"])
+@pytest.mark.dali
 def test_what_dali_cannot_decode_is_told_and_decoded_by_pillow(tmp_path, content, monkeypatch):
     root = make_folder(tmp_path)
     (root / "test/dog/1.png").write_bytes(content)
@@ -203,6 +204,7 @@ def test_what_dali_cannot_decode_is_told_and_decoded_by_pillow(tmp_path, content
     assert line in said
 
 
+@pytest.mark.dali
 def test_what_dali_cannot_decode_is_named_with_the_way_out_where_it_was_not_tried(tmp_path):
     root = make_folder(tmp_path)
     (root / "test/dog/1.png").write_bytes(endless_png())

@@ -128,6 +128,7 @@ def test_pixels_come_from_where_the_window_says(gradients, backend, part):
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.4])
+@pytest.mark.dali
 def test_the_backends_agree(whole, jitter):
     dali, pillow = (load(configure(whole, name, jitter=jitter), seed=0) for name in BACKENDS)
     assert dali.fingerprint == pillow.fingerprint
@@ -224,6 +225,7 @@ def test_a_class_without_a_readable_image_is_named(folder):
         load(configure(folder, broken="skip"), seed=0)
 
 
+@pytest.mark.dali
 def test_what_the_scan_lets_pass_both_backends_read_alike(folder):
     rng = np.random.default_rng(0)
     for file in sorted(folder.rglob("*.jpg")):
@@ -311,6 +313,7 @@ def test_limits_leave_files_unread(folder):
     assert (len(data.train), len(data.validation), len(data.test)) == (3, 3, 3)
 
 
+@pytest.mark.dali
 def test_auto_takes_dali_where_it_is_and_the_log_says_so(folder, monkeypatch):
     assert settled(configure(folder, "auto")).backend == "dali"
     said = []
@@ -326,6 +329,7 @@ def test_auto_takes_dali_where_it_is_and_the_log_says_so(folder, monkeypatch):
             load(wanted, seed=0)
 
 
+@pytest.mark.dali
 def test_the_mixed_decoder_without_a_gpu_is_refused(whole):
     code = f"""
 from stnas.config import DataConfig

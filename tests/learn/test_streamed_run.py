@@ -66,6 +66,7 @@ def test_all_stages_run_and_a_stopped_run_ends_as_one_that_was_not(config, monke
         assert equal(weights(config, name), weights(whole, name)), name
 
 
+@pytest.mark.dali
 def test_a_run_keeps_the_backend_that_it_began_with(config, monkeypatch):
     automatic = replace(config, data=replace(config.data, backend="auto"))
     train.run(automatic)

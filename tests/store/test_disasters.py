@@ -14,11 +14,14 @@ import pytest
 from faulty_disk import Disk, ForgetfulDisk, PowerOffError
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stnas import rank, retrain, search, sgld, train
-from stnas.config import Config, RankConfig
+from stnas import rank, retrain, search, sgld, train, verdict
+from stnas.config import Config, RankConfig, VerdictConfig
 from stnas.store.run_folder import StageCompleteError
 
-STAGES = {"train": train, "sgld": sgld, "search": search, "retrain": retrain, "rank": rank}
+STAGES = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (train, sgld, search, verdict, retrain, rank)
+}
 Results = dict[str, Any]
 
 
@@ -34,6 +37,7 @@ def config(tiny_settings: Config) -> Config:
         sgld=replace(tiny_settings.sgld, samples=2),
         search=replace(tiny_settings.search, **less),
         retrain=replace(tiny_settings.retrain, epochs=1, batch_size=216, random_twins=0),
+        verdict=VerdictConfig(candidates=2, epochs=1),
         rank=RankConfig(**few, shared_statistics_steps=0),  # type: ignore[arg-type]
     )
 
@@ -78,13 +82,13 @@ class Bench:
             return str(error)
         return None
 
-    def calls(self, name: str) -> range:
-        """Number the calls to the disk of an undisturbed stage."""
+    def calls(self, name: str, most: int) -> range:
+        """Number the calls to the disk of an undisturbed stage, up to so many, evenly spread."""
         self.begin(name)
         with Disk(self.folder) as disk:
             self.go_on(name)
         assert disk.calls > 20
-        return range(1, disk.calls + 1)
+        return range(1, disk.calls + 1, -(-disk.calls // most))
 
     def differs(self, name: str, *, but: str = "") -> list[str]:
         """Go on with a stage; list the files that are not those of the undisturbed run.
@@ -107,10 +111,10 @@ def bench(
     return Bench(config, tmp_path_factory.mktemp("bench"), results_of)
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_every_call_to_the_disk_may_fail(bench: Bench, name: str) -> None:
+@pytest.mark.parametrize(("name", "most"), [(n, 999 if n == "train" else 16) for n in STAGES])
+def test_every_call_to_the_disk_may_fail(bench: Bench, name: str, most: int) -> None:
     """A stage names the cause; a row of numbers, which only inform, may be told and dropped."""
-    for number in bench.calls(name):
+    for number in bench.calls(name, most):
         bench.begin(name)
         with Disk(bench.folder, at=number) as disk:
             told = bench.error(name)
@@ -118,10 +122,10 @@ def test_every_call_to_the_disk_may_fail(bench: Bench, name: str) -> None:
         assert bench.differs(name, but="metrics.jsonl") == [], number
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_power_may_go_at_every_call(bench: Bench, name: str) -> None:
+@pytest.mark.parametrize(("name", "most"), [(n, 60 if n == "train" else 12) for n in STAGES])
+def test_power_may_go_at_every_call(bench: Bench, name: str, most: int) -> None:
     """Contents of files and names in folders that were not synced are gone then."""
-    for number in bench.calls(name):
+    for number in bench.calls(name, most):
         bench.begin(name)
         with (
             pytest.raises(PowerOffError),
@@ -163,7 +167,7 @@ def test_memory_may_run_out_at_any_operator(bench: Bench, name: str) -> None:
     with Memory() as counted:
         bench.go_on(name)
     assert counted.calls > 20
-    for number in range(1, counted.calls, max(1, counted.calls // 12)):
+    for number in range(1, counted.calls, max(1, counted.calls // 8)):
         bench.begin(name)
         with pytest.raises((MemoryError, RuntimeError)), Memory(number):
             bench.go_on(name)

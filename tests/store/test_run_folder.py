@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from stnas.config import VerdictConfig
 from stnas.store.files import write_json, write_tensors
 from stnas.store.names import STATE
 from stnas.store.origin import differences, plain
@@ -95,7 +96,8 @@ DECIDES = {
     "sgld": ("seed", "space", "data", "train", "sgld"),
     "search": ("seed", "space", "data", "train", "sgld", "search"),
     "rank": ("seed", "space", "data", "train", "sgld", "search", "rank"),
-    "retrain": ("seed", "space", "data", "train", "sgld", "search", "retrain"),
+    "verdict": ("seed", "space", "data", "train", "sgld", "search", "verdict", "retrain"),
+    "retrain": ("seed", "space", "data", "train", "sgld", "search", "verdict", "retrain"),
 }
 OTHER = {
     "space": {"widths": (8, 16)},
@@ -104,6 +106,7 @@ OTHER = {
     "sgld": {"samples": 4},
     "search": {"population": 5},
     "rank": {"architectures": 5},
+    "verdict": {"candidates": 3},
     "retrain": {"epochs": 3},
 }
 
@@ -117,6 +120,7 @@ def mark(config, stage, folder):
 
 @pytest.mark.parametrize("stage", DECIDES)
 def test_a_stage_is_marked_by_every_section_that_it_depends_on(tiny_config, tmp_path, stage):
+    tiny_config = replace(tiny_config, verdict=VerdictConfig(candidates=2))
     own = mark(tiny_config, stage, tmp_path / "own")
     for section in ("seed", *OTHER):
         other = OTHER.get(section)
