@@ -21,7 +21,7 @@ from stnas.learn.task import Task
 from stnas.rank.architectures import repeated
 from stnas.space import Genotypes
 from stnas.store.checksum import DamagedError, digest
-from stnas.store.files import check_identity, check_origin, read_json, write_json
+from stnas.store.files import check_identity, check_origin, make_folder, read_json, write_json
 from stnas.store.journal import Chapter, Journal
 from stnas.store.lock import Lock
 from stnas.store.names import TRUTH, truth_file
@@ -202,7 +202,7 @@ def first_mark(config: Config, space: dict[str, Any], images: str) -> str:
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
     """Hold a lock, and tell whether it was free; the file goes when the work is done."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     lock = Lock(path)
     free = lock.take() is None
     try:

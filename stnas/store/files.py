@@ -35,7 +35,7 @@ def write_whole(path: Path, content: bytes | bytearray, *, previous: Path | None
     check_place(path)
     part = beside(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with part.open("xb") as file:
             file.write(content)
             file.flush()
@@ -51,6 +51,14 @@ def write_whole(path: Path, content: bytes | bytearray, *, previous: Path | None
         ) from error
     finally:
         forget(part)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it lies in, under names that outlast a loss of power."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from stnas.config.settling import settled
 from stnas.group.processes import current, led
 from stnas.store.advice import advice
 from stnas.store.checksum import DamagedError
-from stnas.store.files import check_origin, read_json, write_json, write_whole
+from stnas.store.files import check_origin, make_folder, read_json, write_json, write_whole
 from stnas.store.listing import check_first_version, check_listed, listed, stage_files
 from stnas.store.lock import Lock
 from stnas.store.names import CONFIG, LOCK, RESULT, SETTINGS, TENSORBOARD, TRUTH
@@ -51,7 +51,7 @@ class RunFolder:
 
     def _take_lock(self) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             holder = self._lock.take()
         except OSError as error:
             raise OSError(
@@ -104,7 +104,7 @@ class RunFolder:
         A result that is to be made anew goes; one of networks that stay is kept under its origin.
         """
         folder, before = self.path / stage, self._record(stage)
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         now = StageRecord.of(self.config, stage)
         if before is not None and not before.changed(self.config, free=changeable(stage)):
             now = before.taken_up(self.config)

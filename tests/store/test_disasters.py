@@ -111,7 +111,7 @@ def bench(
     return Bench(config, tmp_path_factory.mktemp("bench"), results_of)
 
 
-@pytest.mark.parametrize(("name", "most"), [(n, 999 if n == "train" else 16) for n in STAGES])
+@pytest.mark.parametrize(("name", "most"), [(n, 999 if n == "train" else 10) for n in STAGES])
 def test_every_call_to_the_disk_may_fail(bench: Bench, name: str, most: int) -> None:
     """A stage names the cause; a row of numbers, which only inform, may be told and dropped."""
     for number in bench.calls(name, most):
@@ -122,7 +122,7 @@ def test_every_call_to_the_disk_may_fail(bench: Bench, name: str, most: int) -> 
         assert bench.differs(name, but="metrics.jsonl") == [], number
 
 
-@pytest.mark.parametrize(("name", "most"), [(n, 60 if n == "train" else 12) for n in STAGES])
+@pytest.mark.parametrize(("name", "most"), [(n, 40 if n == "train" else 8) for n in STAGES])
 def test_power_may_go_at_every_call(bench: Bench, name: str, most: int) -> None:
     """Contents of files and names in folders that were not synced are gone then."""
     for number in bench.calls(name, most):
@@ -167,7 +167,7 @@ def test_memory_may_run_out_at_any_operator(bench: Bench, name: str) -> None:
     with Memory() as counted:
         bench.go_on(name)
     assert counted.calls > 20
-    for number in range(1, counted.calls, max(1, counted.calls // 8)):
+    for number in range(1, counted.calls, max(1, counted.calls // 5)):
         bench.begin(name)
         with pytest.raises((MemoryError, RuntimeError)), Memory(number):
             bench.go_on(name)
