@@ -12,6 +12,8 @@ Broken = Literal["refuse", "skip"]
 Orientation = Literal["apply", "ignore"]
 Balance = Literal["none", "weights", "resampling"]
 _STREAMED = ("decoder", "resize", "crop_scale", "workers")
+_LARGE_SCALE = (0.08, 1.0)
+"""Shares for 224 pixels and more; runs in memory may have it on record."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,11 @@ class DataConfig:
     """Use only so many test images, as equally many of each class as the classes allow; None:
     all."""
 
-    image_size: int | None = None
+    image_size: int | Literal["auto"] | None = None
     """Resize the shorter side of every image to this many pixels and cut out the centre square;
-    None: take the images as they are (all must have one size). Streamed images need it: it is the
-    side of what a network sees."""
+    None: take the images as they are (all must have one size); `auto`: the same, and of images of
+    several sizes a size that fits them, a multiple of 8 up to 64. Streamed images need a number or
+    `auto`: it is the side of what a network sees."""
 
     backend: Backend = "memory"
     """Where the images are kept and what decodes them. `memory`: all are decoded before the start.
@@ -58,9 +61,10 @@ class DataConfig:
     """Length in pixels that the shorter side of a streamed evaluation image is scaled to, before
     the centre square of image_size is cut out; None: 8/7 of image_size, 256 for 224."""
 
-    crop_scale: tuple[float, float] = (0.08, 1.0)
+    crop_scale: tuple[float, float] | None = None
     """Least and greatest share of a streamed image's area that a random training window covers;
-    its sides are in a ratio of 3/4 to 4/3. The window is scaled to image_size."""
+    its sides are in a ratio of 3/4 to 4/3. The window is scaled to image_size. None: 0.08 to 1 from
+    224 pixels on; below, the least share is 18 / image_size, at most 0.6."""
 
     workers: int | None = None
     """Threads that decode streamed images; None: one a processor."""
@@ -84,9 +88,10 @@ class DataConfig:
     is the number of classes; `resampling`: an epoch of N images has equally many of each class,
     those of a small class again and again, of a large one others in each epoch."""
 
-    crop_padding: int = 4
+    crop_padding: int | float = 0.125
     """Pad a training image in memory with so many black pixels on each side and cut a random
-    window of its own size out of it; 0: no cropping."""
+    window of its own size out of it: a number of pixels, or a share below 1 of the image's side, as
+    an eighth, which is 4 pixels of 32; 0: no cropping."""
 
     flip: bool = True
     """Mirror a training image left to right with probability 1/2."""
@@ -110,9 +115,16 @@ class DataConfig:
         _check_count("split_seed", self.split_seed, least=0, most=2**63 - 1, optional=True)
         _check_count("train_limit", self.train_limit, least=4, optional=True)
         _check_count("test_limit", self.test_limit, least=1, optional=True)
-        _check_count("image_size", self.image_size, least=4, most=1024, optional=True)
-        _check_count("crop_padding", self.crop_padding, least=0, most=256)
-        if self.image_size is not None and self.crop_padding > self.image_size:
+        if self.image_size != "auto":
+            _check_count("image_size", self.image_size, least=4, most=1024, optional=True)
+        if not isinstance(self.crop_padding, float):
+            _check_count("crop_padding", self.crop_padding, least=0, most=256)
+        elif not 0.0 <= self.crop_padding < 1.0:
+            raise ValueError(
+                f"data.crop_padding must be a whole number of pixels or a share in [0, 1), got "
+                f"{self.crop_padding!r}: 0.125 is an eighth of the side"
+            )
+        if isinstance(self.image_size, int) and self.crop_padding > self.image_size:
             raise ValueError(
                 f"data.crop_padding must not exceed data.image_size = {self.image_size}, got "
                 f"{self.crop_padding}: windows of padding alone would be cut; an eighth is usual"
@@ -135,12 +147,22 @@ class DataConfig:
         """Tell whether the images are read while a run works, not before."""
         return self.backend != "memory"
 
+    def padding(self, size: int) -> int:
+        """Return the pixels that an image of so many a side is padded with; halves round up."""
+        share = self.crop_padding
+        return math.floor(share * size + 0.5) if isinstance(share, float) else share
+
+    def window_scale(self, size: int) -> tuple[float, float]:
+        """Return the shares of the area that random windows cover which become so many pixels."""
+        least, most = _LARGE_SCALE
+        return self.crop_scale or (min(max(least, least * (224 / size)), 0.6), most)
+
     def _check_streaming(self) -> None:
         """Refuse options of streaming without it, and streaming without a size."""
         if not self.streamed:
             for field in fields(self):
                 value = getattr(self, field.name)
-                if field.name in _STREAMED and value != field.default:
+                if field.name in _STREAMED and value not in (field.default, _LARGE_SCALE):
                     raise ValueError(
                         f"data.{field.name} must be left out with data.backend memory, got "
                         f"{value!r}: it is for streamed folders; set data.backend auto"
@@ -149,9 +171,10 @@ class DataConfig:
         if self.image_size is None:
             raise ValueError(
                 f"data.image_size must be given with data.backend {self.backend}, got None: "
-                "set --data.image_size 224 or the size that the networks are for"
+                "set --data.image_size 224 or the size that the networks are for, or auto"
             )
-        _check_count("resize", self.resize, least=self.image_size, most=2048, optional=True)
+        least = 4 if self.image_size == "auto" else self.image_size
+        _check_count("resize", self.resize, least=least, most=2048, optional=True)
         if self.decoder == "mixed" and self.backend == "pillow":
             raise ValueError(
                 "data.decoder must be cpu with data.backend pillow, got 'mixed': set "
@@ -181,9 +204,9 @@ def _check_jitter(value: float) -> None:
         )
 
 
-def _check_scale(value: tuple[float, float]) -> None:
+def _check_scale(value: tuple[float, float] | None) -> None:
     """Refuse shares of the area that are not 0 < least <= greatest <= 1."""
-    if (
+    if value is not None and (
         len(value) != 2
         or not 0.0
         < _check_number("crop_scale", value[0])

@@ -80,7 +80,11 @@ class SearchConfig:
     """Bounds on any cost of the space, each `NAME<=NUMBER` or `NAME>=NUMBER`."""
     limits: tuple[float, ...] | None = None
     """Multiply-adds, or whatever `search.cost` is, under which the best architecture is chosen, one
-    choice a limit. Default: the mean of the sampler's less and plus one standard deviation."""
+    choice a limit. Default: those of `search.limit_shares`."""
+    limit_shares: tuple[float, ...] | None = None
+    """Limits as shares of the range of the cost, whatever the size of the images: 0.25 is a quarter
+    of the way from the smallest architecture of the space to the largest. Default: the mean of the
+    sampler's less and plus one standard deviation."""
 
     def __post_init__(self) -> None:
         """Check the section."""
@@ -110,6 +114,16 @@ class SearchConfig:
             parse_bound(bound)
         for limit in self.limits or ():
             rules.positive("search.limits", limit)
+        for share in self.limit_shares or ():
+            rules.require(0 < share <= 1, "search.limit_shares", "of shares in (0, 1]", share)
+        if self.limit_shares is not None:
+            distinct = len(set(self.limit_shares)) == len(self.limit_shares) > 0
+            rules.require(
+                distinct,
+                "search.limit_shares",
+                "one share or more, without repetition",
+                self.limit_shares,
+            )
         if self.limits is not None:
             rules.require(len(self.limits) > 0, "search.limits", "one limit or more", self.limits)
             rules.require(

@@ -54,7 +54,7 @@ def train_batch(
     the image padded with black pixels, then mirrored, then jittered. The generator is drawn from in
     that order, and only for what is on. IndexError: a row does not exist.
     """
-    padding, count = config.crop_padding, len(indices)
+    padding, count = config.padding(split.image_size), len(indices)
     offsets = mirrored = None
     if padding > 0:
         offsets = torch.randint(0, 2 * padding + 1, (2, count), generator=generator)

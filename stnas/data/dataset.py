@@ -80,7 +80,7 @@ class FileSplit:
     @property
     def image_size(self) -> int:
         """Return the height, which equals the width, of what a network sees."""
-        assert self.config.image_size is not None
+        assert isinstance(self.config.image_size, int)
         return self.config.image_size
 
     @property

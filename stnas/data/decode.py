@@ -15,6 +15,7 @@ from torch import Tensor
 
 from stnas.config.data import DataConfig
 from stnas.data.dataset import check_bytes
+from stnas.data.proposal import advice, settled_size
 from stnas.data.showing import shown, shown_size
 from stnas.data.source import Pixels
 from stnas.store.advice import of_the_machine
@@ -41,13 +42,13 @@ def decode(files: Sequence[Path], *, root: Path, config: DataConfig) -> Tensor:
     headers, broken = each(lambda file: _probe(file, config), files)
     refuse(broken, root=root, repair=SKIP)
     channels = 1 if all(header[2] in _GREY for header in headers) else 3
-    width, height = _shape(files, headers, root=root, image_size=config.image_size)
+    width, height, size = _shape(files, headers, root=root, config=config)
     check_bytes(len(files), channels=channels, height=height, width=width, origin=root)
     images: Pixels = np.empty((len(files), height, width, channels), dtype=np.uint8)
     rows = {file: row for row, file in enumerate(files)}
 
     def fill(file: Path) -> None:
-        images[rows[file]] = _pixels(file, channels=channels, config=config)
+        images[rows[file]] = _pixels(file, size, channels=channels, config=config)
 
     _, broken = each(fill, files)
     refuse(broken, root=root, repair=SKIP)
@@ -61,7 +62,7 @@ def unreadable(files: Sequence[Path], *, config: DataConfig) -> list[tuple[Path,
 
     def attempt(file: Path) -> None:
         _probe(file, config)
-        _pixels(file, channels=3, config=config)
+        _pixels(file, None, channels=3, config=config)
 
     return each(attempt, files)[1]
 
@@ -113,29 +114,33 @@ def header(image: Image.Image) -> Header:
 
 
 def _shape(
-    files: Sequence[Path], headers: Sequence[Header], *, root: Path, image_size: int | None
-) -> tuple[int, int]:
-    """Return the (width, height) of the decoded images; refuse a mixture that nothing settles."""
-    if image_size is not None:
-        return image_size, image_size
+    files: Sequence[Path], headers: Sequence[Header], *, root: Path, config: DataConfig
+) -> tuple[int, int, int | None]:
+    """Return (width, height) of the decoded images, and the size that they are scaled to, if any.
+
+    ValueError: a mixture that nothing settles.
+    """
+    sizes = np.array([[height, width] for width, height, _ in headers], dtype=np.int64)
+    if (size := settled_size(sizes, config)) is not None:
+        return size, size, size
     first = headers[0][:2]
     for file, header in zip(files, headers, strict=True):
         if header[:2] != first:
             raise ValueError(
                 f"{root}: images must have one size, got {first[0]}x{first[1]} in {files[0]} and "
-                f"{header[0]}x{header[1]} in {file}: set --data.image_size N, which scales all"
+                f"{header[0]}x{header[1]} in {file}: {advice(sizes)}"
             )
     if first[0] != first[1]:
         raise ValueError(
             f"{root}: images must be square, got {first[0]}x{first[1]} in {files[0]}: "
             f"set --data.image_size {min(first)} to cut out the centre"
         )
-    return first
+    return (*first, None)
 
 
-def _pixels(file: Path, *, channels: int, config: DataConfig) -> Pixels:
-    """Decode one file to ``[H, W, channels]``; scaled and centre-cropped to ``image_size``."""
-    mode, size = "L" if channels == 1 else "RGB", config.image_size
+def _pixels(file: Path, size: int | None, *, channels: int, config: DataConfig) -> Pixels:
+    """Decode one file to ``[H, W, channels]``, scaled and centre-cropped to ``size`` if given."""
+    mode = "L" if channels == 1 else "RGB"
     with opened(file) as whole:
         if size is not None:
             whole.draft(mode, (2 * size, 2 * size))

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from stnas.config.data import DataConfig
 from stnas.data.dataset import MAX_BYTES
 from stnas.data.order import Indices
 from stnas.data.source import Pixels, Source, array_source
@@ -39,7 +40,7 @@ def is_idx_folder(folder: Path) -> bool:
     return _find(folder, part="train", kind="images", rank=3) is not None
 
 
-def idx_source(folder: Path, *, name: str, image_size: int | None) -> Source:
+def idx_source(folder: Path, *, name: str, config: DataConfig) -> Source:
     """Read the four files ``{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz|.xz]`` of a folder.
 
     The classes get the names of Fashion-MNIST where ``name`` contains fashion-mnist, else their
@@ -53,7 +54,7 @@ def idx_source(folder: Path, *, name: str, image_size: int | None) -> Source:
         classes=classes,
         train=train,
         test=test,
-        image_size=image_size,
+        config=config,
     )
 
 

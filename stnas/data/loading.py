@@ -54,19 +54,19 @@ def load(config: DataConfig, *, seed: int) -> Dataset:
 
 def open_source(config: DataConfig) -> Source:
     """Open what ``data.path`` names, by its kind; ValueError: there is no such data set."""
-    path, image_size = config.path, config.image_size
+    path = config.path
     if path == "auto":
         path = str(INSTALLED) if is_idx_folder(INSTALLED) else "embedded"
         _LOG.info("data.path auto: %s", path)
     if path == "embedded":
-        return idx_source(EMBEDDED, name="fashion-mnist-embedded", image_size=image_size)
+        return idx_source(EMBEDDED, name="fashion-mnist-embedded", config=config)
     place = Path(path).expanduser()
     if place.is_dir():
         if is_idx_folder(place):
-            return idx_source(place, name=place.resolve().name, image_size=image_size)
+            return idx_source(place, name=place.resolve().name, config=config)
         return folder_source(place, config=config)
     if place.is_file() and place.suffix == ".npz":
-        return npz_source(place, image_size=image_size)
+        return npz_source(place, config=config)
     raise ValueError(
         f"data.path must be auto, embedded, a folder or an .npz file, got {path!r}, "
         f"which {'is another file' if place.exists() else 'does not exist'}: correct "

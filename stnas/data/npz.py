@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from stnas.config.data import DataConfig
 from stnas.data.dataset import MAX_BYTES
 from stnas.data.order import Indices
 from stnas.data.source import Pixels, Source, array_source
@@ -21,7 +22,7 @@ _NAMES = (
 )
 
 
-def npz_source(path: Path, *, image_size: int | None) -> Source:
+def npz_source(path: Path, *, config: DataConfig) -> Source:
     """Read ``train_images, train_labels, test_images, test_labels`` (or ``x_train, ...``).
 
     Images: uint8 ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` with 1 or 3 channels; where
@@ -51,7 +52,7 @@ def npz_source(path: Path, *, image_size: int | None) -> Source:
     return array_source(
         origin=str(path),
         name=path.stem,
-        image_size=image_size,
+        config=config,
         classes=None if names is None else tuple(str(name) for name in names.reshape(-1)),
         train=(_images(arrays, keys[0], path), _labels(arrays, keys[1], path)),
         test=(_images(arrays, keys[2], path), _labels(arrays, keys[3], path)),

@@ -55,7 +55,7 @@ def cut(request: Request, row: int, config: DataConfig) -> Pixels:
 
     Bilinear and antialiased; S is ``image_size``.
     """
-    assert config.image_size is not None
+    assert isinstance(config.image_size, int)
     top, left, bottom, right = request.windows[row].tolist()
     image = picture(request, row, config)
     size = (config.image_size, config.image_size)

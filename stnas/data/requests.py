@@ -101,7 +101,8 @@ def training_requests(
 def _augmented(split: FileSplit, rows: Indices, numbers: NDArray[np.float64]) -> Request:
     """Ask for random windows, mirrorings and factors of some rows."""
     config = split.config
-    windows = random_windows(split.sizes[rows], numbers[:, :NUMBERS], scale=config.crop_scale)
+    scale = config.window_scale(split.image_size)
+    windows = random_windows(split.sizes[rows], numbers[:, :NUMBERS], scale=scale)
     plain = Request.of(split, rows, windows)
     mirror = (numbers[:, NUMBERS] < 0.5) & config.flip
     factors = None

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from stnas.config.data import DataConfig
 from stnas.data.dataset import check_bytes
 from stnas.data.order import Indices
+from stnas.data.proposal import settled_size
 
 Pixels = NDArray[np.uint8]
 Read = Callable[[Indices, Indices, Indices], tuple[Tensor, Tensor, Tensor]]
@@ -46,7 +48,7 @@ def array_source(
     classes: tuple[str, ...] | None,
     train: tuple[Pixels, Indices],
     test: tuple[Pixels, Indices],
-    image_size: int | None,
+    config: DataConfig,
 ) -> Source:
     """Make a source of arrays in memory: images uint8 ``[N, C, H, W]`` and labels int64 ``[N]``.
 
@@ -63,6 +65,7 @@ def array_source(
                 f"{origin}: {part} must not be empty, got images of shape "
                 f"{list(images.shape)}: repair the file"
             )
+    image_size = settled_size(np.array([train[0].shape[2:]], dtype=np.int64), config)
     _check_sizes(train[0].shape[1:], test[0].shape[1:], origin=origin, image_size=image_size)
     count = _check_labels(train[1], test[1], origin=origin)
     if classes is not None and len(classes) != count:

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from stnas.data.folder import check_left, list_folder
 from stnas.data.idx import is_idx_folder
 from stnas.data.order import Indices
 from stnas.data.pillow_reader import cut
+from stnas.data.proposal import settled_size
 from stnas.data.requests import Request, evaluation_requests
 from stnas.data.scan import Say, Scan, Trial, scan_files
 
@@ -110,6 +112,7 @@ def open_streamed(
     whole = np.array([file not in lost for file in files])
     count = int(whole[: len(rows)].sum())
     check_left(labels[whole][:count], labels[whole][count:], classes=found.classes, root=root)
+    config = replace(config, image_size=settled_size(scan.sizes(config), config))
     everything = FileSplit(
         tuple(file for file in files if file not in lost),
         scan.sizes(config),

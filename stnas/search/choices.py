@@ -15,16 +15,25 @@ SAMPLES = 4096
 
 
 def choice_limits(config: Config, task: Task) -> list[float]:
-    """Return the limits, ascending: the configured ones, or the mean cost less and plus one s.d."""
+    """Return the limits, ascending: the configured ones, or the mean cost less and plus one s.d.
+
+    A share s of the range is ``least + s (most - least)``; a cost that is no sum over the genes is
+    drawn for its figures.
+    """
     if config.search.limits is not None:
         return sorted(config.search.limits)
     cost = task.space.costs[config.search.cost]
     if isinstance(cost, AdditiveCost):
+        least, most = float(cost.least), float(cost.most)
         mean, spread = cost.expected(task.p_drop), cost.variance(task.p_drop) ** 0.5
-        return [round(mean - spread), round(mean + spread)]
-    drawn = np.asarray(cost(task.space.sample(SAMPLES, p_drop=task.p_drop, seed=0)))
-    mean, spread = float(drawn.mean()), float(drawn.std())
-    return [mean - spread, mean + spread] if spread else [mean]
+    else:
+        drawn = np.asarray(cost(task.space.sample(SAMPLES, p_drop=task.p_drop, seed=0)))
+        least, most = float(drawn.min()), float(drawn.max())
+        mean, spread = float(drawn.mean()), float(drawn.std())
+    wanted = [mean - spread, mean + spread] if spread else [mean]
+    if (shares := config.search.limit_shares) is not None:
+        wanted = [least + share * (most - least) for share in sorted(shares)]
+    return [round(value) for value in wanted] if isinstance(cost, AdditiveCost) else wanted
 
 
 def choices(

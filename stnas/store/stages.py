@@ -39,7 +39,7 @@ STAGES = (
         "search architectures of few multiply-adds and high accuracy",
         (*BASE, "sgld", "search"),
         reads=("train", "sgld"),
-        remade=("search.limits",),
+        remade=("search.limits", "search.limit_shares"),
     ),
     Stage(
         "verdict",
@@ -61,6 +61,7 @@ STAGES = (
         remade=(
             "retrain",
             "search.limits",
+            "search.limit_shares",
             "rank.truth",
             "rank.truth_epochs",
             "rank.truth_seeds",
@@ -76,7 +77,7 @@ STAGES = (
         "train the chosen networks from scratch, beside random ones of their size",
         (*BASE, "sgld", "search", "verdict", "retrain"),
         reads=("train", "sgld", "search", "verdict"),
-        remade=("search.limits",),
+        remade=("search.limits", "search.limit_shares"),
         beside=("retrain",),
     ),
     Stage(

@@ -12,7 +12,7 @@ from stnas.config.data import DataConfig
 def test_defaults_hold_out_a_tenth_of_the_data_that_is_found():
     config = DataConfig()
     assert (config.path, config.validation, config.train_limit) == ("auto", 0.1, None)
-    assert (config.crop_padding, config.flip, config.jitter) == (4, True, 0.0)
+    assert (config.crop_padding, config.flip, config.jitter) == (0.125, True, 0.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.path = "embedded"
 
@@ -29,6 +29,9 @@ def test_defaults_hold_out_a_tenth_of_the_data_that_is_found():
         ("image_size", 3, r"must lie in \[4, 1024\]"),
         ("image_size", 1025, r"must lie in \[4, 1024\]"),
         ("crop_padding", -1, r"must lie in \[0, 256\]"),
+        ("crop_padding", 1.0, r"must be a whole number of pixels or a share in \[0, 1\)"),
+        ("crop_padding", float("nan"), r"must be a whole number of pixels or a share"),
+        ("crop_padding", -0.1, r"must be a whole number of pixels or a share"),
         ("jitter", 1.0, r"must lie in \[0, 1\)"),
         ("jitter", float("inf"), r"must lie in \[0, 1\)"),
         ("backend", "torch", "must be one of memory, auto, dali, pillow"),
@@ -85,6 +88,44 @@ def test_streaming_has_rules_of_its_own(options, rule):
     assert DataConfig(backend="pillow", image_size=224).streamed
     with pytest.raises(ValueError, match=rf"^{rule}.*got .*: "):
         DataConfig(**{"backend": "pillow", "image_size": 224, **options})
+
+
+@pytest.mark.parametrize(
+    ("size", "share", "pixels"),
+    [
+        (28, 0.125, 4),
+        (32, 0.125, 4),
+        (36, 0.125, 5),
+        (4, 0.125, 1),
+        (224, 0.125, 28),
+        (28, 0.036, 1),
+        (64, 0.036, 2),
+        (28, 4, 4),
+        (64, 4, 4),
+        (64, 0, 0),
+        (64, 0.0, 0),
+    ],
+)
+def test_padding_follows_the_size_as_a_share(size, share, pixels):
+    assert DataConfig(crop_padding=share).padding(size) == pixels
+
+
+def test_windows_of_small_images_cover_more_of_them():
+    config = DataConfig()
+    assert config.window_scale(224) == config.window_scale(512) == (0.08, 1.0)
+    assert config.window_scale(112) == (0.16, 1.0)
+    assert config.window_scale(8) == config.window_scale(16) == (0.6, 1.0)
+    shares = [config.window_scale(size)[0] for size in range(4, 300)]
+    assert shares == sorted(shares, reverse=True)
+    given = DataConfig(backend="pillow", image_size=16, crop_scale=(0.08, 1.0))
+    assert given.window_scale(16) == (0.08, 1.0)
+
+
+def test_a_size_may_be_left_to_the_images():
+    assert DataConfig(image_size="auto", crop_padding=200).image_size == "auto"
+    assert DataConfig(image_size="auto", backend="pillow", resize=40).streamed
+    with pytest.raises(TypeError, match=r"data\.image_size must be an integer"):
+        DataConfig(image_size="automatic")
 
 
 def test_the_section_needs_neither_torch_nor_numpy():

@@ -138,7 +138,7 @@ def test_mixed_sizes_are_refused_with_two_files(tmp_path):
     with pytest.raises(
         ValueError,
         match=r"got 8x8 in .*\.png and 9x8 in .*2\.png: set "
-        r"--data\.image_size N",
+        r"--data\.image_size 8, or another, which scales all \(up to 8 none is enlarged\)",
     ):
         load_folder(tmp_path)
 

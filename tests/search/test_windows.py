@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stnas.config import SearchConfig
+from stnas.learn.task import Task
 from stnas.search.candidates import Bounds
-from stnas.search.choices import choices, unmet
+from stnas.search.choices import choice_limits, choices, unmet
 from stnas.search.nsga2 import evolve
 from stnas.search.objectives import Candidate, Objectives
 from stnas.search.windows import Window, children, ends, parents, samples, steered, windows
@@ -141,3 +142,23 @@ def test_every_limit_without_a_network_says_why():
     assert same["limit"] == 40.0
     assert "no candidate is better than A of 20 MAdds" in same["reason"]
     assert unmet(archive, [25.0], chosen, LOSS) == []
+
+
+@pytest.mark.parametrize("size", [28, 48, 96])
+def test_shares_of_the_range_are_limits_at_every_size(size, tiny_config):
+    space = SearchSpace.profile("nano", image_size=size, in_channels=3)
+    task = Task(dataset=None, space=space, p_drop=0.6, sampler=None)
+    shares = (1.0, 0.12, 0.27)
+    config = replace(tiny_config, search=replace(tiny_config.search, limit_shares=shares))
+    low, high, most = choice_limits(config, task)
+    cost = space.madds_cost
+    assert cost.least < low < high < most == cost.most
+    assert (low - cost.least) / (cost.most - cost.least) == pytest.approx(0.12, abs=1e-5)
+    named = replace(config, search=replace(config.search, limits=(5e5,)))
+    assert choice_limits(named, task) == [5e5]
+
+
+@pytest.mark.parametrize("shares", [(), (0.5, 0.5), (0.0,), (1.5,), (float("nan"),)])
+def test_shares_outside_the_range_are_refused(shares):
+    with pytest.raises(ValueError, match=r"search\.limit_shares must be .*got "):
+        SearchConfig(limit_shares=shares)
