@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -17,7 +18,7 @@ from stnas.store.console import say, warn
 from stnas.store.run_folder import StageCompleteError
 from stnas.store.stages import BY_NAME, whole_run
 
-STAGES = {
+STAGES: dict[str, Callable[..., None]] = {
     "train": train.run,
     "sgld": sgld.run,
     "search": search.run,
@@ -25,6 +26,14 @@ STAGES = {
     "rank": rank.run,
     "retrain": retrain.run,
     "report": report.run,
+}
+
+CHECKS = {
+    "train": train.check,
+    "sgld": sgld.check,
+    "search": search.check,
+    "verdict": verdict.check,
+    "retrain": retrain.check,
 }
 
 
@@ -66,7 +75,7 @@ def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
     for number, stage in enumerate(together, start=1):
         if group.rank == 0:
             say(f"stnas: stage {number} of {len(together)}: {stage}")
-        run_stage(stage, config, group)
+        run_stage(stage, config, group, ahead=together[number:])
     group.first(lambda: print_outcome(config))
 
 
@@ -84,11 +93,18 @@ def check_run(stage: str, config: Config) -> None:
     )
 
 
-def run_stage(stage: str, config: Config, group: ProcessGroup) -> None:
-    """Run one stage unless it is complete; the leader alone writes the report."""
+def run_stage(
+    stage: str, config: Config, group: ProcessGroup, *, ahead: Sequence[str] = ()
+) -> None:
+    """Run one stage unless it is complete; the leader alone writes the report.
+
+    ahead: stages that are to follow. Where the stage works, it first checks that they can.
+    """
     try:
         if stage == "report":
             group.first(lambda: STAGES[stage](config))
+        elif checks := [CHECKS[name] for name in ahead if name in CHECKS]:
+            STAGES[stage](config, ahead=checks)
         else:
             STAGES[stage](config)
     except StageCompleteError as complete:

@@ -21,7 +21,7 @@ from stnas.group.streams import derive
 from stnas.learn.evaluation import Evaluation, Tally
 from stnas.learn.task import Task, build_supernet
 from stnas.space import Genotypes
-from stnas.store.files import load_weights_
+from stnas.store.files import check_identity, load_weights_
 from stnas.store.names import MEAN, WEIGHTS, sample_files
 from stnas.store.run_folder import RunFolder
 from stnas.supernet import SuperNet, Trie
@@ -42,9 +42,12 @@ def weight_files(config: Config, run: Path) -> list[Path]:
 def shared_weights(config: Config, task: Task, run: RunFolder) -> list[SuperNet]:
     """Load the hyper-network once for each of the weights that are averaged over."""
     supernets = []
-    for file in weight_files(config, run.path):
+    count = config.sgld.samples
+    for number, file in enumerate(weight_files(config, run.path)):
         supernets.append(build_supernet(config, task.space))
-        load_weights_(supernets[-1], file, origin=run.origin(file.parent.name))
+        found = load_weights_(supernets[-1], file, origin=run.origin(file.parent.name))
+        wanted = {"score_avg": {"sample": number}, "param_avg": {"samples": count}}
+        check_identity(found, file, **wanted.get(config.search.score, {}))
     return supernets
 
 

@@ -13,7 +13,7 @@ from stnas.learn.supernet_epoch import load_together_, steps_per_epoch, train_ep
 from stnas.learn.task import Task
 from stnas.store.checkpoint import Saver, Standing
 from stnas.store.checksum import DamagedError
-from stnas.store.files import check_origin, read_tensors, write_tensors
+from stnas.store.files import check_identity, check_origin, read_tensors, write_tensors
 from stnas.store.journal import Log
 from stnas.supernet import SuperNet
 
@@ -34,7 +34,7 @@ def draw_(
     strategy = SinglePath(supernet, task, config=config, schedule=schedule)
     state = last_state(saver, journal)
     for k in range(1, len(files)):
-        known = partial(is_drawn, files[k], origin=saver.origin, journal=journal)
+        known = partial(is_drawn, files[k], k, origin=saver.origin, journal=journal)
         if current().first(known):
             continue
         epoch = config.train.epochs + k - 1
@@ -60,13 +60,14 @@ def last_state(saver: Saver, journal: Log) -> dict[str, Tensor] | None:
         return None
 
 
-def is_drawn(file: Path, *, origin: str, journal: Log) -> bool:
+def is_drawn(file: Path, number: int, *, origin: str, journal: Log) -> bool:
     """Tell whether a sample is there and whole; say so if it is there and is not."""
     if not file.exists():
         return False
     try:
         _, metadata = read_tensors(file)
         check_origin(metadata, origin, file)
+        check_identity(metadata, file, sample=number)
     except DamagedError as error:
         journal.say(f"{str(error).partition(': ')[0]}: it is drawn again")
         return False

@@ -1,5 +1,6 @@
 """What every stage starts from: the images, the search space and the hyper-network."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,19 @@ def check_start(run: RunFolder, stage: str) -> None:
         if run.moved(stage):
             check_same_images(run.result("train"), open_images(run.config))
         raise
+
+
+Check = Callable[[Config, Task], None]
+"""Raises ValueError where a stage could not work with a configuration on these images."""
+
+
+def check_batch(key: str, size: int, images: int) -> None:
+    """Raise unless a batch is filled by the images that are trained on."""
+    if size > images:
+        raise ValueError(
+            f"{key} must be at most the number of images to train on = {images:,}, got {size:,}: "
+            f"set --{key} {images} or less"
+        )
 
 
 def check_same_images(trained: dict[str, Any], dataset: Dataset) -> None:

@@ -13,7 +13,7 @@ from stnas.config.rank import WAYS, Way, parse_way
 from stnas.learn.sgld_chain import draw_, mean
 from stnas.learn.task import Task, build_supernet
 from stnas.store.checkpoint import Saver
-from stnas.store.files import check_origin, read_tensors, write_tensors
+from stnas.store.files import check_identity, check_origin, read_tensors, write_tensors
 from stnas.store.journal import Chapter, Journal
 from stnas.store.names import (
     CHAINS,
@@ -74,9 +74,16 @@ class WeightSource:
         return self.run.path / "train"
 
     def read(self, file: Path) -> Weights:
-        """Read weights that training kept."""
+        """Read weights that training kept; DamagedError where they are those of another name."""
         tensors, metadata = read_tensors(file)
         check_origin(metadata, self.run.origin("train"), file)
+        files = checkpoint_files(self.folder, self.config)
+        epochs = range(self.config.train.epochs)[-len(files) :] if files else ()
+        wanted: dict[str, dict[str, object]] = {
+            **{f.name: {"epoch": e} for e, f in zip(epochs, files, strict=True)},
+            **{average_file(file, d).name: {"decay": d} for d in self.config.train.ema},
+        }
+        check_identity(metadata, file, **wanted.get(file.name, {}))
         return tensors
 
     def trained(self) -> Weights:

@@ -15,25 +15,50 @@ from stnas.learn.evaluation import evaluate_together
 from stnas.learn.gradients import own_parts
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
-from stnas.learn.task import Task, check_start, prepare
+from stnas.learn.task import Task, check_batch, check_start, prepare
 from stnas.retrain.plan import plan, shortfalls
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
-from stnas.store.files import check_origin, read_json, read_tensors, write_json, write_tensors
+from stnas.store.files import (
+    check_identity,
+    check_origin,
+    read_json,
+    read_tensors,
+    write_json,
+    write_tensors,
+)
 from stnas.store.journal import Chapter, Journal, Log
-from stnas.store.names import DESCRIPTION, NETWORK
+from stnas.store.names import DESCRIPTION, NETWORK, STATE, previous
+from stnas.store.origin import mark
 from stnas.store.run_folder import RunFolder
 from stnas.store.stages import reads
 from stnas.supernet import Network
 
 
+def check(config: Config, task: Task) -> None:
+    """Raise ValueError where the trainings could not work on these images."""
+    own_parts("retrain", config.retrain)
+    check_batch("retrain.batch_size", config.retrain.batch_size, len(images(config, task)))
+
+
+def images(config: Config, task: Task) -> Split | FileSplit:
+    """Return the images that networks are trained on."""
+    dataset = task.dataset
+    both = config.retrain.with_validation
+    return union(dataset.train, dataset.validation) if both else dataset.train
+
+
 def run(config: Config) -> None:
-    """Train every network to ``<name>/network.safetensors``; finished, whole ones are kept."""
+    """Train every network to ``<name>/network.safetensors``; finished, whole ones are kept.
+
+    With other options or choices they come beside those that there are, in folders whose names
+    end with a mark.
+    """
     with RunFolder(config) as folder:
         check_start(folder, "retrain")
         choices = folder.result(reads("retrain", config)[-1])["choices"]
-        own_parts("retrain", config.retrain)
         task = prepare(config, folder)
+        check(config, task)
         stage = folder.begin("retrain")
         dataset = task.dataset
         means = replace(config, search=replace(config.search, bound=0.0))
@@ -41,23 +66,63 @@ def run(config: Config) -> None:
         size = config.search.evaluation_batch
         test = validation.on(evaluation_batches(dataset, dataset.test, size=size))
         plans = plan(config, task.space, choices)
-        split = dataset.train
-        if config.retrain.with_validation:
-            split = union(dataset.train, dataset.validation)
+        split = images(config, task)
         begin = time.perf_counter()
-        networks = []
+        networks, files = [], list[Path]()
         with Journal(folder, "retrain", total=len(plans)) as journal:
             for line in shortfalls(config, plans):
                 journal.say(line)
             for position, entry in enumerate(plans):
-                place, entry["origin"] = stage / entry["name"], folder.origin("retrain")
+                entry["origin"] = folder.origin("retrain")
+                state = folder.origin("retrain", entry["name"], entry["genotype"])
+                place = current().first(partial(place_of, stage, entry, state))
+                if place.name != entry["name"]:
+                    journal.say(f"retrain: {entry['name']} comes beside the one before: {place}")
                 if not current().first(partial(is_trained, place, entry, journal)):
                     entry |= before_training(task.space, entry, validation, test)
                     units = config.retrain.epochs
-                    chapter = Chapter(journal, entry["name"], position=position, units=units)
-                    train(config, task, split, entry, place, chapter)
+                    chapter = Chapter(journal, place.name, position=position, units=units)
+                    train(config, task, split, entry, place, chapter, state=state)
                 networks.append(current().first(partial(read_json, place / DESCRIPTION)))
-        folder.finish("retrain", {"seconds": time.perf_counter() - begin, "networks": networks})
+                files += [place / DESCRIPTION, place / NETWORK]
+        seconds = time.perf_counter() - begin
+        folder.finish("retrain", {"seconds": seconds, "networks": networks}, files=files)
+
+
+def place_of(stage: Path, entry: dict[str, Any], state: str) -> Path:
+    """Return the folder of a network: its name's, or one beside it where another lies there.
+
+    state: origin of the network's states.
+    """
+    own: Path = stage / entry["name"]
+    if belongs(own, entry, state):
+        return own
+    return stage / f"{entry['name']}-{mark(entry['origin'], entry['genotype'])[:8]}"
+
+
+def belongs(folder: Path, entry: dict[str, Any], state: str) -> bool:
+    """Tell whether a folder is free for a network, or holds it, whole or begun or damaged."""
+    wanted = {"genotype": entry["genotype"], "origin": entry["origin"]}
+    for name, marks in (
+        (DESCRIPTION, wanted),
+        (NETWORK, wanted),
+        (STATE, {"origin": state}),
+        (previous(STATE), {"origin": state}),
+    ):
+        if not (folder / name).exists():
+            continue
+        try:
+            read = read_json if name == DESCRIPTION else read_metadata
+            found = read(folder / name)
+        except DamagedError:
+            continue
+        return all(found.get(key) == value for key, value in marks.items())
+    return True
+
+
+def read_metadata(file: Path) -> dict[str, Any]:
+    """Read what a file of tensors tells of itself."""
+    return read_tensors(file)[1]
 
 
 def is_trained(folder: Path, entry: dict[str, Any], journal: Journal) -> bool:
@@ -69,6 +134,7 @@ def is_trained(folder: Path, entry: dict[str, Any], journal: Journal) -> bool:
         _, metadata = read_tensors(folder / NETWORK)
         for found, name in ((description, DESCRIPTION), (metadata, NETWORK)):
             check_origin(found, entry["origin"], folder / name)
+        check_identity(description, folder / DESCRIPTION, role=entry["role"])
     except (DamagedError, FileNotFoundError) as error:
         journal.say(f"{str(error).partition(': ')[0]}: the network is trained again")
         return False
@@ -101,8 +167,13 @@ def train(
     entry: dict[str, Any],
     folder: Path,
     journal: Log,
+    *,
+    state: str,
 ) -> None:
-    """Train one network and write its weights, then its description."""
+    """Train one network and write its weights, then its description.
+
+    state: origin of its states.
+    """
     space = SearchSpace.from_json(entry["space"]) if "space" in entry else task.space
     with global_stream(config.seed, "retrain", entry["name"]):
         network = Network.build(space, space.parse(entry["genotype"]), kernels=config.kernels)
@@ -113,7 +184,7 @@ def train(
         network,
         name=entry["name"],
         folder=folder,
-        origin=entry["origin"],
+        origin=state,
     )
     history, seconds = fit.run(journal)
     tested = evaluate_together(network, fit.test, current())

@@ -1,5 +1,5 @@
 """Stage `search`: NSGA-II over loss and multiply-adds (paper, section 3.4)."""
 
-from stnas.search.stage import run
+from stnas.search.stage import check, run
 
-__all__ = ["run"]
+__all__ = ["check", "run"]

@@ -6,6 +6,7 @@ import numpy as np
 
 from stnas.config import Config
 from stnas.learn.task import Task
+from stnas.search.candidates import Bounds
 from stnas.search.evaluator import row
 from stnas.search.objectives import Candidate, Objectives
 from stnas.space import AdditiveCost, SearchSpace
@@ -34,6 +35,21 @@ def choice_limits(config: Config, task: Task) -> list[float]:
     if (shares := config.search.limit_shares) is not None:
         wanted = [least + share * (most - least) for share in sorted(shares)]
     return [round(value) for value in wanted] if isinstance(cost, AdditiveCost) else wanted
+
+
+def check_limits(config: Config, space: SearchSpace) -> None:
+    """Raise ValueError for a limit that no architecture inside the bounds can meet."""
+    bounds = Bounds(space, config.search)
+    least = bounds.ends[bounds.cost.name][0]
+    if isinstance(bounds.cost, AdditiveCost):
+        least = max(least, bounds.cost.least)
+    for limit in config.search.limits or ():
+        if limit < least:
+            raise ValueError(
+                f"search.limits must admit an architecture each, got {limit:,.10g} where the "
+                f"smallest that there can be has {least:,.10g} {bounds.cost.unit}: raise it or "
+                "leave it out"
+            )
 
 
 def choices(

@@ -12,8 +12,17 @@ from stnas.learn.score_together import score_together
 from stnas.learn.scoring import Scorer
 from stnas.search.objectives import Candidate
 from stnas.space import Genotype, Genotypes, SearchSpace
-from stnas.store.files import encode_rows, scan_rows, write_whole
+from stnas.store.checksum import DamagedError
+from stnas.store.files import (
+    check_origin,
+    encode_rows,
+    read_json,
+    read_rows,
+    scan_rows,
+    write_whole,
+)
 from stnas.store.journal import Journal
+from stnas.store.names import ARCHIVE, FRONT, RANDOM
 
 NUMBERS = ("madds", "params", "accuracy", "loss", "generation", "balanced_accuracy")
 
@@ -30,6 +39,27 @@ def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
         "generation": candidate.generation,
         **candidate.more,
     }
+
+
+def candidate(space: SearchSpace, known: dict[str, Any]) -> Candidate:
+    """Make the candidate of a row of the archive; older rows lack the last number."""
+    numbers: dict[str, Any] = {name: known.get(name) for name in NUMBERS}
+    more = {name: known[name] for name in further_costs(space)}
+    return Candidate(genotype=space.parse(known["genotype"]), more=more, **numbers)
+
+
+def complete_archive(
+    stage: Path, origin: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]] | None:
+    """Return the rows of a search that came to its end, and its random ones; None: it did not."""
+    try:
+        found = read_json(stage / FRONT)
+        check_origin(found, origin, stage / FRONT)
+        rows, drawn = (read_rows(stage / name, origin=origin) for name in (ARCHIVE, RANDOM))
+    except (DamagedError, FileNotFoundError):
+        return None
+    counts = found.get("evaluated"), found.get("random")
+    return (rows, drawn) if counts == (len(rows), len(drawn)) else None
 
 
 class Evaluator:
@@ -70,18 +100,15 @@ class Evaluator:
             lines, self.mark = encode_rows(rows, before=self.mark)
             self.lines += lines
             led(write_whole)(self.file, self.lines)
-        return [
-            self.remembered(text, genotype) for text, genotype in zip(texts, genotypes, strict=True)
-        ]
+        return [candidate(self.space, self.known[text]) for text in texts]
 
-    def remembered(self, text: str, genotype: Genotype) -> Candidate:
-        """Make the candidate of a row that is known."""
-        known = self.known[text]
-        more = {name: known[name] for name in self.more}
-        numbers: dict[str, Any] = {
-            name: known.get(name) for name in NUMBERS
-        }  # Older rows lack the last.
-        return Candidate(genotype=genotype, more=more, **numbers)
+    def keep(self, candidates: list[Candidate]) -> None:
+        """Leave in the file what was evaluated, in order: no row of a search for other limits."""
+        rows = [self.known[self.space.format(c.genotype)] for c in candidates]
+        lines, mark = encode_rows(rows, before=self.origin)
+        if lines != self.lines:
+            self.lines, self.mark = lines, mark
+            led(write_whole)(self.file, lines)
 
     def scored(self, genotypes: NDArray[np.int8], generation: int) -> list[Candidate]:
         """Score genotypes ``[n, genes]``."""

@@ -1,6 +1,7 @@
 """Search, keep an archive of all that was evaluated, and choose."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from math import log
 from typing import Any
@@ -8,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from stnas.config import Config
-from stnas.group.processes import led
+from stnas.group.processes import current, led
 from stnas.group.streams import derive, numpy_generator
 from stnas.learn.scoring import scorer
-from stnas.learn.task import Task, check_start, prepare
+from stnas.learn.task import Check, Task, check_start, prepare
 from stnas.ops import hypervolume
 from stnas.search.candidates import DRAW, Archive, Bounds, feasible_samples, unseen
-from stnas.search.choices import choice_limits, choices, unmet
-from stnas.search.evaluator import Evaluator, row
+from stnas.search.choices import check_limits, choice_limits, choices, unmet
+from stnas.search.evaluator import Evaluator, candidate, complete_archive, row
 from stnas.search.nsga2 import evolve, front
 from stnas.search.objectives import Candidate, Objectives, objectives_of
 from stnas.search.windows import windows
@@ -26,41 +27,70 @@ from stnas.store.names import ARCHIVE, FRONT, RANDOM
 from stnas.store.run_folder import RunFolder
 
 
-def run(config: Config) -> None:
+def check(config: Config, task: Task) -> None:
+    """Raise ValueError for bounds or limits that no architecture meets."""
+    check_limits(config, task.space)
+
+
+def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
     """Search to ``archive.jsonl``, ``front.json`` and the choices in ``result.json``.
 
     An interrupted search replays the scores in its archive and goes on: the result is the same.
+    Of a complete one, other limits choose anew. ahead: checks of stages that are to follow, made
+    before anything is recorded.
     """
     with RunFolder(config) as folder:
         check_start(folder, "search")
         begin = time.perf_counter()
         task = prepare(config, folder)
+        for fits in (check, *ahead):
+            fits(config, task)
         stage, origin = folder.begin("search"), folder.origin("search")
-        bounds = Bounds(task.space, config.search)
         objectives = objectives_of(task.space, config.search)
         limits = choice_limits(config, task)
-        score = scorer(config, task, folder, split=task.dataset.validation)
         total = config.search.generations
         with Journal(folder, "search", total=total, unit="generation") as journal:
-            ledger = partial(Evaluator, space=task.space, score=score, journal=journal)
-            evaluator = ledger(stage / ARCHIVE, origin=origin)
-            archive = evolve(
-                bounds,
-                config.search,
-                windows(config.search, limits),
-                p_drop=task.p_drop,
-                seed=derive(config.seed, "search"),
-                evaluate=evaluator.evaluate,
-                report=partial(report, task.space, objectives, journal),
-            )
-            evaluator = ledger(stage / RANDOM, origin=origin)
-            drawn = random_candidates(config, task, bounds, evaluator, len(archive))
+            known = current().first(partial(complete_archive, stage, origin))
+            if known is None:
+                archive, drawn = searched(config, task, folder, limits, journal)
+            else:
+                archive, drawn = ([candidate(task.space, r) for r in rows] for rows in known)
+                journal.say(f"search: choices from the {len(archive):,} candidates that are known")
             result = findings(config, task, limits, archive, drawn)
             for line in summary(result):
                 journal.say(line)
-        best = [row(task.space, candidate) for candidate in front(archive, objectives)]
-        led(write_json)(stage / FRONT, {"front": best, "origin": origin})
-        folder.finish("search", {"seconds": time.perf_counter() - begin, **result})
+        best = [row(task.space, c) for c in front(archive, objectives)]
+        found = {"front": best, "evaluated": len(archive), "random": len(drawn), "origin": origin}
+        led(write_json)(stage / FRONT, found)
+        files = [file for file in (stage / ARCHIVE, stage / FRONT, stage / RANDOM) if file.exists()]
+        seconds = time.perf_counter() - begin
+        folder.finish("search", {"seconds": seconds, **result}, files=files)
+
+
+def searched(
+    config: Config, task: Task, folder: RunFolder, limits: list[float], journal: Journal
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Search, and score random candidates beside; return what both evaluated."""
+    stage, origin = folder.path / "search", folder.origin("search")
+    bounds = Bounds(task.space, config.search)
+    objectives = objectives_of(task.space, config.search)
+    score = scorer(config, task, folder, split=task.dataset.validation)
+    ledger = partial(Evaluator, space=task.space, score=score, journal=journal, origin=origin)
+    evaluator = ledger(stage / ARCHIVE)
+    archive = evolve(
+        bounds,
+        config.search,
+        windows(config.search, limits),
+        p_drop=task.p_drop,
+        seed=derive(config.seed, "search"),
+        evaluate=evaluator.evaluate,
+        report=partial(report, task.space, objectives, journal),
+    )
+    evaluator.keep(archive)
+    evaluator = ledger(stage / RANDOM)
+    drawn = random_candidates(config, task, bounds, evaluator, len(archive))
+    evaluator.keep(drawn)
+    return archive, drawn
 
 
 def report(

@@ -1,5 +1,5 @@
 """Stage `sgld`: draw samples of the shared weights (paper, Algorithm 2)."""
 
-from stnas.sgld.stage import run
+from stnas.sgld.stage import check, run
 
-__all__ = ["run"]
+__all__ = ["check", "run"]

@@ -1,5 +1,6 @@
 """Draw one sample of the shared weights an epoch, and average them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from stnas.group.processes import current, led
 from stnas.learn.gradients import own_parts
 from stnas.learn.sgld_chain import draw_, mean
 from stnas.learn.supernet_epoch import load_together_, steps_per_epoch
-from stnas.learn.task import build_supernet, check_start, prepare
+from stnas.learn.task import Check, Task, build_supernet, check_batch, check_start, prepare
 from stnas.sgld.drift import drift_report
 from stnas.store.checkpoint import Saver
 from stnas.store.files import write_tensors
@@ -18,16 +19,24 @@ from stnas.store.names import MEAN, STATE, WEIGHTS, sample_files
 from stnas.store.run_folder import RunFolder
 
 
-def run(config: Config) -> None:
+def check(config: Config, task: Task) -> None:
+    """Raise ValueError where sampling could not work on these images."""
+    own_parts("train", config.train)
+    check_batch("train.batch_size", config.train.batch_size, len(task.dataset.train))
+
+
+def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
     """Draw K samples: ``sample-000`` is the trained weights, each other follows an epoch later.
 
     An interrupted run goes on inside an epoch from the last state, or from the last sample; a
-    damaged sample is drawn again from the one before it.
+    damaged sample is drawn again from the one before it. ahead: checks of stages that are to
+    follow, made before anything is recorded.
     """
     with RunFolder(config) as folder:
         check_start(folder, "sgld")
-        own_parts("train", config.train)
         task = prepare(config, folder)
+        for fits in (check, *ahead):
+            fits(config, task)
         stage = folder.begin("sgld")
         supernet = build_supernet(config, task.space)
         files = sample_files(stage, config.sgld.samples)

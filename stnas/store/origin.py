@@ -92,7 +92,8 @@ def reduced(found: dict[str, Any], keys: tuple[str, ...] = FREE) -> dict[str, An
 
 def changeable(stage: str) -> tuple[str, ...]:
     """List the keys of a stage that may differ from those that it was begun with."""
-    return (*FREE, *BY_NAME[stage].remade, *BY_NAME[stage].beside)
+    own = BY_NAME[stage]
+    return (*FREE, *own.remade, *own.beside, *own.stands)
 
 
 def mark(*parts: Any) -> str:

@@ -86,7 +86,7 @@ class RunFolder:
             self.result(earlier)
             self._say_environment(earlier)
         record = self._record(stage)
-        if self.complete(stage) and (record is None or not record.changed(self.config, free=FREE)):
+        if self.complete(stage) and (record is None or not self._remade(record)):
             result = self.result(stage)
             if "files" not in result:
                 check_first_version(self.path / stage, self.origin(stage))
@@ -165,6 +165,10 @@ class RunFolder:
         """Tell whether a stage was begun with images under another path."""
         record = self._record(stage)
         return record is not None and record.sections["data"]["path"] != self.config.data.path
+
+    def _remade(self, record: StageRecord) -> bool:
+        """Tell whether a result is to be made anew, or does not belong to the configuration."""
+        return bool(record.changed(self.config, free=(*FREE, *BY_NAME[record.stage].stands)))
 
     def _record(self, stage: str) -> StageRecord | None:
         """Read what a stage was begun with; None: it was not."""

@@ -132,6 +132,8 @@ class StageRecord:
         """Return 16 digits that mark a part of what the stage makes, named by further words."""
         if not more:
             return self.origin
+        if self.version == 1 and self.stage == "retrain":
+            return self.origin
         if self.version == 1:
             return first_origin(self.sections, self.stage, *more)
         return mark(self.origin, *more)

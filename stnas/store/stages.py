@@ -14,7 +14,8 @@ class Stage:
     purpose: what ``--help`` says. sections: of the configuration, that determine its result.
     reads: the stages that it reads from. remade: keys that may change later: what the stage has
     kept holds, and its result is made anew from it. beside: keys that may change later, too: what
-    is made then comes beside what there is. alone: ``stnas run`` leaves it out.
+    is made then comes beside what there is. stands: keys that may change later while the result
+    stands. alone: ``stnas run`` leaves it out.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Stage:
     reads: tuple[str, ...] = ()
     remade: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    stands: tuple[str, ...] = ()
     alone: bool = False
 
 
@@ -52,6 +54,7 @@ STAGES = (
             "retrain.baselines",
             "retrain.with_validation",
         ),
+        stands=("retrain",),
     ),
     Stage(
         "rank",

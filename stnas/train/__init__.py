@@ -1,5 +1,5 @@
 """Stage `train`: train the hyper-network (paper, Algorithm 1)."""
 
-from stnas.train.stage import run
+from stnas.train.stage import check, run
 
-__all__ = ["run"]
+__all__ = ["check", "run"]

@@ -1,6 +1,6 @@
 """Train the hyper-network one architecture a step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from stnas.learn.moving_average import MovingAverage
 from stnas.learn.single_path import Schedule, SinglePath, cosine
 from stnas.learn.strategy import Strategy
 from stnas.learn.supernet_epoch import steps_per_epoch, train_epoch_
-from stnas.learn.task import Task, build_supernet, check_start, prepare
+from stnas.learn.task import Check, Task, build_supernet, check_batch, check_start, prepare
 from stnas.space import SearchSpace
 from stnas.store.checkpoint import Saver
 from stnas.store.files import write_tensors
@@ -22,15 +22,24 @@ from stnas.store.run_folder import RunFolder
 from stnas.train.forecast import forecast
 
 
-def run(config: Config) -> None:
+def check(config: Config, task: Task) -> None:
+    """Raise ValueError where training could not work on these images."""
+    own_parts("train", config.train)
+    check_batch("train.batch_size", config.train.batch_size, len(task.dataset.train))
+
+
+def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
     """Train from the seed's weights, or from the last saved state, to ``weights.safetensors``.
 
     Beside it lie the weights of the last epochs and moving averages, as the configuration asks.
+    ahead: checks of stages that are to follow, made before anything is recorded.
     """
     with RunFolder(config) as folder:
         check_start(folder, "train")
-        parts = own_parts("train", config.train)
         task = prepare(config)
+        for fits in (check, *ahead):
+            fits(config, task)
+        parts = own_parts("train", config.train)
         stage = folder.begin("train")
         supernet = build_supernet(config, task.space)
         named = dict(supernet.named_parameters())
@@ -62,10 +71,11 @@ def run(config: Config) -> None:
             keep = partial(led(write_tensors), origin=folder.origin("train"))
             for epoch in train_(strategy, task, config=config, journal=journal, saver=saver):
                 if epoch >= config.train.epochs - config.train.checkpoints:
-                    keep(checkpoint_file(stage, epoch), supernet.state_dict())
+                    keep(checkpoint_file(stage, epoch), supernet.state_dict(), epoch=epoch)
                 saver.save()
             for average in averages:
-                keep(average_file(stage, average.decay), average.average(saver.standing.steps))
+                tensors = average.average(saver.standing.steps)
+                keep(average_file(stage, average.decay), tensors, decay=average.decay)
             keep(stage / WEIGHTS, supernet.state_dict())
             folder.finish("train", {"seconds": saver.seconds(), **summary(config, task)})
             saver.drop()

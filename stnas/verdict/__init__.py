@@ -1,5 +1,5 @@
 """Stage `verdict`: train the best candidates near each limit, and choose who wins."""
 
-from stnas.verdict.stage import run
+from stnas.verdict.stage import check, run
 
-__all__ = ["run"]
+__all__ = ["check", "run"]

@@ -1,11 +1,12 @@
 """Train the best candidates near each limit by successive halving, and choose who wins."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from stnas.config import Config
 from stnas.group.processes import current
-from stnas.learn.task import check_start, prepare
+from stnas.learn.task import Check, Task, check_batch, check_start, prepare
 from stnas.store.files import read_rows
 from stnas.store.journal import Journal
 from stnas.store.names import ARCHIVE
@@ -15,8 +16,16 @@ from stnas.verdict.halving import field_sizes, rung_ends
 from stnas.verdict.trainings import Trainings
 
 
-def run(config: Config) -> None:
-    """Choose for every limit that has candidates; trainings that are done already are kept."""
+def check(config: Config, task: Task) -> None:
+    """Raise ValueError where the trainings could not work on these images."""
+    check_batch("retrain.batch_size", config.retrain.batch_size, len(task.dataset.train))
+
+
+def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
+    """Choose for every limit that has candidates; trainings that are done already are kept.
+
+    ahead: checks of stages that are to follow, made before anything is recorded.
+    """
     if config.verdict.candidates == 0:
         raise ValueError(
             "verdict.candidates must be 1 or more for a verdict, got 0: raise it, or leave this "
@@ -26,6 +35,8 @@ def run(config: Config) -> None:
         check_start(folder, "verdict")
         begin = time.perf_counter()
         task = prepare(config, folder)
+        for fits in (check, *ahead):
+            fits(config, task)
         searched, stage = folder.result("search"), folder.begin("verdict")
         archive = folder.path / "search" / ARCHIVE
         origin = folder.origin("search")

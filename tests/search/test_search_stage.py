@@ -176,7 +176,9 @@ def test_the_archive_holds_what_the_space_counts(sampled, tmp_path):
 
 
 def test_a_search_says_how_well_windows_are_covered_and_what_chance_gives(sampled, capsys):
-    config = replace(sampled, search=replace(sampled.search, limits=(1.0, 250_000.0)))
+    config = replace(
+        sampled, search=replace(sampled.search, limits=(40_000.0, 250_000.0), params_min=2000)
+    )
     search.run(config)
     run = Path(config.run)
     result = json.loads((run / "search/result.json").read_text())
@@ -190,7 +192,7 @@ def test_a_search_says_how_well_windows_are_covered_and_what_chance_gives(sample
         assert window["evaluated"] == len(inside)
     (missed,) = result["unmet"]
     out = " ".join(capsys.readouterr().out.split())
-    assert missed["limit"] == 1.0
+    assert missed["limit"] == 40_000.0
     assert missed["reason"] in out
     assert f"hypervolume {result['hypervolume']:.4f} of 12 candidates" in out
 

@@ -182,14 +182,14 @@ def test_one_candidate_needs_no_training(config):
 
 
 def test_a_limit_without_candidates_says_why(tiny_config, capsys):
-    options = replace(tiny_config.search, limits=(1.0, 120_000.0), random=0)
+    options = replace(tiny_config.search, limits=(40_000.0, 120_000.0), random=0, params_min=2000)
     config = replace(tiny_config, search=options, verdict=VerdictConfig(candidates=2, epochs=1))
     for stage in (train, sgld, search, verdict):
         stage.run(config)
     (missed,) = result(config)["unmet"]
-    assert missed["limit"] == 1.0
+    assert missed["limit"] == 40_000.0
     out = " ".join(capsys.readouterr().out.split())
-    assert "verdict: limit 1: the smallest of 12 candidates has" in out
+    assert "verdict: limit 40,000: the smallest of 12 candidates has" in out
     assert [choice["name"] for choice in result(config)["choices"]] == ["A"]
 
 
