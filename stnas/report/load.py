@@ -16,7 +16,7 @@ from stnas.store.settings import check_settings
 
 Row = dict[str, Any]
 STAGES = ("train", "sgld", "search", "retrain")
-OPTIONAL = ("rank",)
+OPTIONAL = ("verdict", "rank")
 """Stages that the page shows where they are complete, and does not miss where they are not."""
 _CANDIDATE = ("genotype", "madds", "params", "accuracy", "generation")
 _CHOICE = ("name", "limit", "genotype", "madds", "params", "accuracy")
@@ -31,6 +31,7 @@ _NETWORK = (
     "test_accuracy",
     "history",
 )
+_VERDICT = ("ends", "candidates", "judged", "choices")
 _RANKING = ("architectures", "table", "posterior")
 _COMPARED = ("genotype", "madds", "params", "truth")
 _ESTIMATE = ("way", "form", "n", "tau", "tau_low", "tau_high")
@@ -128,6 +129,8 @@ def load_record(folder: Path) -> Record:
             f"`stnas train --run {folder}` first"
         )
     train = folder / "train" / "result.json"
+    if "verdict" in results:
+        _need(results["verdict"], _VERDICT, folder / "verdict" / "result.json")
     _need(results["train"], ("space", "p_drop", "expected_madds", "data"), train)
     _need(results["train"]["data"], ("name", "classes", "train", "validation", "test"), train)
     config, front = folder / "config.yaml", folder / "search" / "front.json"
@@ -142,10 +145,23 @@ def load_record(folder: Path) -> Record:
         ],
         archive=_archive(archive, results.get("search", {}).get("evaluated")),
         front=_front(front) if "search" in results else [],
-        choices=_of(results, folder, "search", "choices", _CHOICE),
+        choices=_choices(results, folder),
         networks=_of(results, folder, "retrain", "networks", _NETWORK),
         ranking=_ranking(results["rank"], folder / "rank") if "rank" in results else None,
     )
+
+
+def _choices(results: dict[str, Row], folder: Path) -> list[Row]:
+    """Return the choices that were retrained: the verdict's where it chose, or the search's.
+
+    Without retrained networks, the last that were made.
+    """
+    networks = _of(results, folder, "retrain", "networks", _NETWORK)
+    trained = {row["genotype"] for row in networks if row["role"] == "chosen"}
+    decided = _of(results, folder, "verdict", "choices", _CHOICE)
+    if decided and (not trained or {row["genotype"] for row in decided} == trained):
+        return decided
+    return _of(results, folder, "search", "choices", _CHOICE)
 
 
 def _done(folder: Path, stage: str) -> bool:

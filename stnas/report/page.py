@@ -14,6 +14,7 @@ from stnas.report.confidence import confidence_charts, shown_chain
 from stnas.report.drawing import draw, legend, line_width
 from stnas.report.load import STAGES, Ranking, Record, Row
 from stnas.report.ranking import FORMS, main_rows, ranking_charts
+from stnas.report.verdict import contests
 from stnas.space import SearchSpace
 
 _HERE = Path(__file__).parent
@@ -43,6 +44,7 @@ def render(record: Record) -> str:
     return environment.get_template("page.html").render(
         record=record,
         networks=table(record),
+        contests=contests(record.results["verdict"]) if "verdict" in record.results else [],
         mean_lead=_mean_lead(record),
         unequal=has_unequal_classes(record),
         missing=[stage for stage in STAGES if stage not in record.results],

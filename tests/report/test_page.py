@@ -9,6 +9,8 @@ import pytest
 from stnas.cli.outcome import network_table
 from stnas.config import Config
 from stnas.report import run, write_report
+from stnas.report.load import load_record
+from stnas.report.page import render
 from stnas.store.files import read_json, read_rows, write_json, write_rows
 
 HOSTILE = (
@@ -315,3 +317,51 @@ def test_names_of_any_bytes_have_a_page_and_are_printed_as_they_are(make_run, na
     assert (folder / "report/report.html").read_text(encoding="utf-8")
     shown = name.decode(errors="replace")
     assert f"{shown}/report/report.html\n" in capsys.readouterr().out
+
+
+def decided(folder, winner):
+    """Write a verdict for which another candidate of the archive won under the first limit."""
+    search = read_json(folder / "search/result.json")
+    first = search["choices"][0]
+    other = {**first, **winner, "name": "A", "limit": first["limit"]}
+    judged = [
+        {"genotype": row["genotype"], "rung": rung, "epochs": end, "loss": loss}
+        for row, rung, end, loss in [
+            (other, 0, 2, 0.75),
+            (first, 0, 2, 0.875),
+            (other, 1, 6, 0.4375),
+        ]
+    ]
+    contest = {"limit": first["limit"], "low": 0.0, "ranking": [{**other, "loss": 1.5}, first]}
+    contest["ranking"][1] = {**first, "loss": 1.25}
+    result = {"seconds": 7.0, "ends": [2, 6], "candidates": [contest], "judged": judged}
+    write_json(folder / "verdict/result.json", {**result, "choices": [other], "unmet": []})
+    return other
+
+
+def winner_of(folder):
+    rows = read_rows(folder / "search/archive.jsonl", origin=None)
+    known = {row["genotype"] for row in read_json(folder / "search/result.json")["choices"]}
+    return next(row for row in rows if row["genotype"] not in known)
+
+
+def test_the_verdicts_choice_is_drawn_and_its_contest_is_shown(make_run):
+    folder = make_run(stages=("train", "sgld", "search"))
+    other = decided(folder, winner_of(folder))
+    record = load_record(folder)
+    assert [row["genotype"] for row in record.choices] == [other["genotype"]]
+    page = render(record)
+    assert "<h2>Verdict</h2>" in page
+    for text in ("loss after<br>2 epochs", "loss after<br>6 epochs", "0.4375", "0.8750", "1.2500"):
+        assert text in page
+
+
+def test_what_was_retrained_without_the_verdict_is_what_is_drawn(make_run):
+    folder = make_run()
+    searched = [row["genotype"] for row in read_json(folder / "search/result.json")["choices"]]
+    decided(folder, winner_of(folder))
+    assert [row["genotype"] for row in load_record(folder).choices] == searched
+
+
+def test_a_page_without_a_verdict_says_nothing_of_one(make_run):
+    assert "<h2>Verdict</h2>" not in render(load_record(make_run()))
