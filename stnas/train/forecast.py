@@ -22,7 +22,7 @@ def forecast(config: Config, task: Task, images_per_second: float, left: float) 
 def work(config: Config, task: Task, left: float) -> dict[str, float]:
     """Return what each stage works through, in images that the hyper-network trains on."""
     train, held = len(task.dataset.train), len(task.dataset.validation)
-    choices = len(config.search.limits or (0, 0))
+    choices = len(config.search.limits or config.search.limit_shares or (0, 0))
     networks = choices * (1 + config.retrain.random_twins + len(config.retrain.baselines))
     own = train + held * config.retrain.with_validation
     each = min(config.search.recalibration_images, train) + held
