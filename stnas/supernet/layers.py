@@ -1,26 +1,20 @@
 """Stem, tail and merges of the hyper-network and of the networks cut out of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from stnas.config import Kernels
-from stnas.ops import conv_norm_act, convolution, norm_act, pool
+from stnas.ops import conv_norm_act, pool
 from stnas.ops.layers import reference
-from stnas.ops.layers.reference import BatchNorm, batch_norm
+from stnas.ops.layers.reference import ACTIVATIONS, BatchNorm, batch_norm
 from stnas.space import Node, SearchSpace
+from stnas.supernet.as_built import AsBuilt, agree, is_plain
 from stnas.supernet.blocks.block import MakeNorm
 from stnas.supernet.norms import Bound, with_own_statistics
-
-
-class Convolution(nn.Conv2d):
-    """A convolution without bias that ``ops.convolution`` computes."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
-        return convolution(x, self.weight, stride=self.stride[0])
 
 
 class ConvNormAct(nn.Module):
@@ -39,16 +33,18 @@ class ConvNormAct(nn.Module):
     ) -> None:
         super().__init__()
         self.compiled = kernels == "fused"
-        form = Convolution if self.compiled else nn.Conv2d
-        self.convolution = form(
+        self.convolution = nn.Conv2d(
             in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False
         )
         self.norm = norm(out_channels)
         self.activation = activation
+        self.built = AsBuilt(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
-        return with_own_statistics(self.bind(), self.norms(), x)
+        if self.compiled and is_plain(x) and self.built.holds(self) and agree(self.norms()):
+            return with_own_statistics(self.bind(), self.norms(), x)
+        return ACTIVATIONS[self.activation](self.norm(self.convolution(x)))
 
     def norms(self) -> tuple[nn.BatchNorm2d, ...]:
         """List the BN layers, in order."""
@@ -56,16 +52,13 @@ class ConvNormAct(nn.Module):
 
     def bind(self) -> Bound:
         """Return the layer as a function of x and the state of its BN layers."""
-        behind = norm_act if self.compiled else reference.norm_act
 
-        def compute(
-            x: Tensor, *, norms: tuple[BatchNorm, ...], training: bool, momentum: float
-        ) -> Tensor:
-            state: dict[str, Any] = {"activation": self.activation, "momentum": momentum}
-            if training and self.compiled:
-                weight, stride = self.convolution.weight, self.convolution.stride[0]
-                return conv_norm_act(x, weight, norms[0], stride=stride, training=True, **state)
-            return behind(self.convolution(x), norms[0], training=training, **state)
+        def compute(x: Tensor, *, norms: tuple[BatchNorm, ...], **state: Any) -> Tensor:
+            state["activation"] = self.activation
+            if not self.compiled:
+                return reference.norm_act(self.convolution(x), norms[0], **state)
+            weight, stride = self.convolution.weight, self.convolution.stride[0]
+            return conv_norm_act(x, weight, norms[0], stride=stride, **state)
 
         return compute
 
@@ -90,7 +83,10 @@ class Merge(nn.Module):
 
     def forward(self, values: list[Tensor]) -> Tensor:
         """Merge tensors ``[N, C, H, W]``, one or more, in the order of their arcs."""
-        return with_own_statistics(self.bind(len(values)), self.norms(len(values)), *values)
+        total = self._joined(values)
+        for own in self.norms(len(values)):
+            total = own(total)
+        return total
 
     def norms(self, degree: int) -> tuple[nn.BatchNorm2d, ...]:
         """List the BN layers that a node with this number of entering arcs uses."""
@@ -99,21 +95,20 @@ class Merge(nn.Module):
 
     def bind(self, degree: int) -> Bound:
         """Return the merge of so many values as a function of them and the BN layers' state."""
-        scale = degree if self.mean else 1
 
-        def compute(
-            *values: Tensor, norms: tuple[BatchNorm, ...], training: bool, momentum: float
-        ) -> Tensor:
-            total = values[0]
-            for value in values[1:]:
-                total = total + value
-            if scale > 1:
-                total = total / scale
+        def compute(*values: Tensor, norms: tuple[BatchNorm, ...], **state: Any) -> Tensor:
+            total = self._joined(values)
             for own in norms:
-                total = batch_norm(total, own, training=training, momentum=momentum)
+                total = batch_norm(total, own, **state)
             return total
 
         return compute
+
+    def _joined(self, values: Sequence[Tensor]) -> Tensor:
+        total = values[0]
+        for value in values[1:]:
+            total = total + value
+        return total / len(values) if self.mean and len(values) > 1 else total
 
 
 class Tail(nn.Module):
@@ -142,7 +137,7 @@ class Tail(nn.Module):
 
     def pooled(self, features: Tensor) -> Tensor:
         """Return the mean over the pixels ``[N, C]``."""
-        return pool(features) if self.compiled else features.mean((2, 3))
+        return pool(features) if self.compiled and is_plain(features) else features.mean((2, 3))
 
 
 def make_stem(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> ConvNormAct:
@@ -160,24 +155,29 @@ def make_stem(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> ConvNo
 
 
 def channels_last_(module: nn.Module) -> None:
-    """Lay the weights of convolutions out channels last, as the images are.
+    """Lay the weights of 1x1 and depthwise convolutions out channels last, as the images are.
 
-    ``contiguous`` would keep the strides of 1x1 kernels, by which torch chooses its algorithm.
+    They are contiguous all the same; ``contiguous`` would give 1x1 kernels the strides by which
+    torch chooses another algorithm.
     """
     for parameter in module.parameters():
-        if parameter.ndim == 4:
+        if parameter.ndim == 4 and 1 in (parameter.shape[1], parameter.shape[2:].numel()):
             laid = torch.empty_like(parameter.data, memory_format=torch.channels_last)
             parameter.data = laid.copy_(parameter.data)
 
 
-def check_images(x: Tensor, space: SearchSpace) -> None:
-    """Raise unless x is a batch of images ``[N, in_channels, H, W]`` of floating point."""
+def check_images(x: Tensor, channels: int | None) -> None:
+    """Raise unless x is a batch of images ``[N, channels, H, W]`` of floating point.
+
+    channels: None if any number is right. Where x is traced, its sizes are not known yet.
+    """
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or isinstance(x, Proxy):
+        return
     if not isinstance(x, Tensor) or not torch.is_floating_point(x):
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"x must be a floating-point tensor of images, got {kind}")
-    channels = space.head.in_channels
-    if x.ndim != 4 or x.shape[1] != channels or x.numel() == 0:
+    if x.ndim != 4 or channels not in (None, x.shape[1]) or x.numel() == 0:
         raise ValueError(
-            f"x must have the shape [N, {channels}, H, W] with one image or more, "
+            f"x must have the shape [N, {channels or 'C'}, H, W] with one image or more, "
             f"got {list(x.shape)}"
         )

@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+from stnas.config import Kernels
 from stnas.space import SearchSpace
 from stnas.store.files import load_weights_, read_json
 from stnas.store.names import DESCRIPTION, NETWORK
 from stnas.supernet import Network
 
 
-def load_network(folder: str | Path) -> Network:
+def load_network(folder: str | Path, *, kernels: Kernels = "fused") -> Network:
     """Load a retrained network, such as ``RUN/retrain/A``, in evaluation mode.
 
+    kernels: ``fused`` computes by the compiled operators wherever they may stand in for the
+    layers, which they do not for layers that are hooked, replaced or changed, nor where the
+    network is traced or exported; ``reference`` by PyTorch's alone.
     Its images are ``(pixels / 255 - mean) / std`` with ``mean``, ``std`` and the names of the
     classes in ``network.json``. Raises FileNotFoundError or ValueError for a folder that holds no
     whole network.
@@ -23,6 +27,6 @@ def load_network(folder: str | Path) -> Network:
         )
     description = read_json(path / DESCRIPTION)
     space = SearchSpace.from_json(description["space"])
-    network = Network.build(space, space.parse(description["genotype"]))
+    network = Network.build(space, space.parse(description["genotype"]), kernels=kernels)
     load_weights_(network, path / NETWORK)
     return network.eval()

@@ -83,12 +83,18 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]``."""
-        check_images(x, self.space)
+        check_images(x, input_channels(self.stem))
         blocks = {arc: self.edges[name] for arc, name in self._names.items()}
         first = self.stem(x)
         last = propagate(self.space, self.arcs, first, blocks=blocks, merges=self.merges)
         logits: Tensor = self.tail(last)
         return logits
+
+
+def input_channels(stem: nn.Module) -> int | None:
+    """Return the channels of the images, None where the stem is another module than was built."""
+    channels: int | None = getattr(getattr(stem, "convolution", None), "in_channels", None)
+    return channels
 
 
 def in_degrees(space: SearchSpace, arcs: tuple[Arc, ...]) -> list[int]:

@@ -6,23 +6,30 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from stnas.ops.layers.reference import BatchNorm, SyncBatchNorm
+from stnas.ops.layers.reference import BatchNorm, SyncBatchNorm, batch_norm
 
 Bound = Callable[..., Tensor]
 """A layer with its weights: a function of its inputs and of ``norms``, ``training``, ``momentum``,
 which ``ops.layers.reference.batch_norm`` explains."""
 
 
-class Norm(nn.BatchNorm2d):
-    """A BN layer that can use the statistics of the images of all processes."""
+class SharedNorm(nn.BatchNorm2d):
+    """A BN layer that in training uses the statistics of the images of all processes."""
 
-    total: Callable[[Tensor], Tensor] | None = None
-    """Sums over the processes, as ``ops.layers.reference.SyncBatchNorm`` says; None: be alone."""
+    total: Callable[[Tensor], Tensor]
+    """Sums over the processes, as ``ops.layers.reference.SyncBatchNorm`` says."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``[N, C, H, W]``."""
+        tensors, training, momentum = advance_(self)
+        shared = SyncBatchNorm(*tensors)
+        shared.total = self.total
+        return batch_norm(x, shared, training=training, momentum=momentum)
 
 
 def norm(channels: int, *, affine: bool, tracked: bool) -> nn.BatchNorm2d:
     """Make a BN layer; ``tracked``: with running statistics to evaluate with."""
-    return Norm(channels, affine=affine, track_running_stats=tracked)
+    return nn.BatchNorm2d(channels, affine=affine, track_running_stats=tracked)
 
 
 def advance_(layer: nn.BatchNorm2d) -> tuple[BatchNorm, bool, float]:
@@ -39,10 +46,6 @@ def advance_(layer: nn.BatchNorm2d) -> tuple[BatchNorm, bool, float]:
         buffers["running_mean"],
         buffers["running_var"],
     )
-    total = layer.__dict__.get("total")
-    if total is not None:
-        tensors = SyncBatchNorm(*tensors)
-        tensors.total = total
     from_batch = layer.training or tensors.running_mean is None
     momentum = layer.momentum
     tracked = buffers["num_batches_tracked"]
@@ -66,8 +69,9 @@ def with_own_statistics(
 def synchronise_(module: nn.Module, total: Callable[[Tensor], Tensor]) -> None:
     """Let every BN layer use the statistics of the images of all processes."""
     for layer in module.modules():
-        if isinstance(layer, Norm):
-            layer.total = total
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.__class__ = SharedNorm
+            layer.__dict__["total"] = total
 
 
 def track_statistics_(module: nn.Module) -> None:

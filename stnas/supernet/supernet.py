@@ -64,7 +64,7 @@ class SuperNet(nn.Module):
         genotype: int8 ``[genes]``. Only the blocks of this architecture are computed and get
         gradients.
         """
-        check_images(x, self.space)
+        check_images(x, self.space.head.in_channels)
         arcs = self.space.arcs_of(self.space.check_row(genotype))
         blocks = {arc: self._parts[arc.part] for arc in arcs if arc.part is not None}
         last = propagate(self.space, arcs, self.stem(x), blocks=blocks, merges=self.merges)

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from stnas.ops.bottleneck.path import linear_bottleneck_path
 from stnas.ops.bottleneck.path_plan import PathEdge
 from stnas.space import Arc, SearchSpace
+from stnas.supernet.as_built import is_plain, is_unwatched
 from stnas.supernet.blocks import LinearBottleneck
 from stnas.supernet.blocks.block import apply
+from stnas.supernet.layers import Merge
 
 Blocks = Mapping[Arc, nn.Module]
 """Blocks of an architecture, by the arcs that carry them."""
@@ -21,26 +23,24 @@ def propagate(
     """Compute the nodes in order and return the last.
 
     arcs: of the architecture. first: the value of v1. Compiled bottlenecks are computed as one
-    function where the batch gives all statistics and no node has a BN of its own, and one by one
-    otherwise.
+    function where the batch gives all statistics, no node has a BN of its own and the modules are
+    as they were built, and one by one otherwise.
     """
-    if is_path(space, blocks):
+    if is_path(space, first, blocks=blocks, merges=merges):
         edges = path_edges(arcs, blocks)
         return linear_bottleneck_path(first, edges, mean=space.nodes[-1].join == "mean")
     return arc_by_arc(space, arcs, first, blocks=blocks, merges=merges)
 
 
-def is_path(space: SearchSpace, blocks: Blocks) -> bool:
-    """Tell whether the operator of a whole path can compute an architecture."""
-    joins = space.joins
+def is_path(space: SearchSpace, x: Tensor, *, blocks: Blocks, merges: nn.ModuleList) -> bool:
+    """Tell whether the operator of a whole path can compute an architecture from x on."""
     return (
-        len(joins) == 1
-        and "shadow" not in joins
+        is_plain(x)
+        and len(space.joins) == 1
+        and "shadow" not in space.joins
         and len(blocks) > 0
-        and all(
-            isinstance(own, LinearBottleneck) and own.compiled and own.normalises_by_batch
-            for own in blocks.values()
-        )
+        and all(type(own) is Merge and is_unwatched(own) for own in merges)
+        and all(type(own) is LinearBottleneck and own.fits_a_path(x) for own in blocks.values())
     )
 
 

@@ -122,18 +122,62 @@ def needs_gradient(*tensors: Tensor | None) -> bool:
 
 
 def _with_running(x: Tensor, weights: BottleneckWeights, norms: Norms, options: Options) -> Tensor:
-    """Apply a block with running statistics; the plain twin where that needs a gradient."""
+    """Apply a block with running statistics."""
     running = [value for norm in norms for value in norm[2:]]
     for value, name in zip(running, ["running_mean", "running_var"] * 3, strict=True):
         if value is None:
             raise ValueError(f"{name} must be a tensor, got None: use training=True")
-    affine = affine_parameters(norms)
+    affine = [value for norm in norms for value in norm[:2]]
     if torch.is_grad_enabled() and needs_gradient(x, *weights, *affine):
-        narrow = BottleneckWeights(*(weight.to(x.dtype) for weight in weights))
-        return reference.linear_bottleneck(x, narrow, norms, training=False, **options._asdict())
-    wide = [widen(value) for value in running if value is not None]
+        return _Inference.apply(options, x, *weights, *affine, *running)  # type: ignore
+    return _infer(x, weights, affine, running, options)
+
+
+def _infer(
+    x: Tensor, weights: Sequence[Tensor], affine: Affine, running: Affine, options: Options
+) -> Tensor:
+    wide = [None if value is None else widen(value) for value in (*affine, *running)]
     return OPS.linear_bottleneck_inference.default(  # type: ignore[no-any-return]
-        x, packed(weights), affine, wide, *options
+        x, packed(BottleneckWeights(*weights)), wide[:6], wide[6:], *options
+    )
+
+
+class _Inference(torch.autograd.Function):
+    """A block with running statistics, whose gradient is that of the plain twin, computed late.
+
+    So that a pass which nobody differentiates costs no more where gradients are on than where they
+    are off.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, options: Options, x: Tensor, *tensors: Any) -> Tensor:
+        ctx.options = options
+        ctx.save_for_backward(x, *tensors)
+        return _infer(x, tensors[:7], list(tensors[7:13]), list(tensors[13:]), options)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        wanted = ctx.needs_input_grad[1:]
+        tensors: list[Any] = [
+            None if value is None else value.detach().requires_grad_(needed)
+            for value, needed in zip(ctx.saved_tensors, wanted, strict=True)
+        ]
+        with torch.enable_grad():
+            out = _plain(*tensors, options=ctx.options)
+        inputs = [value for value, needed in zip(tensors, wanted, strict=True) if needed]
+        found = iter(torch.autograd.grad(out, inputs, grad))
+        return (None, *(next(found) if needed else None for needed in wanted))
+
+
+def _plain(x: Tensor, *tensors: Any, options: Options) -> Tensor:
+    """Apply the plain twin, its weights in the dtype of x, to what ``_Inference`` keeps."""
+    weights = BottleneckWeights(*(weight.to(x.dtype) for weight in tensors[:7]))
+    affine, running = tensors[7:13], tensors[13:]
+    norms = [BatchNorm(*affine[i : i + 2], *running[i : i + 2]) for i in (0, 2, 4)]
+    first, second, third = norms
+    return reference.linear_bottleneck(
+        x, weights, (first, second, third), training=False, **options._asdict()
     )
 
 

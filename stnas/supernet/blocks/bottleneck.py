@@ -12,10 +12,19 @@ from stnas.ops.bottleneck import reference
 from stnas.ops.bottleneck.block import Options
 from stnas.ops.bottleneck.path_plan import PathEdge
 from stnas.ops.bottleneck.reference import BottleneckWeights
+from stnas.ops.layers.reference import ACTIVATIONS
 from stnas.space import Arc
 from stnas.space.topology import Bottleneck
+from stnas.supernet.as_built import (
+    AsBuilt,
+    agree,
+    are_plain,
+    have_kernels,
+    is_plain,
+    is_unwatched,
+)
 from stnas.supernet.blocks.block import MakeNorm, build
-from stnas.supernet.norms import Bound, advance_, with_own_statistics
+from stnas.supernet.norms import Bound, advance_
 
 WEIGHTS = (
     ("expand", "weight"),
@@ -32,7 +41,9 @@ WEIGHTS = (
 class LinearBottleneck(nn.Module):
     """One choice block: an SE linear bottleneck.
 
-    The layers only hold the tensors; the arithmetic is the operators', compiled or plain.
+    Where it is ``compiled`` one operator computes it and the layers only hold the tensors, as long
+    as these are the layers that were built and the pass is one of plain numbers. Else each layer
+    is called.
     """
 
     def __init__(self, part: Bottleneck, *, kernels: Kernels, norm: MakeNorm) -> None:
@@ -50,10 +61,36 @@ class LinearBottleneck(nn.Module):
         self.project_norm = norm(part.out_channels)
         self.compiled = kernels == "fused"
         self.options = Options(part.stride, part.activation, part.residual)
+        self.built = AsBuilt(self)
 
     def forward(self, x: Tensor, option: int = 0) -> Tensor:
         """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
-        return with_own_statistics(self.bind(), self.norms(), x)
+        weights = self.fusible(x) if self.compiled and is_plain(x) else None
+        if weights is not None:
+            (first, training, momentum), second, third = map(advance_, self.norms())
+            norms, (stride, activation, residual) = (first, second[0], third[0]), self.options
+            return linear_bottleneck(
+                x, weights, norms, stride=stride, activation=activation,
+                residual=residual, training=training, momentum=momentum,
+            )  # fmt: skip
+        return self.by_layers(x)
+
+    def by_layers(self, x: Tensor) -> Tensor:
+        """Compute the block by calling its layers, whatever stands in their places."""
+        act = ACTIVATIONS[self.options.activation]
+        hidden = act(self.expand_norm(self.expand(x)))
+        hidden = act(self.depthwise_norm(self.depthwise(hidden)))
+        gate = self.excite(self.squeeze(hidden.mean((2, 3))).relu()).sigmoid()
+        out: Tensor = self.project_norm(self.project(hidden * gate[:, :, None, None]))
+        return out + x if self.options.residual else out
+
+    def fusible(self, x: Tensor) -> BottleneckWeights | None:
+        """Return the weights if the block's operator may stand in for its layers."""
+        if not self.built.holds(self):
+            return None
+        weights, norms = self.weights(), self.norms()
+        known = are_plain(weights) and agree(norms) and have_kernels(x, weights.expand, norms[0])
+        return weights if known else None
 
     def norms(self, option: int = 0) -> tuple[nn.BatchNorm2d, ...]:
         """List the BN layers, in order."""
@@ -66,12 +103,11 @@ class LinearBottleneck(nn.Module):
         hidden, channels = self.expand.weight.shape[:2]
         return self.compiled and not stores_expanded(channels, hidden)
 
-    @property
-    def normalises_by_batch(self) -> bool:
-        """Tell whether every BN layer uses the statistics of the batch."""
-        return all(
-            layer.training or layer._buffers["running_mean"] is None for layer in self.norms()
-        )
+    def fits_a_path(self, x: Tensor) -> bool:
+        """Tell whether the operator of a whole path may stand in for the block."""
+        norm = self.norms()[0]
+        from_batch = norm.training or norm._buffers["running_mean"] is None
+        return self.compiled and from_batch and is_unwatched(self) and self.fusible(x) is not None
 
     def weights(self) -> BottleneckWeights:
         """Return the weights in the order of the operators."""

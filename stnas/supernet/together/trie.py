@@ -124,7 +124,7 @@ class Trie:
         self, images: Tensor, *, training: bool, momentum: float
     ) -> Iterator[tuple[int, Tensor]]:
         """Compute every value and yield the leaves; one is let go after its last use."""
-        check_images(images, self.space)
+        check_images(images, self.space.head.in_channels)
         leaves = set(self.leaves)
         state: dict[str, Any] = {"training": training, "momentum": momentum}
         held, moments = {0: images}, dict[int, Tensor]()
