@@ -50,6 +50,7 @@ STAGES = (
         reads=("train", "sgld", "search"),
         remade=(
             "search.limits",
+            "search.limit_shares",
             "retrain.random_twins",
             "retrain.baselines",
             "retrain.with_validation",

@@ -13,6 +13,7 @@ from stnas.learn import network_fit
 from stnas.learn.network_fit import Fit
 from stnas.learn.task import prepare
 from stnas.store import files
+from stnas.store.run_folder import StageCompleteError
 
 LIMITS = (60_000.0, 120_000.0)
 
@@ -198,5 +199,25 @@ def test_other_twins_and_hand_made_networks_train_no_candidate_again(config, mon
     whole = told(config)
     more = replace(config.retrain, random_twins=2, baselines=("separable",))
     monkeypatch.setattr(Fit, "run", lambda *_, **__: pytest.fail("nothing is to be trained"))
-    verdict.run(replace(config, retrain=more))
+    with pytest.raises(StageCompleteError, match="verdict is complete"):
+        verdict.run(replace(config, retrain=more))
     assert told(config) == whole
+
+
+def test_another_limit_trains_the_candidates_that_are_not_known_alone(config, monkeypatch):
+    verdict.run(config)
+    known = {row["genotype"] for row in result(config)["judged"]}
+    wider = replace(config, search=replace(config.search, limits=(60_000.0, 90_000.0)))
+    search.run(wider)
+    original, fitted = Fit.run, []
+
+    def counting(self, *words, **options):
+        fitted.append(self.name)
+        return original(self, *words, **options)
+
+    monkeypatch.setattr(Fit, "run", counting)
+    verdict.run(wider)
+    assert {row["limit"] for row in result(config)["candidates"]} == {60_000.0, 90_000.0}
+    judged = [(row["genotype"], row["rung"]) for row in result(config)["judged"]]
+    assert len(fitted) < len(judged)
+    assert not [name for name in fitted if name in known and (name, 1) not in judged]
