@@ -9,14 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from stnas.config import Config
-from stnas.learn.comparison import Lead, leads, mean_lead
+from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
 from stnas.store.names import FRONT, REPORT, RESULT
 from stnas.store.stages import whole_run
-
-TINY = 1e-9
-"""Difference of two shares that is rounding."""
 
 
 def percent(value: float | None) -> str:
@@ -64,10 +61,7 @@ def network_table(networks: list[dict[str, Any]]) -> Table:
 
     Balanced accuracy and the least recall stand there where the test classes are unequal.
     """
-    unequal = any(
-        abs(row.get("test_balanced_accuracy", row["test_accuracy"]) - row["test_accuracy"]) > TINY
-        for row in networks
-    )
+    unequal = differs_when_balanced(networks)
     table = folding_table(
         "network",
         "MAdds",

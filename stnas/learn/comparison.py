@@ -113,3 +113,11 @@ def _baselines(row: Row, networks: Sequence[Row]) -> dict[str, float]:
         for other in networks
         if other["role"] == "baseline" and str(other["name"]).startswith(prefix)
     }
+
+
+def differs_when_balanced(networks: Sequence[Row]) -> bool:
+    """Tell whether some network's balanced test accuracy is not its accuracy, beyond rounding."""
+    return any(
+        abs(row.get("test_balanced_accuracy", row["test_accuracy"]) - row["test_accuracy"]) > 1e-9
+        for row in networks
+    )

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from stnas.learn.comparison import Lead, leads, mean_lead
+from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
 from stnas.report.charts import charts
 from stnas.report.confidence import confidence_charts, shown_chain
 from stnas.report.drawing import draw, legend, line_width
@@ -46,7 +46,7 @@ def render(record: Record) -> str:
         networks=table(record),
         contests=contests(record.results["verdict"]) if "verdict" in record.results else [],
         mean_lead=_mean_lead(record),
-        unequal=has_unequal_classes(record),
+        unequal=differs_when_balanced(record.networks),
         missing=[stage for stage in STAGES if stage not in record.results],
         ranking=None if record.ranking is None else ranking_parts(record.ranking),
         drawings=drawings(record),
@@ -98,14 +98,6 @@ def _mean_lead(record: Record) -> tuple[float, float | None] | None:
     """Return the mean lead over random twins and half of its interval; None where unknown."""
     mean = mean_lead(leads(record.networks))
     return None if mean is None else (mean[0], mean[1] if isfinite(mean[1]) else None)
-
-
-def has_unequal_classes(record: Record) -> bool:
-    """Tell whether some network's balanced test accuracy is not its accuracy."""
-    return any(
-        abs(row.get("test_balanced_accuracy", row["test_accuracy"]) - row["test_accuracy"]) > 1e-9
-        for row in record.networks
-    )
 
 
 def ranking_parts(ranking: Ranking) -> Row:
