@@ -24,7 +24,7 @@ from torch.nn.utils import (
 from torch.testing import assert_close
 
 from stnas.space import SearchSpace
-from stnas.supernet import Network, SuperNet
+from stnas.supernet import Network, SuperNet, synchronise_
 from stnas.supernet.blocks import LinearBottleneck
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -471,7 +471,7 @@ def test_lbfgs_steps_on_flat_gradients(network):
         return loss
 
     before = parameters_to_vector(network.parameters()).clone()
-    assert float(optimiser.step(closure)) > 0
+    assert float(optimiser.step(closure).detach()) > 0
     assert not torch.equal(parameters_to_vector(network.parameters()), before)
 
 
@@ -685,3 +685,11 @@ def test_hypernetworks_are_watched_too():
             layer.register_forward_hook(lambda *_: seen.append(1))
     assert_close(supernet(x, genotype), expected, **CLOSE)
     assert len(seen) > 3
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_statistics_of_all_processes_are_those_of_one_that_is_alone(network, training):
+    reference = twin(network.train(training))
+    synchronise_(network, lambda sums: sums)
+    assert_close(network(images(network)), reference(images(network)), **CLOSE)
+    assert_close(network.state_dict(), reference.state_dict(), **CLOSE)
