@@ -143,9 +143,3 @@ def twin(case: Case, given: Inputs, dtype: torch.dtype, *, training: bool) -> di
         **dict(zip(("x", *BottleneckWeights._fields), found, strict=False)),
     }
     return named | ({"affine": torch.cat(found[8:])} if own else {})
-
-
-def error(found: Tensor, exact: Tensor) -> float:
-    """Return the norm of the error over that of the exact value."""
-    gap = (found.double().cpu() - exact.double()).norm()
-    return (gap / (exact.double().norm() + 0.1 * exact.numel() ** 0.5)).item()

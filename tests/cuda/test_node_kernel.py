@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from blocks import Case, draw, error, forward, image, infer, moved, train, twin
+from blocks import Case, draw, forward, image, infer, moved, train, twin
+from numerics import error
 
 from stnas.ops.bottleneck import reference
 from stnas.ops.bottleneck.block import Options

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numerics import TOLERANCE, Norms, block, error
 from torch import Tensor
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,11 +19,6 @@ from stnas.ops.bottleneck import reference
 from stnas.ops.bottleneck.block import linear_bottleneck, node_moments
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm
-
-Norms = tuple[BatchNorm, BatchNorm, BatchNorm]
-
-TOLERANCE = {torch.float64: 1e-8, torch.float32: 2e-3}
-"""Norm of the error over the norm of the twin's float64 result."""
 
 # images, in, out, expand, height, width: groups, strips, padded channels, one pixel, odd sizes
 SIZES = [
@@ -36,37 +32,6 @@ SIZES = [
     (2, 16, 16, 3, 32, 33),
     (4, 2, 2, 1, 1, 1),
 ]
-
-
-def block(
-    size: tuple[int, ...], kernel: int, *, dtype: torch.dtype, affine: bool = False, seed: int = 0
-) -> tuple[Tensor, BottleneckWeights, Norms]:
-    """Return an input, weights and norms with running statistics."""
-    images, c_in, c_out, expand, height, width = size
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
-
-    hidden, squeeze = c_in * expand, max(1, c_in // 4)
-    weights = BottleneckWeights(
-        draw(hidden, c_in, 1, 1) / c_in**0.5,
-        draw(hidden, 1, kernel, kernel) / kernel,
-        draw(squeeze, hidden) / hidden**0.5,
-        draw(squeeze),
-        draw(hidden, squeeze),
-        draw(hidden),
-        draw(c_out, hidden, 1, 1) / hidden**0.5,
-    )
-    norms = tuple(
-        BatchNorm(
-            *((1 + 0.3 * draw(c), 0.3 * draw(c)) if affine else (None, None)),
-            0.1 * draw(c),
-            1 + 0.1 * draw(c).abs(),
-        )
-        for c in (hidden, hidden, c_out)
-    )
-    return draw(images, c_in, height, width), weights, norms  # type: ignore[return-value]
 
 
 def outcome(
@@ -102,10 +67,9 @@ def assert_same(
     """Compare the fused block in ``dtype`` with the twin in float64."""
     ours = outcome(linear_bottleneck, x, weights, norms, dtype, **options)
     twin = outcome(reference.linear_bottleneck, x, weights, norms, torch.float64, **options)
+    bound = TOLERANCE["block" if options["training"] else "inference"][dtype]
     for name, expected in twin.items():
-        error = (ours[name].double() - expected).norm()
-        bound = TOLERANCE[dtype] * (expected.norm() + 0.1 * expected.numel() ** 0.5)
-        assert error <= bound, f"{name}: {error} > {bound}"
+        assert error(ours[name], expected) <= bound, name
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -221,11 +185,15 @@ def test_constant_channels() -> None:
 
 def test_nan_reaches_the_output() -> None:
     x, weights, norms = block((2, 8, 8, 2, 6, 6), 3, dtype=torch.float32)
+    clean = x.clone()
     x[0, 0, 0, 0] = torch.nan
     options: dict[str, Any] = {"stride": 1, "activation": "relu6", "residual": False}
-    for training in (True, False):
-        out = linear_bottleneck(x, weights, norms, training=training, **options)
-        assert out[0].isnan().any()
+    assert linear_bottleneck(x, weights, norms, training=True, **options).isnan().all()
+    out = linear_bottleneck(x, weights, norms, training=False, **options)
+    assert out[0].isnan().all()  # its gate is that of the whole image
+    assert torch.equal(
+        out[1], linear_bottleneck(clean, weights, norms, training=False, **options)[1]
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from numerics import TOLERANCE, error
 from torch import Tensor
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
@@ -143,11 +144,9 @@ def test_path_equals_its_blocks_bit_for_bit_and_the_twin(
     twin = outcome(by_twins, graph, torch.float64, **options)
     assert len(ours) == len(blocks) == len(twin)
     assert torch.equal(ours[0], blocks[0])
-    tolerance = 1e-9 if dtype == torch.float64 else 5e-3
     for index, (own, block, expected) in enumerate(zip(ours, blocks, twin, strict=True)):
         assert_close(own, block, rtol=1e-5, atol=1e-5 * float(block.abs().max()))
-        error = (own.double() - expected).norm() / (expected.norm() + 0.1)
-        assert error < tolerance, f"tensor {index}: {error}"
+        assert error(own, expected) <= TOLERANCE["path"][dtype], f"tensor {index}"
 
 
 def test_gradcheck() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from numerics import TOLERANCE, error
 from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
@@ -48,11 +49,10 @@ def plain(x: Tensor, weight: Tensor, *, stride: int) -> Tensor:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_convolution_equals_pytorch(size: tuple[int, ...], dtype: torch.dtype) -> None:
     leaves = list(draw(size, dtype))
-    tolerance = 1e-10 if dtype == torch.float64 else 1e-4
     ours = outcome(convolution, leaves, stride=size[4])
     expected = outcome(plain, [leaf.double() for leaf in leaves], stride=size[4])
     for own, other in zip(ours, expected, strict=True):
-        assert (own.double() - other).norm() <= tolerance * (other.norm() + 1)
+        assert error(own, other) <= TOLERANCE["convolution"][dtype]
     assert ours[0].is_contiguous(memory_format=torch.channels_last)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from numerics import TOLERANCE, error
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -42,7 +43,6 @@ def outcome(form: Any, x: Tensor, norm: BatchNorm, **options: Any) -> list[Tenso
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("affine", [True, False])
 def test_equals_twin(activation: str, dtype: torch.dtype, affine: bool) -> None:
-    tolerance = 1e-9 if dtype == torch.float64 else 1e-3
     for size in SIZES:
         x, norm = draw(size, dtype, affine=affine)
         options = {"activation": activation, "training": True, "momentum": 0.3}
@@ -50,8 +50,7 @@ def test_equals_twin(activation: str, dtype: torch.dtype, affine: bool) -> None:
         wide = BatchNorm(*(value if value is None else value.double() for value in norm))
         twin = outcome(reference.norm_act, x.double(), wide, **options)
         for own, expected in zip(ours, twin, strict=True):
-            error = (own.double() - expected).norm() / (expected.norm() + 1e-3)
-            assert error < tolerance, (size, error)
+            assert error(own, expected) <= TOLERANCE["norm_act"][dtype], size
         assert ours[0].is_contiguous(memory_format=torch.channels_last)
 
 
