@@ -24,7 +24,7 @@ from stnas.store.checksum import DamagedError, digest
 from stnas.store.files import check_identity, check_origin, make_folder, read_json, write_json
 from stnas.store.journal import Chapter, Journal
 from stnas.store.lock import Lock
-from stnas.store.names import TRUTH, truth_file
+from stnas.store.names import STATE, TRUTH, previous, truth_file
 from stnas.store.origin import FREE, mark, plain, reduced
 from stnas.store.places import forget, sweep
 from stnas.supernet import Network
@@ -165,6 +165,8 @@ class Truth:
             },
         )
         fit.saver.drop()
+        for name in (previous(STATE), STATE):  # One that could not be removed is tried again.
+            (place / name).unlink(missing_ok=True)
         place.rmdir()
 
 

@@ -68,7 +68,13 @@ class Metrics:
             self._without(str(self.file), error)
             return []
         rows = [row for row in lines if row is not None]
-        if len(rows) < len(lines):
+        if lines and not any(scan_rows(self.file, origin=None)):
+            self._writes = False
+            self._tell(
+                f"{self.file} holds other things than numbers of stnas and is left as it is, so "
+                "the numbers for it are left out: move it away"
+            )
+        elif len(rows) < len(lines):
             self._tell(f"{self.file}: {len(lines) - len(rows)} damaged lines are left out")
         return rows
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from stnas.store.checksum import DamagedError
-from stnas.store.files import read_json, scan_rows, write_json, write_text
+from stnas.store.files import read_json, read_rows, scan_rows, write_json, write_text
 from stnas.store.lock import Lock
+from stnas.store.metrics import Metrics
 from stnas.store.places import beside, check_own_folders, host, sweep
 from stnas.store.settings import check_settings
 
@@ -144,3 +145,23 @@ def test_a_dangling_link_makes_no_file(tmp_path):
     with pytest.raises(OSError, match="a symbolic link"):
         Lock(tmp_path / ".lock").take()
     assert not Path(tmp_path / "nowhere").exists()
+
+
+def test_numbers_of_others_are_left_as_they_are(tmp_path):
+    told = []
+    for content in ("step,loss\n1,0.5\n", '{"loss": 0.5}\n{"loss": 0.4}\n'):
+        (tmp_path / "metrics.jsonl").write_text(content)
+        metrics = Metrics(tmp_path, "train", unit="epoch", origin="x", tell=told.append)
+        metrics.record(0, network=None, numbers={"loss": 1.0})
+        metrics.close()
+        assert (tmp_path / "metrics.jsonl").read_text() == content
+    assert len(told) == 2
+    assert all("move it away" in line for line in told)
+
+
+def test_numbers_of_an_earlier_configuration_give_way(tmp_path):
+    for origin in ("x", "y"):
+        metrics = Metrics(tmp_path, "train", unit="epoch", origin=origin, tell=lambda _: None)
+        metrics.record(0, network=None, numbers={"loss": 1.0})
+        metrics.close()
+    assert len(read_rows(tmp_path / "metrics.jsonl", origin="y")) == 1
