@@ -8,13 +8,14 @@
 #include <string>
 #include <utility>
 
+#include "host/numbers.h"
+
 #if defined(__CUDACC__)
 
 #include <cuda_runtime.h>
 
 // An array in shared memory: SHARED(float, tile, [32][33]).
 #define SHARED(type, name, dimensions) __shared__ type name dimensions
-#define STNAS_INLINE __host__ __device__ __forceinline__
 
 namespace stnas::cuda {
 
@@ -88,7 +89,6 @@ void start(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 bloc
   using name##_type = type dimensions;   \
   static const char name##_key = 0;      \
   auto& name = *static_cast<name##_type*>(::cusim::shared_array(&name##_key, sizeof(name##_type)))
-#define STNAS_INLINE inline __attribute__((always_inline))
 
 namespace stnas::cuda {
 

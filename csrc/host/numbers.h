@@ -12,7 +12,9 @@ constexpr index kBlock = 16;  // channels in a block: hidden tensors are stored 
 
 // Inlined wherever it is used: the same function compiled for two instruction sets must not be
 // shared.
-#ifndef STNAS_INLINE
+#if defined(__CUDACC__)
+#define STNAS_INLINE __host__ __device__ __forceinline__
+#else
 #define STNAS_INLINE inline __attribute__((always_inline))
 #endif
 
