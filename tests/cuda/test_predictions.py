@@ -5,8 +5,9 @@ from importlib import import_module
 
 import pytest
 import torch
-from blocks import Case, draw, error, infer, train
+from blocks import Case, draw, infer, train
 from conftest import ROOT
+from numerics import error
 
 
 @pytest.fixture
