@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from stnas.config.rank import Way
 from stnas.rank.ledger import Key, Statistics, vectors
 from stnas.rank.statistics import Vector
 from stnas.rank.weights import MEAN, TRAINED
+from stnas.store.rows import ScoreRow
 
 Form = Literal["checkpoint", "parameters", "scores", "bound", "network", "baseline"]
 """What is averaged: nothing (figures are medians over checkpoints), the weights, or the scores of
@@ -41,10 +42,11 @@ class Estimator:
         }
 
 
-def estimators(ways: Sequence[Way], lines: Sequence[dict[str, Any]], count: int) -> list[Estimator]:
+def estimators(ways: Sequence[Way], lines: Sequence[ScoreRow], count: int) -> list[Estimator]:
     """List every estimator that the lines of a ledger give, for ``count`` architectures."""
     found = []
-    measures: tuple[tuple[Measure, float], ...] = (("accuracy", 1.0), ("loss", -1.0))
+    measures: tuple[tuple[Literal["accuracy", "loss"], float], ...]
+    measures = (("accuracy", 1.0), ("loss", -1.0))
     for measure, sign in measures:
         known = {key: sign * v for key, v in vectors(lines, count, measure).items()}
         for way in ways:

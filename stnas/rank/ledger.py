@@ -1,15 +1,15 @@
 """The scores of a ranking, kept in ``scores.jsonl`` as they are made."""
 
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnas.learn.evaluation import Evaluation
-from stnas.store.files import encode_rows, scan_rows, write_whole
+from stnas.store.files import encode_rows, rows_before_damage, write_whole
+from stnas.store.rows import ScoreRow, typed_rows
 
 Statistics = Literal["own", "running"]
 """BN statistics: recalibrated for the architecture alone, or those of running training."""
@@ -25,17 +25,14 @@ class Ledger:
 
     def __init__(self, file: Path, count: int, *, origin: str, say: Callable[[str], None]) -> None:
         self.file, self.count = file, count
-        lines = scan_rows(file, origin=origin)
-        rows = [row for row in takewhile(lambda line: line is not None, lines) if row is not None]
-        if len(rows) < len(lines):
-            say(f"{file}, line {len(rows) + 1} is damaged: going on from the scores before it")
+        rows = rows_before_damage(file, origin=origin, say=say)
         self.lines, self.mark = encode_rows(rows, before=origin)
-        self.rows: list[dict[str, Any]] = rows
+        self.rows = typed_rows(ScoreRow, rows, file)
 
     def add_(self, key: Key, rows: Sequence[int], results: Sequence[Evaluation]) -> None:
         """Write the scores of some architectures."""
         way, weights, statistics = key
-        line = {
+        line: ScoreRow = {
             "way": way,
             "weights": weights,
             "statistics": statistics,
@@ -57,12 +54,14 @@ class Ledger:
         return len(self.known(key)) == self.count
 
 
-def key_of(line: dict[str, Any]) -> Key:
+def key_of(line: ScoreRow) -> Key:
     """Return the key of a line."""
-    return line["way"], line["weights"], line["statistics"]
+    return line["way"], line["weights"], cast(Statistics, line["statistics"])
 
 
-def vectors(lines: Sequence[dict[str, Any]], count: int, name: str) -> dict[Key, NDArray[Any]]:
+def vectors(
+    lines: Sequence[ScoreRow], count: int, name: Literal["accuracy", "loss"]
+) -> dict[Key, NDArray[Any]]:
     """Collect ``name`` (accuracy or loss) of ``count`` architectures by key; NaN: no score."""
     found: dict[Key, NDArray[Any]] = {}
     for line in lines:

@@ -1,6 +1,7 @@
 """Make the charts of the page as Plotly figures."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from plotly import graph_objects as go
@@ -154,7 +155,7 @@ def _training(record: Record) -> go.Figure | None:
 def _retraining(record: Record) -> go.Figure | None:
     """Show loss and test accuracy of every network that is trained on its own."""
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
-    histories = {row["name"]: row["history"] for row in record.networks}
+    histories: dict[str, list[Any]] = {row["name"]: row["history"] for row in record.networks}
     if not histories:
         for row in record.metrics:
             if row.get("stage") == "retrain" and "epoch" in row:

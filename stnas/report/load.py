@@ -1,9 +1,10 @@
 """Load what the stages left in a run folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -12,30 +13,25 @@ from stnas.space.distribution import CostDistribution
 from stnas.store.checksum import damaged
 from stnas.store.files import read_json, read_rows, scan_rows
 from stnas.store.listing import check_listed
+from stnas.store.rows import (
+    CandidateRow,
+    ChoiceRow,
+    ComparedRow,
+    EstimateRow,
+    NetworkRow,
+    ScoreRow,
+    check_keys,
+    typed_rows,
+)
 from stnas.store.settings import check_settings
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
+Kind = TypeVar("Kind")
 STAGES = ("train", "sgld", "search", "retrain")
 OPTIONAL = ("verdict", "rank")
 """Stages that the page shows where they are complete, and does not miss where they are not."""
-_CANDIDATE = ("genotype", "madds", "params", "accuracy", "generation")
-_CHOICE = ("name", "limit", "genotype", "madds", "params", "accuracy")
-_NETWORK = (
-    "name",
-    "role",
-    "genotype",
-    "madds",
-    "params",
-    "validation_accuracy",
-    "test_accuracy_before",
-    "test_accuracy",
-    "history",
-)
 _VERDICT = ("ends", "candidates", "judged", "choices")
 _RANKING = ("architectures", "table", "posterior")
-_COMPARED = ("genotype", "madds", "params", "truth")
-_ESTIMATE = ("way", "form", "n", "tau", "tau_low", "tau_high")
-_SCORES = ("way", "weights", "statistics", "rows", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -47,11 +43,11 @@ class Ranking:
     scores. scores: rows of ``scores.jsonl``.
     """
 
-    architectures: list[Row]
-    table: list[Row]
+    architectures: list[ComparedRow]
+    table: list[EstimateRow]
     posterior: dict[str, Row]
     failed: dict[str, str]
-    scores: list[Row]
+    scores: list[ScoreRow]
 
     @property
     def ways(self) -> list[str]:
@@ -90,10 +86,10 @@ class Record:
     space: SearchSpace
     results: dict[str, Row]
     metrics: list[Row]
-    archive: list[Row]
-    front: list[Row]
-    choices: list[Row]
-    networks: list[Row]
+    archive: list[CandidateRow]
+    front: list[CandidateRow]
+    choices: list[ChoiceRow]
+    networks: list[NetworkRow]
     ranking: Ranking | None
 
     @property
@@ -130,9 +126,9 @@ def load_record(folder: Path) -> Record:
         )
     train = folder / "train" / "result.json"
     if "verdict" in results:
-        _need(results["verdict"], _VERDICT, folder / "verdict" / "result.json")
-    _need(results["train"], ("space", "p_drop", "expected_madds", "data"), train)
-    _need(results["train"]["data"], ("name", "classes", "train", "validation", "test"), train)
+        check_keys(results["verdict"], _VERDICT, folder / "verdict" / "result.json")
+    check_keys(results["train"], ("space", "p_drop", "expected_madds", "data"), train)
+    check_keys(results["train"]["data"], ("name", "classes", "train", "validation", "test"), train)
     config, front = folder / "config.yaml", folder / "search" / "front.json"
     archive = folder / "search" / "archive.jsonl"
     return Record(
@@ -146,22 +142,22 @@ def load_record(folder: Path) -> Record:
         archive=_archive(archive, results.get("search", {}).get("evaluated")),
         front=_front(front) if "search" in results else [],
         choices=_choices(results, folder),
-        networks=_of(results, folder, "retrain", "networks", _NETWORK),
+        networks=_of(results, folder, "retrain", "networks", NetworkRow),
         ranking=_ranking(results["rank"], folder / "rank") if "rank" in results else None,
     )
 
 
-def _choices(results: dict[str, Row], folder: Path) -> list[Row]:
+def _choices(results: dict[str, Row], folder: Path) -> list[ChoiceRow]:
     """Return the choices that were retrained: the verdict's where it chose, or the search's.
 
     Without retrained networks, the last that were made.
     """
-    networks = _of(results, folder, "retrain", "networks", _NETWORK)
+    networks = _of(results, folder, "retrain", "networks", NetworkRow)
     trained = {row["genotype"] for row in networks if row["role"] == "chosen"}
-    decided = _of(results, folder, "verdict", "choices", _CHOICE)
+    decided = _of(results, folder, "verdict", "choices", ChoiceRow)
     if decided and (not trained or {row["genotype"] for row in decided} == trained):
         return decided
-    return _of(results, folder, "search", "choices", _CHOICE)
+    return _of(results, folder, "search", "choices", ChoiceRow)
 
 
 def _done(folder: Path, stage: str) -> bool:
@@ -174,16 +170,16 @@ def _result(folder: Path, stage: str) -> Row:
     return read_json(folder / stage / "result.json")
 
 
-def _front(path: Path) -> list[Row]:
+def _front(path: Path) -> list[CandidateRow]:
     """Read the front of a complete search."""
     front = read_json(path)
-    _need(front, ("front",), path)
-    return _rows(front["front"], _CANDIDATE, path)
+    check_keys(front, ("front",), path)
+    return typed_rows(CandidateRow, front["front"], path)
 
 
-def _archive(path: Path, evaluated: int | None) -> list[Row]:
+def _archive(path: Path, evaluated: int | None) -> list[CandidateRow]:
     """Read the archive; of a complete search it must have as many rows as were evaluated."""
-    rows = _rows(read_rows(path, origin=None), _CANDIDATE, path)
+    rows = typed_rows(CandidateRow, read_rows(path, origin=None), path)
     if evaluated is not None and len(rows) != evaluated:
         raise damaged(path, f"it has {len(rows)} rows and not {evaluated}")
     return rows
@@ -192,16 +188,16 @@ def _archive(path: Path, evaluated: int | None) -> list[Row]:
 def _ranking(result: Row, folder: Path) -> Ranking:
     """Take a complete ranking; ways that average no scores must have one of every architecture."""
     path, file = folder / "result.json", folder / "scores.jsonl"
-    _need(result, _RANKING, path)
+    check_keys(result, _RANKING, path)
     ranking = Ranking(
-        architectures=_rows(result["architectures"], _COMPARED, path),
-        table=_rows(result["table"], _ESTIMATE, path),
+        architectures=typed_rows(ComparedRow, result["architectures"], path),
+        table=typed_rows(EstimateRow, result["table"], path),
         posterior=result["posterior"],
         failed=result.get("failed", {}),
-        scores=_rows(read_rows(file, origin=None), _SCORES, file),
+        scores=typed_rows(ScoreRow, read_rows(file, origin=None), file),
     )
     for found in ranking.posterior.values():
-        _need(found, ("bins", "brier", "better"), path)
+        check_keys(found, ("bins", "brier", "better"), path)
     known = {way for way, _ in ranking.scored()}
     scoring = ("checkpoint", "parameters", "network")
     needed = dict.fromkeys(row["way"] for row in ranking.table if row["form"] in scoring)
@@ -211,33 +207,11 @@ def _ranking(result: Row, folder: Path) -> Ranking:
 
 
 def _of(
-    results: dict[str, Row], folder: Path, stage: str, key: str, keys: tuple[str, ...]
-) -> list[Row]:
+    results: dict[str, Row], folder: Path, stage: str, key: str, kind: type[Kind]
+) -> list[Kind]:
     """Return the list ``key`` of a stage's result; empty if the stage is not complete."""
     if stage not in results:
         return []
     path = folder / stage / "result.json"
-    _need(results[stage], (key,), path)
-    return _rows(results[stage][key], keys, path)
-
-
-def _rows(rows: Any, keys: tuple[str, ...], path: Path) -> list[Row]:
-    """Return a list of rows that all have ``keys``."""
-    if not isinstance(rows, list):
-        raise ValueError(
-            f"{path} must hold a list of rows, got {type(rows).__name__}: delete it "
-            "and run its stage again"
-        )
-    for row in rows:
-        _need(row, keys, path)
-    return rows
-
-
-def _need(row: Any, keys: tuple[str, ...], path: Path) -> None:
-    """Refuse a row without one of ``keys``."""
-    missing = [key for key in keys if not isinstance(row, dict) or key not in row]
-    if missing:
-        raise ValueError(
-            f"{path} must hold {', '.join(keys)}, got none of {', '.join(missing)}: "
-            "delete it and run its stage again"
-        )
+    check_keys(results[stage], (key,), path)
+    return typed_rows(kind, results[stage][key], path)

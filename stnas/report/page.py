@@ -119,7 +119,7 @@ def ranking_parts(ranking: Ranking) -> Row:
 def _estimate(row: Row) -> Row:
     """Complete a row of the table with the words for it; None where a figure is not defined."""
     absent = ("spearman", "top_precision", "band_tau", "regret", "gain_low", "gain_high")
-    known = dict.fromkeys((*absent, *_NAME), None) | row
+    known = {**dict.fromkeys((*absent, *_NAME), None), **row}
     recalibrated = known["statistics"] == "own"
     return {
         **known,

@@ -1,6 +1,7 @@
 """Make the charts of a ranking that was held against training from scratch."""
 
 import re
+from collections.abc import Sequence
 
 from plotly import graph_objects as go
 from plotly.colors import sample_colorscale
@@ -34,7 +35,7 @@ def ranking_charts(ranking: Ranking) -> dict[str, go.Figure]:
     return {name: figure for name, figure in made.items() if figure is not None}
 
 
-def main_rows(table: list[Row]) -> list[Row]:
+def main_rows(table: Sequence[Row]) -> list[Row]:
     """List the estimators that take the accuracy with recalibrated BN statistics."""
     return [r for r in table if r.get("statistics") == "own" and r.get("measure") == "accuracy"]
 
@@ -83,7 +84,7 @@ def _reach(low: float | None, high: float | None) -> float:
     return 0.0 if low is None or high is None else max(0.0, high - low)
 
 
-def _mark_references(figure: go.Figure, table: list[Row]) -> None:
+def _mark_references(figure: go.Figure, table: Sequence[Row]) -> None:
     """Draw what size alone reaches and what the ground truth reaches of itself."""
     for way, form, words, colour in (
         ("madds", "baseline", "MAdds alone", "#8a8f98"),

@@ -1,8 +1,6 @@
 """What the page says of the verdict: the candidates of each limit, and how far each came."""
 
-from typing import Any
-
-Row = dict[str, Any]
+from stnas.report.load import Row
 
 
 def contests(verdict: Row) -> list[Row]:

@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stnas.config import Config
 from stnas.data import FileSplit, Split
@@ -30,6 +30,7 @@ from stnas.store.files import (
 from stnas.store.journal import Chapter, Journal, Log
 from stnas.store.names import DESCRIPTION, NETWORK, STATE, previous
 from stnas.store.origin import mark
+from stnas.store.rows import NetworkRow
 from stnas.store.run_folder import RunFolder
 from stnas.store.stages import reads
 from stnas.supernet import Network
@@ -190,8 +191,8 @@ def train(
     tested = evaluate_together(network, fit.test, current())
     marks = {name: entry[name] for name in ("genotype", "origin")}
     led(write_tensors)(folder / NETWORK, network.state_dict(), **marks)
-    description = {
-        **entry,
+    description: NetworkRow = {
+        **cast(NetworkRow, entry),
         "test_accuracy": history[-1]["accuracy"],
         "test_balanced_accuracy": tested.balanced_accuracy,
         "test_recalls": list(tested.recalls),

@@ -1,6 +1,6 @@
 """What a search is for: the best architecture under each limit, or why there is none."""
 
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from stnas.search.candidates import Bounds
 from stnas.search.evaluator import row
 from stnas.search.objectives import Candidate, Objectives
 from stnas.space import AdditiveCost, SearchSpace
+from stnas.store.rows import ChoiceRow, UnmetRow
 
 SAMPLES = 4096
 """Architectures whose cost stands for that of the sampler's where no formula gives it."""
@@ -54,19 +55,20 @@ def check_limits(config: Config, space: SearchSpace) -> None:
 
 def choices(
     space: SearchSpace, archive: list[Candidate], limits: list[float], objectives: Objectives
-) -> list[dict[str, Any]]:
+) -> list[ChoiceRow]:
     """Choose the best architecture under each limit, the smaller one on a tie.
 
     Names are A, B, ... by rising limit; a limit that no candidate meets has no choice, and two
     limits with the same best network give it once, under the lower one.
     """
-    chosen: list[dict[str, Any]] = []
+    chosen: list[ChoiceRow] = []
     for limit in limits:
         inside = [c for c in archive if objectives.cost_of(c) <= limit]
         for best in objectives.best(inside, 1):
             found = row(space, best)
             if found["genotype"] not in [choice["genotype"] for choice in chosen]:
-                chosen.append({"name": chr(ord("A") + len(chosen)), "limit": limit, **found})
+                place = {"name": chr(ord("A") + len(chosen)), "limit": limit}
+                chosen.append(cast(ChoiceRow, {**place, **found}))
     if not chosen:
         smallest = min(objectives.cost_of(candidate) for candidate in archive)
         raise ValueError(
@@ -80,12 +82,12 @@ def choices(
 def unmet(
     archive: list[Candidate],
     limits: list[float],
-    chosen: list[dict[str, Any]],
+    chosen: list[ChoiceRow],
     objectives: Objectives,
-) -> list[dict[str, Any]]:
+) -> list[UnmetRow]:
     """Say of every limit without a network of its own why that is so, and what to do."""
     smallest = min(objectives.cost_of(candidate) for candidate in archive)
-    lines = []
+    lines: list[UnmetRow] = []
     for limit in limits:
         if limit in [choice["limit"] for choice in chosen]:
             continue

@@ -1,8 +1,9 @@
 """The archive: scores of everything that was evaluated, on disk as soon as they are known."""
 
-from itertools import takewhile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +19,19 @@ from stnas.store.files import (
     encode_rows,
     read_json,
     read_rows,
-    scan_rows,
+    rows_before_damage,
     write_whole,
 )
 from stnas.store.journal import Journal
 from stnas.store.names import ARCHIVE, FRONT, RANDOM
+from stnas.store.rows import CandidateRow
 
 NUMBERS = ("madds", "params", "accuracy", "loss", "generation", "balanced_accuracy")
 
 
-def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
+def row(space: SearchSpace, candidate: Candidate) -> CandidateRow:
     """Turn a candidate into a row of the archive."""
-    return {
+    known: CandidateRow = {
         "genotype": space.format(candidate.genotype),
         "madds": candidate.madds,
         "params": candidate.params,
@@ -37,11 +39,11 @@ def row(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
         "balanced_accuracy": candidate.balanced_accuracy,
         "loss": candidate.loss,
         "generation": candidate.generation,
-        **candidate.more,
     }
+    return cast(CandidateRow, {**known, **candidate.more})
 
 
-def candidate(space: SearchSpace, known: dict[str, Any]) -> Candidate:
+def candidate(space: SearchSpace, known: Mapping[str, Any]) -> Candidate:
     """Make the candidate of a row of the archive; older rows lack the last number."""
     numbers: dict[str, Any] = {name: known.get(name) for name in NUMBERS}
     more = {name: known[name] for name in further_costs(space)}
@@ -74,20 +76,10 @@ class Evaluator:
         self.file, self.space, self.score, self.journal = file, space, score, journal
         self.origin = origin
         self.more = further_costs(space)
-        rows = current().first(self.whole_rows)
-        self.known = {str(row["genotype"]): row for row in rows}
+        known = partial(rows_before_damage, file, origin=origin, say=journal.say)
+        rows = current().first(known)
+        self.known: dict[str, Mapping[str, Any]] = {str(row["genotype"]): row for row in rows}
         self.lines, self.mark = encode_rows(rows, before=origin)
-
-    def whole_rows(self) -> list[dict[str, Any]]:
-        """Return the rows before the first damaged one; those behind it are scored again."""
-        lines = scan_rows(self.file, origin=self.origin)
-        rows = [row for row in takewhile(lambda line: line is not None, lines) if row is not None]
-        if len(rows) < len(lines):
-            self.journal.say(
-                f"{self.file}, line {len(rows) + 1} is damaged: going on from the "
-                f"{len(rows)} candidates before it"
-            )
-        return rows
 
     def evaluate(self, genotypes: list[Genotype], generation: int) -> list[Candidate]:
         """Return the scores of a generation's genotypes, from the archive where they are there."""

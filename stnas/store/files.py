@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def checked_object(path: Path, content: bytes | str) -> dict[str, Any]:
     return value
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]], *, origin: str = "") -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], *, origin: str = "") -> None:
     """Write one JSON object a line; its checksum covers it and the checksum of the line before.
 
     origin: stands for the checksum before the first line, and so marks what the rows belong to.
@@ -126,7 +127,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]], *, origin: str = "") -> N
     write_whole(path, encode_rows(rows, before=origin)[0])
 
 
-def encode_rows(rows: list[dict[str, Any]], *, before: str) -> tuple[bytes, str]:
+def encode_rows(rows: Sequence[Mapping[str, Any]], *, before: str) -> tuple[bytes, str]:
     """Return the lines behind one with the checksum ``before``, and the checksum of the last."""
     lines = []
     for row in rows:
@@ -149,6 +150,17 @@ def scan_rows(path: Path, *, origin: str | None = "") -> list[dict[str, Any] | N
     marks = [line.rpartition(b' "')[2][:-2] for line in lines]
     before = [None if origin is None else origin.encode(), *marks]
     return [verified_row(line, mark) for line, mark in zip(lines, before, strict=False)]
+
+
+def rows_before_damage(
+    file: Path, *, origin: str, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Return the rows before the first damaged one, and say where that is."""
+    lines = scan_rows(file, origin=origin)
+    rows = [row for row in takewhile(lambda line: line is not None, lines) if row is not None]
+    if len(rows) < len(lines):
+        say(f"{file}, line {len(rows) + 1} is damaged: going on from the {len(rows)} before it")
+    return rows
 
 
 def verified_row(line: bytes, before: bytes | None) -> dict[str, Any] | None:

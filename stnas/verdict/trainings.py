@@ -15,6 +15,7 @@ from stnas.store.files import check_identity, check_origin, read_json, write_jso
 from stnas.store.journal import Chapter, Journal
 from stnas.store.names import STATE, previous, rung_file
 from stnas.store.places import forget
+from stnas.store.rows import JudgedRow
 from stnas.supernet import Network
 from stnas.verdict.contest import Row
 from stnas.verdict.halving import restarted_rate
@@ -107,7 +108,7 @@ class Trainings:
         log = Silent(self.journal, text, position=position, units=end)
         history, seconds = fit.run(log, until=end)
         reached = history[end - 1]
-        row = {
+        row: JudgedRow = {
             "genotype": text,
             "rung": rung,
             "epochs": end,
@@ -118,4 +119,4 @@ class Trainings:
             "origin": self.origin,
         }
         write_json(self._file(text, rung), row)
-        return row
+        return dict(row)

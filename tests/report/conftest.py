@@ -55,6 +55,10 @@ def network(row, name, role, gain):
         "test_accuracy": history[-1]["accuracy"],
         "seconds": 3.0,
         "history": history,
+        "space": {},
+        "classes": ["cat", "dog"],
+        "mean": [0.5],
+        "std": [0.25],
     }
 
 

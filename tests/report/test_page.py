@@ -254,7 +254,7 @@ def test_no_training_is_an_error_that_names_the_command(make_run, tmp_path):
         ("search/front.json", {"front": {}}, "must hold a list of rows, got dict"),
         ("search/archive.jsonl", [{}], "must hold genotype, .*got none of genotype"),
         ("search/archive.jsonl", [], "damaged .it has 0 rows and not 60"),
-        ("retrain/result.json", {"networks": [3]}, "must hold name, role"),
+        ("retrain/result.json", {"networks": [3]}, "must hold genotype, .*name, role"),
         ("rank/result.json", {}, "must hold architectures, table, posterior"),
         ("rank/scores.jsonl", [{}], "must hold way, weights, .*got none of way"),
         ("rank/scores.jsonl", [], "damaged .it lacks scores of single, none, posterior, finetune"),

@@ -208,7 +208,7 @@ def test_a_damaged_archive_is_scored_again_from_there(whole, results_of, tmp_pat
     (run / "search/result.json").unlink()
     archive.write_text(archive.read_text().replace('"generation": 1', '"generation": 2', 1))
     search.run(replace(config, run=str(run)))
-    assert "going on from the 4 candidates before it" in capsys.readouterr().out
+    assert "going on from the 4 before it" in capsys.readouterr().out
     assert results_of(run) == expected
 
 
