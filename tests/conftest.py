@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,6 +37,8 @@ from stnas.store.files import read_json, read_rows, read_tensors
 TESTS = Path(__file__).parent
 QUICK = (TESTS / "quick.txt").read_text().split()
 """What ``pytest -m quick`` runs, by how its names begin: every package, in under a minute."""
+# Tests send SIGHUP, which a shell may have let this process ignore (nohup).
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # The machines that run these tests are shared: a slow example is not a failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -43,7 +43,9 @@ def test_a_space_of_ones_own_goes_through_all_stages(factory, tmp_path, monkeypa
     page = (tmp_path / "run/report/report.html").read_text()
     assert 'class="architecture"' in page
     monkeypatch.chdir(ROOT)
+    path = list(sys.path)
     network = stnas.load_network(f"{run}/retrain/A")
+    assert sys.path == path
     description = read_json(tmp_path / "run/retrain/A/network.json")
     assert description["space"]["factory"] == f"examples.{factory}"
     head = network.space.head

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 
 from stnas import _core
 from stnas.cli.parser import parse
+from stnas.config import DataConfig
 from stnas.data.idx import read_idx
 from stnas.data.npz import npz_source
 from stnas.space import SearchSpace
@@ -198,10 +199,10 @@ def test_pickled_arrays_are_never_read(place):
     for name in good():
         npz(path, **{**good(), name: np.array([Bomb(mark)], dtype=object)})
         with pytest.raises(ValueError, match="pickled objects are never read"):
-            npz_source(path, image_size=None)
+            npz_source(path, config=DataConfig())
     npz(path, **{**good(), "train_images": pickle.dumps(Bomb(mark))})
     with pytest.raises(ValueError, match="broken header"):
-        npz_source(path, image_size=None)
+        npz_source(path, config=DataConfig())
     assert not mark.exists()
 
 
@@ -212,13 +213,13 @@ def test_bombs_are_refused_before_they_are_unpacked(place):
     np.lib.format.write_array_header_1_0(head, shape)
     npz(path, **{**good(), "train_images": head.getvalue() + bytes(1000)})
     with pytest.raises(ValueError, match=r"must have the 4294967296 bytes of its shape"):
-        npz_source(path, image_size=None)
+        npz_source(path, config=DataConfig())
 
 
 def test_names_in_an_archive_are_no_paths(place):
     path = place / "names.npz"
     npz(path, **good(), **{"../../escaped": np.zeros(3), "/tmp/escaped": np.zeros(3)})
-    source = npz_source(path, image_size=None)
+    source = npz_source(path, config=DataConfig())
     assert len(source.train_labels) == 8
     assert not list(place.parent.rglob("escaped*"))
 
@@ -229,7 +230,7 @@ def test_npz_files(place, data):
     path = place / "changed.npz"
     npz(path, **good())
     path.write_bytes(changed(data.draw, path.read_bytes()))
-    attempt(lambda: npz_source(path, image_size=None))
+    attempt(lambda: npz_source(path, config=DataConfig()))
 
 
 @given(st.data())

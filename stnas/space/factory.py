@@ -3,7 +3,8 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,9 @@ def find(name: str) -> Any:
             "colon, such as examples.own_space:chain"
         )
     here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
+        with searched_first(here):
+            found = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
@@ -77,6 +77,17 @@ def find(name: str) -> Any:
             f"space.factory must name a function of {module}, got {attribute!r}: correct the name"
         )
     return found
+
+
+@contextmanager
+def searched_first(folder: str) -> Iterator[None]:
+    """Let modules be found in a folder meanwhile, before all others."""
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
 
 
 def arguments(name: str, function: Any) -> list[str]:

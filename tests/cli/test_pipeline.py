@@ -42,7 +42,9 @@ def ran(monkeypatch):
     """Record the stages instead of running them."""
     found = []
     for stage in pipeline.STAGES:
-        monkeypatch.setitem(pipeline.STAGES, stage, lambda config, stage=stage: found.append(stage))
+        monkeypatch.setitem(
+            pipeline.STAGES, stage, lambda config, stage=stage, **_: found.append(stage)
+        )
     monkeypatch.setattr(pipeline, "print_outcome", lambda config: None)
     return found
 
@@ -57,7 +59,7 @@ def test_a_whole_run_counts_its_stages(candidates, ran, tmp_path, capsys):
 
 
 def test_a_warning_is_said_once_a_run(ran, monkeypatch, tmp_path, capsys):
-    def warned(config):
+    def warned(config, **_):
         logging.getLogger("stnas.data.folder").warning("%d files are passed over: [x]", 3)
 
     monkeypatch.setattr(console, "_SAID", set())

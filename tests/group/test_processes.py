@@ -116,7 +116,9 @@ def differing(group):
 def test_a_process_that_differs_is_named(in_processes):
     first, _, third = in_processes(3, differing)
     assert "the weights must be the same in all processes, got others in rank 1 than" in first
-    assert third == "SystemExit: 1" or third.startswith("RuntimeError: rank 2")
+    # Who hears of it last may find the group's store gone with the process that held it.
+    ends = ("SystemExit: 1", "RuntimeError: rank 2", "DistNetworkError")
+    assert third.startswith(ends)
 
 
 def alone_with(group):

@@ -138,7 +138,7 @@ def test_a_loss_that_is_not_finite_stops_before_anything_moves(tiny_config):
 
 def test_a_batch_larger_than_the_images_is_refused_before_any_work(tiny_config, tmp_path):
     config = replace(tiny_config, train=replace(tiny_config.train, batch_size=433))
-    with pytest.raises(ValueError, match="number of training images = 432, got 433"):
+    with pytest.raises(ValueError, match="number of images to train on = 432, got 433"):
         train.run(config)
     assert not (tmp_path / "run/train/weights.safetensors").exists()
 
