@@ -128,7 +128,7 @@ def test_held_out_images_are_trained_on_where_asked_and_only_there(
     short = replace(searched.retrain, batch_size=440, epochs=1, warmup_epochs=0.0)
     config = replace(searched, retrain=short, rank=ranking())
     without = replace(config, retrain=replace(short, with_validation=False))
-    with pytest.raises(ValueError, match="images.* = 432, got 440"):
+    with pytest.raises(ValueError, match=r"images.* = 432, got 440"):
         stage.run(without)
     stage.run(replace(config, run=copied(config)))
 
