@@ -17,15 +17,15 @@ from stnas.store.files import read_json
 from stnas.store.names import RESULT
 
 LIBRARIES = ("torchvision.models", "timm")
-GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-")
+GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-|\s*[(\[]")
 
 
 def count(options: CountOptions) -> None:
     """Print the counts of ``options.network``, with ``options.explain`` layer by layer."""
     if GENOTYPE.match(options.network):
         space = genotype_space(options)
-        layers = space.madds_by_layer(space.parse(options.network))
-        params = int(space.params(space.parse(options.network)[None])[0])
+        genotype = space.parse(options.network)
+        layers, params = space.madds_by_layer(genotype), int(space.params(genotype[None])[0])
     else:
         module, shape = published(options)
         layers = madds_by_layer(module, shape)
@@ -56,7 +56,8 @@ def genotype_space(options: CountOptions) -> SearchSpace:
             )
         result = read_json(file)
         return SearchSpace.from_json(result["space"])
-    return SearchSpace.profile(options.profile or "micro", **sizes(options))
+    profile, changes = options.profile or "micro", sizes(options)
+    return SearchSpace.profile(profile, family=options.family, **changes)
 
 
 def sizes(options: CountOptions) -> dict[str, int]:
@@ -84,6 +85,6 @@ def published(options: CountOptions) -> tuple[nn.Module, tuple[int, ...]]:
             return module, shape
         tried.append(f"{name} has {len(known)} models, but not this one")
     raise ValueError(
-        "network must be a genotype (st1-...) or a model of torchvision or timm, got "
-        f"{options.network!r}: {'; '.join(tried)}: correct the name or pip install the library"
+        "network must be a genotype (st1-..., or (2, 1, 0, ...)) or a model of torchvision or timm, "
+        f"got {options.network!r}: {'; '.join(tried)}: correct the name or pip install the library"
     )

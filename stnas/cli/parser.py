@@ -38,6 +38,8 @@ class CountOptions:
     """Run folder that the genotype comes from."""
     profile: str | None = None
     """Profile of the genotype's space."""
+    family: str | None = None
+    """Family of the profile, such as spos; default: the first that has the profile."""
     image_size: int | None = None
     """Pixels a side."""
     in_channels: int | None = None
@@ -47,7 +49,8 @@ class CountOptions:
     explain: bool = False
     """Whether every layer is listed."""
     network: str = ""
-    """Genotype, or the name of a model of torchvision or timm; may stand without its option."""
+    """Genotype, a tuple of choices such as "(2, 1, 0)", or the name of a model of torchvision or
+    timm; may stand without its option."""
 
 
 class Request(NamedTuple):

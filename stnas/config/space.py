@@ -8,6 +8,7 @@ from stnas.config import rules
 Profile = Literal[
     "imagenet", "parity", "small", "micro", "nano", "nas_bench_macro", "nas_bench_macro_half"
 ]
+Family = Literal["topology", "nas_bench_macro", "spos"]
 Activation = Literal["relu6", "relu", "hardswish", "silu"]
 Residual = Literal["stem", "none", "all"]
 Merge = Literal["sum", "mean", "shadow"]
@@ -22,7 +23,11 @@ class SpaceConfig:
 
     profile: Profile = "micro"
     """Named space: of the topology augmented ones imagenet (224x224), parity, small, micro, nano
-    (32x32); nas_bench_macro (32x32), the chain of the public table, and that at half its width."""
+    (32x32); nas_bench_macro (32x32), the chain of the public table, and that at half its width. The
+    first five also name spaces of the family spos."""
+    family: Family | None = None
+    """Family of the profile: the `topology` augmented spaces, the chain of `nas_bench_macro`, or
+    the choice blocks of `spos` (Single Path One-Shot). Default: the first that has the profile."""
     factory: str | None = None
     """A space of your own in place of a profile: `module:function`, found from the working
     directory; the function returns what SpaceBuilder.build gives."""
@@ -36,6 +41,8 @@ class SpaceConfig:
     """Expansion ratios of the linear bottlenecks."""
     branch_distances: tuple[int, ...] | None = None
     """Distances j - i of the branch edges, each at least 2; empty for a chain space."""
+    stem_width: int | None = None
+    """Channels of the first convolution, in families whose first stage has others."""
     stem_stride: int | None = None
     """Stride of the first 3x3 convolution."""
     tail_width: int | None = None
@@ -56,7 +63,9 @@ class SpaceConfig:
         rules.one_of("space.profile", self.profile, get_args(Profile))
         for name in ("stages", "widths", "kernels", "expands", "branch_distances"):
             _check_tuple(name, getattr(self, name))
-        for name in ("stem_stride", "tail_width"):
+        if self.family is not None:
+            rules.one_of("space.family", self.family, get_args(Family))
+        for name in ("stem_width", "stem_stride", "tail_width"):
             _check_integer(name, getattr(self, name), least=1)
         for name, kind in (("activation", Activation), ("residual", Residual), ("merge", Merge)):
             if getattr(self, name) is not None:
@@ -95,9 +104,9 @@ class SpaceConfig:
             )
 
     def overrides(self) -> dict[str, Any]:
-        """Return the fields that are set, without the profile."""
+        """Return the fields that are set, without what names the space."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
-        del named["profile"], named["factory"]
+        del named["profile"], named["family"], named["factory"]
         return {name: value for name, value in named.items() if value is not None}
 
 

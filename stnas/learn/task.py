@@ -41,7 +41,8 @@ def prepare(config: Config, run: RunFolder | None = None) -> Task:
         num_classes=dataset.num_classes,
     )
     train = config.train
-    p_drop = train.p_drop if train.madds is None else space.solve_p_drop(train.madds)
+    usual = space.prior.usual(train.p_drop)
+    p_drop = usual if train.madds is None else space.solve_p_drop(train.madds)
     sampler = make_sampler(
         space, train.sampling, p_drop=p_drop, seed=derive(config.seed, "architecture")
     )

@@ -130,13 +130,15 @@ class SpaceBuilder:
         channels: int = 3,
         activation: Activation = "relu6",
         dropout: float = 0.2,
+        bias: bool = True,
         costs: tuple[Cost, ...] = (),
         recipe: Mapping[str, Any] | None = None,
         prefix: str = "st",
     ) -> SearchSpace:
         """Return the space: ``tail`` channels before the classifier, images of ``channels``.
 
-        costs: further costs that search and report may use. recipe, prefix: of a family of spaces.
+        bias: whether the classifier has one. costs: further costs that search and report may use.
+        recipe, prefix: of a family of spaces.
         Raises ValueError for a node that nothing enters.
         """
         if len(self.nodes) < 2:
@@ -156,6 +158,7 @@ class SpaceBuilder:
             tail_width=tail,
             activation=activation,
             dropout=dropout,
+            bias=bias,
         )
         return SearchSpace(
             genes=tuple(self.genes),

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from stnas._core import count_madds
 from stnas.space.distribution import CostDistribution, convolve_genes, empirical
-from stnas.space.draws import sample
+from stnas.space.draws import DROPPING, Prior, sample
 from stnas.space.genotype import Genotypes, choice_counts
 from stnas.space.graph import Arc, Gene
 from stnas.space.part import Layer, Part
-from stnas.space.prior import check_p_drop, choice_probabilities
+from stnas.space.prior import check_p_drop
 
 Table = NDArray[np.int64]
 SAMPLES = 2**16
@@ -56,6 +56,7 @@ class AdditiveCost:
     table: Table
     fixed: int
     joints: tuple[Joint, ...] = ()
+    prior: Prior = DROPPING
 
     def __call__(self, genotypes: Genotypes) -> NDArray[np.int64]:
         """Return the costs int64 ``[n]`` of checked genotypes ``[n, genes]``."""
@@ -68,13 +69,13 @@ class AdditiveCost:
     def most(self) -> int:
         """Return the cost of the most expensive architecture (no less than it, with joints)."""
         joints = sum(int(joint.table.max()) for joint in self.joints)
-        return self.fixed + joints + sum(int(row.max()) for row in self._rows())
+        return self.fixed + joints + sum(int(row.max()) for row in self.rows())
 
     @property
     def least(self) -> int:
         """Return the cost of the cheapest architecture (no more than it, with joints)."""
         joints = sum(int(joint.table.min()) for joint in self.joints)
-        return self.fixed + joints + sum(int(row.min()) for row in self._rows())
+        return self.fixed + joints + sum(int(row.min()) for row in self.rows())
 
     def expected(self, p_drop: float) -> float:
         """Return the mean over ``sample`` at ``p_drop``."""
@@ -84,7 +85,7 @@ class AdditiveCost:
     def variance(self, p_drop: float) -> float:
         """Return the variance over ``sample`` at ``p_drop``."""
         terms = self._terms(check_p_drop(p_drop))
-        chances = [choice_probabilities(gene, p_drop) for gene in self.genes]
+        chances = self.prior.chances(self.genes, p_drop)
         own = [_covariance(term, term, chances) for term in terms]
         shared = [
             _covariance(first, second, chances)
@@ -101,22 +102,23 @@ class AdditiveCost:
         joint summands it is that of 65,536 architectures.
         """
         if self.joints:
-            return empirical(self(sample(self.genes, SAMPLES, p_drop=p_drop, seed=0)))
+            drawn = sample(self.genes, SAMPLES, p_drop=p_drop, seed=0, prior=self.prior)
+            return empirical(self(drawn))
         return convolve_genes(
-            self.genes,
-            self._rows(),
+            self.prior.chances(self.genes, check_p_drop(p_drop)),
+            self.rows(),
             fixed=self.fixed,
-            p_drop=check_p_drop(p_drop),
             max_points=max_points,
         )
 
-    def _rows(self) -> list[NDArray[np.int64]]:
+    def rows(self) -> list[NDArray[np.int64]]:
+        """Return what the choices of each gene cost, without joint summands."""
         pairs = zip(self.genes, self.table, strict=True)
         return [row[: len(gene.choices)] for gene, row in pairs]
 
     def _terms(self, p_drop: float) -> list["Term"]:
-        chances = [choice_probabilities(gene, p_drop) for gene in self.genes]
-        single = [((gene,), row) for gene, row in enumerate(self._rows())]
+        chances = self.prior.chances(self.genes, p_drop)
+        single = [((gene,), row) for gene, row in enumerate(self.rows())]
         joint = [(own.genes, own.table) for own in self.joints]
         terms = [(genes, table.astype(np.float64)) for genes, table in [*single, *joint]]
         return [(genes, table, _mean(genes, table, chances)) for genes, table in terms]
@@ -157,6 +159,7 @@ def additive(
     parts: Mapping[str, Part],
     fixed: int,
     amount: Callable[[Layer], int],
+    prior: Prior = DROPPING,
 ) -> AdditiveCost:
     """Add up an amount of every layer of every part that the arcs carry.
 
@@ -183,7 +186,7 @@ def additive(
             shape = tuple(int(counts[gene]) for gene in owners)
             joints.setdefault(owners, np.zeros(shape, np.int64))[place] += cost
     found = tuple(Joint(owners, own) for owners, own in joints.items())
-    cost_ = AdditiveCost(name, unit, genes, table, fixed, found)
+    cost_ = AdditiveCost(name, unit, genes, table, fixed, found, prior)
     _check_size(name, cost_.most)
     return cost_
 

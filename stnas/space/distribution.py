@@ -7,9 +7,6 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.graph import Gene
-from stnas.space.prior import choice_probabilities
-
 MAX_POINTS = 2**22
 """Default limit of the grid; parity, small, micro and nano stay below it and are exact."""
 
@@ -49,25 +46,24 @@ class CostDistribution:
 
 
 def convolve_genes(
-    genes: Sequence[Gene],
+    chances: Sequence[NDArray[np.float64]],
     costs: Sequence[NDArray[np.int64]],
     *,
     fixed: int,
-    p_drop: float,
     max_points: int,
 ) -> CostDistribution:
     """Convolve the genes' costs of their choices on the grid of their greatest common divisor.
 
-    Where that grid would have more than ``max_points`` points, the spacing becomes the smallest
-    multiple of the divisor that fits.
+    chances: the probabilities of the choices. Where that grid would have more than ``max_points``
+    points, the spacing becomes the smallest multiple of the divisor that fits.
     """
     lows = [int(cost.min()) for cost in costs]
     spans = [cost - low for cost, low in zip(costs, lows, strict=True)]
     unit = gcd(*(int(span) for gene_spans in spans for span in gene_spans)) or 1
-    spacing = _spacing(sum(int(span.max()) for span in spans), unit, len(genes), max_points)
+    spacing = _spacing(sum(int(span.max()) for span in spans), unit, len(chances), max_points)
     density = np.ones(1)
-    for gene, span in sorted(zip(genes, spans, strict=True), key=lambda pair: pair[1].max()):
-        density = _add_gene(density, span, choice_probabilities(gene, p_drop), spacing)
+    for own, span in sorted(zip(chances, spans, strict=True), key=lambda pair: pair[1].max()):
+        density = _add_gene(density, span, own, spacing)
     points = np.flatnonzero(density)
     values = fixed + sum(lows) + points.astype(np.int64) * spacing
     return CostDistribution(values, density[points], spacing, spacing == unit)

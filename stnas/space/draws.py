@@ -1,13 +1,23 @@
 """Draw genotypes by inversion of counter-based uniform numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnas.space.genotype import Genotypes
 from stnas.space.graph import Gene
-from stnas.space.prior import check_p_drop, drop_probabilities
+from stnas.space.prior import (
+    check_p_drop,
+    choice_probabilities,
+    drop_probabilities,
+    solve_p_drop,
+)
+
+Chooser = Callable[[NDArray[np.float64]], NDArray[np.int8]]
+"""Turns uniform numbers in [0, 1) ``[n, genes]`` into genotypes, int8 ``[n, genes]``."""
 
 
 def generator(seed: int, *words: int) -> np.random.Generator:
@@ -38,11 +48,60 @@ class Choices:
         return np.where(uniform < self.drop, 0, index + self.optional).astype(np.int8)
 
 
-def sample(genes: Sequence[Gene], n: int, *, p_drop: float, seed: int) -> Genotypes:
-    """Draw ``n`` genotypes ``[n, genes]``: optional genes 0 with ``p_drop``, else uniform."""
+class Prior(Protocol):
+    """How random architectures of a space are drawn: a number p_drop in [0, 1] aims them.
+
+    The more of it, the fewer multiply-adds; genes are independent of each other.
+    """
+
+    def usual(self, p_drop: float) -> float:
+        """Return the p_drop that training has which is not aimed; p_drop: the configured one."""
+        ...
+
+    def chances(self, genes: Sequence[Gene], p_drop: float) -> list[NDArray[np.float64]]:
+        """Return the probability of each choice of each gene."""
+        ...
+
+    def chooser(self, genes: Sequence[Gene], p_drop: float) -> Chooser:
+        """Return what turns uniform numbers into genotypes."""
+        ...
+
+    def solve(self, madds: float, expected: Callable[[float], float]) -> float:
+        """Return the p_drop whose expected MAdds are ``madds``; expected: those of a p_drop."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dropping:
+    """Optional genes leave something out with p_drop, and all other choices are alike."""
+
+    def usual(self, p_drop: float) -> float:
+        """Return the configured p_drop."""
+        return p_drop
+
+    def chances(self, genes: Sequence[Gene], p_drop: float) -> list[NDArray[np.float64]]:
+        """Return the probability of each choice of each gene."""
+        return [choice_probabilities(gene, p_drop) for gene in genes]
+
+    def chooser(self, genes: Sequence[Gene], p_drop: float) -> Chooser:
+        """Return what turns uniform numbers into genotypes."""
+        return Choices(genes, drop_probabilities(genes, p_drop))
+
+    def solve(self, madds: float, expected: Callable[[float], float]) -> float:
+        """Return the p_drop whose expected MAdds are ``madds``, which are affine in it."""
+        return solve_p_drop(madds, at_zero=expected(0.0), at_one=expected(1.0))
+
+
+DROPPING = Dropping()
+
+
+def sample(
+    genes: Sequence[Gene], n: int, *, p_drop: float, seed: int, prior: Prior = DROPPING
+) -> Genotypes:
+    """Draw ``n`` genotypes ``[n, genes]`` of a prior."""
     check_integer("n", n, least=0, below=2**40)
-    choices = Choices(genes, drop_probabilities(genes, check_p_drop(p_drop)))
-    return choices(generator(seed).random((n, len(genes))))
+    choose = prior.chooser(genes, check_p_drop(p_drop))
+    return choose(generator(seed).random((n, len(genes))))
 
 
 def check_integer(name: str, value: int, *, least: int, below: int) -> None:

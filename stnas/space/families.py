@@ -5,33 +5,45 @@ from dataclasses import fields, replace
 from typing import Any
 
 from stnas.config.space import SpaceConfig
-from stnas.space import factory, hand_made, macro, topology
+from stnas.space import factory, hand_made, macro, spos, topology
 from stnas.space.value import SearchSpace
 
-FAMILIES = {"topology": topology, "nas_bench_macro": macro, "hand_made": hand_made}
+FAMILIES = {
+    "topology": topology,
+    "nas_bench_macro": macro,
+    "spos": spos,
+    "hand_made": hand_made,
+}
 """Each has ``PROFILES``, descriptions by name, and ``build``, which makes a space of one."""
 
 
-def profile(name: str, changes: Mapping[str, Any]) -> SearchSpace:
+def profile(name: str, changes: Mapping[str, Any], *, family: str | None = None) -> SearchSpace:
     """Build a named space with ``changes`` to the fields of its description.
 
-    Raises ValueError for an unknown profile or field.
+    family: the one that the profile is of; default: the first that has it. Raises ValueError for an
+    unknown family, profile or field.
     """
-    owners = {n: family for family in FAMILIES.values() for n in family.PROFILES}
-    if name not in owners:
+    if family is not None and family not in FAMILIES:
         raise ValueError(
-            f"space.profile must be one of {', '.join(owners)}, got {name!r}: correct the name"
+            f"space.family must be one of {', '.join(FAMILIES)}, got {family!r}: correct the name"
         )
-    family = owners[name]
-    spec: Any = family.PROFILES[name]
+    asked = FAMILIES if family is None else {family: FAMILIES[family]}
+    names = dict.fromkeys(n for own in asked.values() for n in own.PROFILES)
+    if name not in names:
+        of = "" if family is None else f" with space.family {family}"
+        raise ValueError(
+            f"space.profile must be one of {', '.join(names)}{of}, got {name!r}: correct the name"
+        )
+    family, owner = next((key, own) for key, own in asked.items() if name in own.PROFILES)
+    spec: Any = owner.PROFILES[name]
     known = [field.name for field in fields(spec)]
     unknown = sorted(set(changes) - set(known))
     if unknown:
         raise ValueError(
-            f"changes to space must be among {', '.join(known)}, got {unknown[0]!r}: correct the"
-            f" name, or leave it out with the profile {name}"
+            f"changes to space must be among {', '.join(known)} with space.family {family}, got"
+            f" {unknown[0]!r}: correct the name, or leave it out with the profile {name}"
         )
-    space: SearchSpace = family.build(replace(spec, **changes))
+    space: SearchSpace = owner.build(replace(spec, **changes))
     return space
 
 
@@ -39,7 +51,7 @@ def configured(config: SpaceConfig, images: Mapping[str, int]) -> SearchSpace:
     """Build the configured space for images of a size, with channels and classes."""
     if config.factory is not None:
         return factory.build(config.factory, images)
-    return profile(config.profile, {**config.overrides(), **images})
+    return profile(config.profile, {**config.overrides(), **images}, family=config.family)
 
 
 def from_json(recipe: Any) -> SearchSpace:
@@ -62,6 +74,6 @@ def from_json(recipe: Any) -> SearchSpace:
             f"space.family must be one of {', '.join(FAMILIES)}, got {name!r}: read this file with"
             " the release that wrote it"
         )
-    family: Any = FAMILIES[name]
-    space: SearchSpace = family.build(family.Spec.from_json(own))
+    owner: Any = FAMILIES[name]
+    space: SearchSpace = owner.build(owner.Spec.from_json(own))
     return space

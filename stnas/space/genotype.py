@@ -55,6 +55,23 @@ def check_genotypes(
     return np.ascontiguousarray(array, np.int8)
 
 
+TUPLE = re.compile(r"\s*[(\[]\s*(\d{1,4}(\s*,\s*\d{1,4})*)\s*,?\s*[)\]]\s*", re.ASCII)
+
+
+def parse_tuple(text: str, genes: Sequence[Gene]) -> Genotype | None:
+    """Read ``(2, 1, 0, ...)``, the number of a choice for each gene; None for any other text."""
+    match = TUPLE.fullmatch(text)
+    if match is None:
+        return None
+    numbers = [int(word) for word in match[1].split(",")]
+    if len(numbers) != len(genes):
+        raise ValueError(
+            f"genotype must have {len(genes)} numbers, one a gene, got {len(numbers)}: copy all of"
+            " them, or name the space that they are of"
+        )
+    return check_genotypes([numbers], genes, choice_counts(genes)).reshape(-1)
+
+
 def gene_digits(genotype: Genotypes) -> str:
     """Write one base-36 digit a gene."""
     return genotype.tobytes().translate(_LETTERS).decode()
@@ -70,13 +87,15 @@ def format_genotype(genotype: Genotypes, fingerprint: str, *, prefix: str) -> st
 
 
 def parse_genotype(text: str, genes: Sequence[Gene], fingerprint: str, *, prefix: str) -> Genotype:
-    """Read what ``format_genotype`` wrote, as int8 ``[genes]``.
+    """Read what ``format_genotype`` wrote, or a tuple of numbers, as int8 ``[genes]``.
 
     Raises ValueError for text of another form, version or space, or with a character changed: a
     CRC-32 finds every single changed character and every swap of neighbours.
     """
     if not isinstance(text, str):
         raise TypeError(f"genotype must be text, got {text!r}: pass what format wrote")
+    if (numbers := parse_tuple(text, genes)) is not None:
+        return numbers
     match = TEXT.fullmatch(text)
     if match is None:
         raise ValueError(

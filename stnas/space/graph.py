@@ -68,7 +68,7 @@ class Head:
     """Both ends of every network: images, 3x3 stem convolution, and the tail behind the last node.
 
     The tail is a 1x1 convolution to ``tail_width`` channels, BN, activation, the mean over the
-    pixels, dropout and a linear classifier.
+    pixels, dropout and a linear classifier, with a ``bias`` or without.
     """
 
     in_channels: int
@@ -78,6 +78,7 @@ class Head:
     tail_width: int
     activation: Activation = "relu6"
     dropout: float = 0.2
+    bias: bool = True
 
     def layers(self, first: Node, last: Node) -> dict[str, Layer]:
         """Count the layers that every network has, affine BN and the classifier's bias included."""
@@ -86,5 +87,5 @@ class Head:
         return {
             "stem": Layer(stem * first.resolution**2, stem + 2 * first.width),
             "tail": Layer(tail * last.resolution**2, tail + 2 * self.tail_width),
-            "classifier": Layer(classifier, classifier + self.num_classes),
+            "classifier": Layer(classifier, classifier + self.bias * self.num_classes),
         }

@@ -6,7 +6,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.draws import Choices, check_integer, generator
+from stnas.space.draws import Choices, Chooser, check_integer, generator
 from stnas.space.graph import Gene
 from stnas.space.prior import check_p_drop, drop_probabilities
 from stnas.space.value import SearchSpace
@@ -27,17 +27,16 @@ class Sampler(Protocol):
 
 
 class IndependentSampler:
-    """Draw every gene by itself: choice 0 with probability ``drop[gene]``, else uniform."""
+    """Draw every gene by itself: ``choose`` turns uniform numbers ``[genes]`` into a genotype."""
 
-    def __init__(self, genes: Sequence[Gene], drop: NDArray[np.float64], *, seed: int) -> None:
-        """Keep the genes, the probabilities of leaving out ``[genes]`` and the seed."""
-        self.choices, self.seed = Choices(genes, drop), seed
+    def __init__(self, choose: Chooser, genes: int, *, seed: int) -> None:
+        """Keep how genes are chosen, their number and the seed."""
+        self.choose, self.genes, self.seed = choose, genes, seed
 
     def genotype(self, step: int) -> NDArray[np.int8]:
         """Return the genotype of a step (Guo et al. 2020, equations 2 and 3 or 5)."""
         check_integer("step", step, least=0, below=2**63)
-        uniform = generator(self.seed, STEP, step).random(len(self.choices.drop))
-        return self.choices(uniform)
+        return self.choose(generator(self.seed, STEP, step).random(self.genes))
 
 
 class FairSampler:
@@ -130,10 +129,12 @@ def make_sampler(
     check_integer("seed", seed, least=0, below=2**64)
     check_integer("bins", bins, least=1, below=2**16)
     if kind == "p_drop":
-        return IndependentSampler(space.genes, drop_probabilities(space.genes, p_drop), seed=seed)
+        choose = space.prior.chooser(space.genes, p_drop)
+        return IndependentSampler(choose, space.num_genes, seed=seed)
     if kind == "uniform":
         even = [gene.optional and 1 / len(gene.choices) for gene in space.genes]
-        return IndependentSampler(space.genes, np.array(even, np.float64), seed=seed)
+        choices = Choices(space.genes, np.array(even, np.float64))
+        return IndependentSampler(choices, space.num_genes, seed=seed)
     if kind == "fair":
         return FairSampler(space.genes, p_drop, seed=seed)
     if kind == "bins":

@@ -16,10 +16,10 @@ from stnas.space import draws, genotype
 from stnas.space.canonical import canonical_key, coefficient_dtype
 from stnas.space.cost import AdditiveCost, Cost, additive
 from stnas.space.distribution import MAX_POINTS, CostDistribution
+from stnas.space.draws import DROPPING, Prior
 from stnas.space.genotype import Genotype, Genotypes
 from stnas.space.graph import Arc, Gene, Head, Node, owner
 from stnas.space.part import Layer, Part
-from stnas.space.prior import solve_p_drop
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,7 +29,7 @@ class SearchSpace:
     arcs: in the order of their targets, which is the order of the sums; an arc's source comes
     before its target. parts: by the keys of the arcs, ``a.b`` naming nested modules. recipe: the
     JSON object that the space is built from again. prefix: letters that its texts begin with.
-    fingerprint: 8 hexadecimal digits that mark its texts.
+    fingerprint: 8 hexadecimal digits that mark its texts. prior: what draws its architectures.
     """
 
     genes: tuple[Gene, ...]
@@ -40,6 +40,7 @@ class SearchSpace:
     recipe: Mapping[str, Any]
     fingerprint: str
     prefix: str = "st"
+    prior: Prior = DROPPING
     more_costs: tuple[Cost, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -49,9 +50,12 @@ class SearchSpace:
         _ = self.costs
 
     @classmethod
-    def profile(cls, name: str, **changes: Any) -> "SearchSpace":
-        """Build a named space; ``changes`` are fields of its description."""
-        return _families().profile(name, changes)  # type: ignore[no-any-return]
+    def profile(cls, name: str, *, family: str | None = None, **changes: Any) -> "SearchSpace":
+        """Build a named space; ``changes`` are fields of its description.
+
+        family: ``topology``, ``nas_bench_macro`` or ``spos``; default: the first that has the name.
+        """
+        return _families().profile(name, changes, family=family)  # type: ignore[no-any-return]
 
     @classmethod
     def from_config(
@@ -140,6 +144,7 @@ class SearchSpace:
             parts=self.parts,
             fixed=fixed,
             amount=amount,
+            prior=self.prior,
         )
 
     @cached_property
@@ -186,7 +191,7 @@ class SearchSpace:
 
         A function of (p_drop, seed): the first rows do not depend on ``n``.
         """
-        return draws.sample(self.genes, n, p_drop=p_drop, seed=seed)
+        return draws.sample(self.genes, n, p_drop=p_drop, seed=seed, prior=self.prior)
 
     def madds(self, genotypes: ArrayLike) -> NDArray[np.int64]:
         """Count the multiply-adds ``[n]`` of convolutions and linear layers."""
@@ -206,13 +211,16 @@ class SearchSpace:
 
     def solve_p_drop(self, madds: float) -> float:
         """Return the p_drop whose expected MAdds are ``madds``; raise outside the range."""
-        ends = {"at_zero": self.expected_madds(0.0), "at_one": self.expected_madds(1.0)}
-        return solve_p_drop(madds, **ends)
+        return self.prior.solve(madds, self.expected_madds)
 
     def nearest_p_drop(self, madds: float) -> float:
         """Return the p_drop whose expected MAdds are nearest to ``madds``; 0 in a chain space."""
         most, least = self.expected_madds(0.0), self.expected_madds(1.0)
-        return 0.0 if most == least else self.solve_p_drop(min(max(madds, least), most))
+        if most == least:
+            return 0.0
+        if not least < madds < most:
+            return 1.0 if madds <= least else 0.0
+        return self.solve_p_drop(madds)
 
     def madds_distribution(
         self, p_drop: float, *, max_points: int = MAX_POINTS
@@ -235,7 +243,10 @@ class SearchSpace:
         return genotype.format_genotype(row, self.fingerprint, prefix=self.prefix)
 
     def parse(self, text: str) -> Genotype:
-        """Read what ``format`` wrote as int8 ``[genes]``; raise for text of another space."""
+        """Read what ``format`` wrote, or ``(2, 1, 0, ...)``, as int8 ``[genes]``.
+
+        Raises ValueError for text of another space.
+        """
         return genotype.parse_genotype(text, self.genes, self.fingerprint, prefix=self.prefix)
 
     def parse_digits(self, digits: str) -> Genotype:

@@ -128,7 +128,7 @@ class Tail(nn.Module):
         )
         self.compiled = kernels == "fused"
         self.dropout = nn.Dropout(head.dropout)
-        self.classifier = nn.Linear(head.tail_width, head.num_classes)
+        self.classifier = nn.Linear(head.tail_width, head.num_classes, bias=head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the last node ``[N, C, H, W]`` to logits ``[N, classes]``."""

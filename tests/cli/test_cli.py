@@ -192,6 +192,13 @@ def test_count_takes_the_space_from_a_run(options, tmp_path, capsys):
     assert "must belong to this space" in refused(["count", choice["genotype"]], 1, capsys)
 
 
+def test_count_reads_the_tuple_of_a_published_network(capsys):
+    words = ["--family", "spos", "--profile", "imagenet"]
+    main(["count", "(2,1,0,1,2,0,2,0,2,0,2,3,0,0,0,0,3,2,3,3)", *words])
+    assert capsys.readouterr().out.split() == ["MAdds:", "322,918,720", "parameters:", "3,558,464"]
+    assert "must have 20 numbers" in refused(["count", "(2,1)", *words], 1, capsys)
+
+
 def test_count_of_an_unknown_name_says_what_was_tried(capsys):
     text = refused(["count", "no_such_net"], 1, capsys)
     assert "'no_such_net'" in text
