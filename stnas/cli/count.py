@@ -85,6 +85,6 @@ def published(options: CountOptions) -> tuple[nn.Module, tuple[int, ...]]:
             return module, shape
         tried.append(f"{name} has {len(known)} models, but not this one")
     raise ValueError(
-        "network must be a genotype (st1-..., or (2, 1, 0, ...)) or a model of torchvision or timm, "
+        "network must be a genotype (st1-..., (2, 1, 0, ...)) or a model of torchvision or timm, "
         f"got {options.network!r}: {'; '.join(tried)}: correct the name or pip install the library"
     )
