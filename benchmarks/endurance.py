@@ -35,7 +35,7 @@ from stnas.learn.task import Task, build_supernet, prepare
 from stnas.space import SearchSpace
 from stnas.store.checkpoint import Saver
 from stnas.supernet import SuperNet
-from stnas.train.stage import cosine_schedule
+from stnas.train.stage import falling_schedule
 
 STEPS, CANDIDATES, TOGETHER, BLOCKS = 4000, 600, 5, 10
 
@@ -115,7 +115,7 @@ class Followed:
 def training(config: Config, task: Task, supernet: SuperNet) -> list[dict[str, Any]]:
     """Follow the memory over training steps."""
     followed, done = Followed("training steps", STEPS), 0
-    schedule = cosine_schedule(config, len(task.dataset.train))
+    schedule = falling_schedule(config, len(task.dataset.train))
     strategy = SinglePath(supernet, task, config=config, schedule=schedule)
     for epoch in range(config.train.epochs):
         for _ in epoch_steps_(strategy, task, config=config, epoch=epoch):

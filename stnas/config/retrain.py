@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from stnas.config import rules
-from stnas.config.train import Precision
+from stnas.config.train import Initialisation, Precision, Schedule
 
 Baseline = Literal["separable", "mobilenet_v2", "shufflenet_v2"]
 
@@ -26,13 +26,27 @@ class RetrainConfig:
     precision: Precision = "float32"
     """What the values between the layers are stored in, as in `train.precision`."""
     learning_rate: float = 0.8
-    """Learning rate after the warm-up; it follows a cosine to 0."""
+    """Learning rate after the warm-up; from there it falls to 0."""
+    schedule: Schedule = "cosine"
+    """How the learning rate falls: along a `cosine`, or `linear`. Candidates of the verdict follow
+    cosines."""
     warmup_epochs: float = 5.0
     """Epochs in which the learning rate rises linearly from 0."""
     momentum: float = 0.9
-    """Momentum of Nesterov's SGD."""
+    """Momentum of SGD."""
+    nesterov: bool = True
+    """Whether the momentum is Nesterov's."""
     weight_decay: float = 1e-4
     """Factor of the L2 term."""
+    decay_vectors: bool = True
+    """Whether biases and the affine parameters of BN decay, too."""
+    label_smoothing: float = 0.0
+    """Share of the label's weight in the loss that is spread evenly over all classes."""
+    initialisation: Initialisation = "torch"
+    """What weights are drawn from at first, as in `train.initialisation`."""
+    recalibrate: bool = False
+    """Whether BN statistics are at last computed anew, as the mean over one more pass over the
+    training images in which no weight moves."""
     random_twins: int = 1
     """Random architectures of the same multiply-adds, within 2 %, trained the same way beside each
     choice. Three or more of them tell how far their accuracies spread, and so whether a lead is
@@ -58,6 +72,9 @@ class RetrainConfig:
             self.warmup_epochs,
         )
         rules.require(0 <= self.momentum < 1, "retrain.momentum", "in [0, 1)", self.momentum)
+        rules.one_of("retrain.schedule", self.schedule, get_args(Schedule))
+        rules.one_of("retrain.initialisation", self.initialisation, get_args(Initialisation))
+        rules.share("retrain.label_smoothing", self.label_smoothing)
         rules.not_negative("retrain.weight_decay", self.weight_decay)
         rules.at_least("retrain.random_twins", self.random_twins, 0)
         for baseline in self.baselines:

@@ -32,6 +32,12 @@ def not_negative(key: str, value: float) -> None:
     require(math.isfinite(value) and value >= 0, key, "a finite number of 0 or more", value)
 
 
+def share(key: str, value: float) -> None:
+    """Require a number in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{key} must lie in [0, 1), got {value!r}: 0 turns it off, 0.9 is much")
+
+
 def probability(key: str, value: float) -> None:
     """Require a number in [0, 1]."""
     require(0 <= value <= 1, key, "in [0, 1]", value)

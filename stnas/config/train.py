@@ -1,11 +1,14 @@
 """Training of the hyper-network."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 from stnas.config import rules
 
-Sampling = Literal["p_drop", "uniform", "fair", "bins"]
+Sampling = Literal["p_drop", "uniform", "fair", "bins", "tilted"]
+Schedule = Literal["cosine", "linear"]
+Initialisation = Literal["torch", "normal", "kaiming"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -27,18 +30,35 @@ class TrainConfig:
     """What the values between the layers are stored in while training, and while sampling: in
     `bfloat16` they take half the memory. Weights, gradients of weights and sums stay float32."""
     learning_rate: float = 0.1
-    """Learning rate at the first step; the cosine schedule starts here."""
+    """Learning rate at the first step; the schedule starts here."""
     final_learning_rate: float = 2.5e-4
-    """Learning rate that the cosine schedule ends at."""
+    """Learning rate that the schedule ends at."""
+    schedule: Schedule = "cosine"
+    """How the learning rate falls: along a `cosine`, or `linear`."""
+    momentum: float = 0.0
+    """Factor of the velocity of an activated tensor; one that is not activated keeps its own. With
+    momentum, biases and the affine parameters of BN do not decay."""
     weight_decay: float = 1e-4
     """Factor of the L2 term, applied to the activated tensors alone."""
+    label_smoothing: float = 0.0
+    """Share of the label's weight in the loss that is spread evenly over all classes."""
+    initialisation: Initialisation = "torch"
+    """What weights are drawn from at first: what `torch` gives its layers, the `normal` of SPOS's
+    authors, or `kaiming`."""
     sampling: Sampling = "p_drop"
-    """How the architecture of a step is drawn: `p_drop` (eq. 5), `uniform` (eq. 3), `fair` or
-    `bins`."""
+    """How the architecture of a step is drawn: `p_drop` (eq. 5), `uniform` (eq. 3), `fair` (each
+    choice of a block once in as many steps as it has), `bins` (alike many of each range of
+    multiply-adds) or `tilted` (dear choices rarer, or more frequent, so that the mean is
+    train.madds)."""
+    madds_bins: tuple[float, ...] | None = None
+    """Multiply-adds at which the ranges of `bins` end, in chains: a range is drawn, then a network
+    uniformly among all in it. Default: eight ranges of one width, between the quantiles of 1 % and
+    99 %."""
     p_drop: float = 0.6
     """Probability that a branch edge is left out."""
     madds: float | None = None
-    """Mean multiply-adds of the drawn architectures (eq. 4); p_drop is solved from it."""
+    """Mean multiply-adds of the drawn architectures (eq. 4); p_drop, or the tilt of a chain, is
+    solved from it."""
     affine: bool = False
     """Whether the shared BN layers have a scale and a shift."""
     checkpoints: int = 10
@@ -63,16 +83,43 @@ class TrainConfig:
         )
         rules.not_negative("train.weight_decay", self.weight_decay)
         rules.probability("train.p_drop", self.p_drop)
+        rules.one_of("train.schedule", self.schedule, get_args(Schedule))
+        rules.one_of("train.initialisation", self.initialisation, get_args(Initialisation))
+        rules.share("train.momentum", self.momentum)
+        rules.share("train.label_smoothing", self.label_smoothing)
         rules.at_least("train.checkpoints", self.checkpoints, 0)
         for decay in self.ema:
             rules.require(0 < decay < 1, "train.ema", "of decays in (0, 1)", decay)
         distinct = len(set(self.ema)) == len(self.ema)
         rules.require(distinct, "train.ema", "without repetition", self.ema)
+        self._check_law()
+
+    def _check_law(self) -> None:
+        """Refuse figures that the law of drawing does not have."""
         if self.madds is not None:
             rules.positive("train.madds", self.madds)
             rules.require(
-                self.sampling in ("p_drop", "fair"),
+                self.sampling in ("p_drop", "fair", "tilted"),
                 "train.madds",
-                "used with train.sampling p_drop or fair, the two that have a p_drop to solve",
+                "used with train.sampling p_drop, fair or tilted, which have something to solve",
                 self.madds,
+            )
+        elif self.sampling == "tilted":
+            raise ValueError(
+                "train.madds must be given with train.sampling tilted, got None: name the mean "
+                "multiply-adds, or set --train.sampling uniform"
+            )
+        ends = self.madds_bins
+        if ends is not None:
+            rules.require(
+                self.sampling == "bins",
+                "train.madds_bins",
+                "left out, or used with train.sampling bins",
+                ends,
+            )
+            rules.require(
+                len(ends) > 1 and all(low < high for low, high in pairwise(ends)),
+                "train.madds_bins",
+                "two numbers or more that rise, such as [290e6,300e6,310e6]",
+                ends,
             )

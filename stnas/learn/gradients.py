@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -106,6 +107,7 @@ def mean_gradients_(
     statistics: Sequence[Tensor] = (),
     precision: Precision = "float32",
     weights: Tensor | None = None,
+    smoothing: float = 0.0,
 ) -> Outcome:
     """Leave the batch's mean gradient in ``grad`` of the parameters that the forward pass uses.
 
@@ -113,7 +115,8 @@ def mean_gradients_(
     process's parts, in order. statistics: running statistics of BN, of which every part moves
     those from before the batch; they become the mean over the parts. precision: of the values
     between the layers, by autocast; the loss is computed in float32. weights: factor of the loss of
-    an image by its class ``[classes]``; None: 1.
+    an image by its class ``[classes]``; None: 1. smoothing: share of a label that is spread over
+    all classes.
     """
 
     def logits(part: int, images: Tensor) -> Tensor:
@@ -121,21 +124,25 @@ def mean_gradients_(
             return widen(forward(part, images))
 
     if parts.count == 1:
-        loss, accuracy = backward(logits(0, images), labels, share=1.0, weights=weights)
+        loss, accuracy = backward(
+            logits(0, images), labels, share=1.0, weights=weights, smoothing=smoothing
+        )
         return Outcome([loss], [accuracy])
     before = [value.clone() for value in statistics]
     own = len(parts.own)
     pieces = list(zip(parts.own, images.chunk(own), labels.chunk(own), strict=True))
 
     def bucket(part: int, images: Tensor, labels: Tensor) -> Tensor:
-        results = backward(logits(part, images), labels, share=1 / parts.count, weights=weights)
+        found = logits(part, images)
+        share = 1 / parts.count
+        results = backward(found, labels, share=share, weights=weights, smoothing=smoothing)
         numbers = images.new_zeros(2, parts.count)
         numbers[:, part] = torch.tensor(results)
-        found = [p.grad for p in parameters if p.grad is not None]
+        grads = [p.grad for p in parameters if p.grad is not None]
         moved = [value / parts.count for value in statistics]
         for value, start in zip(statistics, before, strict=True):
             value.copy_(start)
-        return torch.cat([tensor.reshape(-1) for tensor in (*found, *moved, numbers)])
+        return torch.cat([tensor.reshape(-1) for tensor in (*grads, *moved, numbers)])
 
     total = tree_sum(bucket, pieces, parameters)
     current().sum_(total)
@@ -157,16 +164,23 @@ def autocast(precision: Precision, images: Tensor) -> AbstractContextManager[Any
 
 
 def backward(
-    logits: Tensor, labels: Tensor, *, share: float, weights: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    share: float,
+    weights: Tensor | None = None,
+    smoothing: float = 0.0,
 ) -> tuple[float, float]:
     """Add the gradient of ``share`` times the cross entropy; return (loss, accuracy).
 
-    weights: the loss is ``mean_i weights[y_i] * cross_entropy_i``.
+    weights: the loss is ``mean_i weights[y_i] * cross_entropy_i``. smoothing: a label counts
+    ``1 - smoothing``, and ``smoothing / classes`` is added for every class.
     """
+    entropy = partial(functional.cross_entropy, label_smoothing=smoothing)
     if weights is None:
-        loss = functional.cross_entropy(logits, labels)
+        loss = entropy(logits, labels)
     else:
-        each = functional.cross_entropy(logits, labels, reduction="none")
+        each = entropy(logits, labels, reduction="none")
         loss = (each * weights.to(labels.device)[labels]).mean()
     scaled = loss if share == 1.0 else loss * share
     scaled.backward()  # type: ignore[no-untyped-call]

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from stnas.config import Config
+from stnas.config import Config, RetrainConfig
 from stnas.data import Dataset, FileSplit, Split, class_weights
-from stnas.data.epochs import batch_text, evaluation_batches, training_batches
+from stnas.data.epochs import Batch, batch_text, evaluation_batches, training_batches
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
-from stnas.learn.evaluation import evaluate_together
+from stnas.learn.evaluation import evaluate_together, recalibrate_
 from stnas.learn.gradients import check_alike, mean_gradients_, own_parts, total
-from stnas.learn.single_path import cosine
+from stnas.learn.single_path import FALLS
 from stnas.learn.supernet_epoch import steps_per_epoch
 from stnas.store.checkpoint import Saver
 from stnas.store.files import load_tensors_
@@ -31,7 +31,7 @@ Rate = Callable[[int], float]
 
 
 def learning_rate(config: Config, step: int, *, steps: int) -> float:
-    """Return the rate of a step: linear up in the warm-up, then a cosine to 0.
+    """Return the rate of a step: linear up in the warm-up, then down to 0.
 
     steps: steps of an epoch.
     """
@@ -40,7 +40,25 @@ def learning_rate(config: Config, step: int, *, steps: int) -> float:
     if step < warmup:
         return retrain.learning_rate * (step + 1) / warmup
     rest = retrain.epochs * steps - warmup
-    return cosine(step - warmup, steps=rest, start=retrain.learning_rate, end=0.0)
+    fall = FALLS[retrain.schedule]
+    return fall(step - warmup, steps=rest, start=retrain.learning_rate, end=0.0)
+
+
+def optimiser(network: Network, options: RetrainConfig) -> SGD:
+    """Make SGD, in which all parameters decay or those of two dimensions and more alone."""
+    groups: list[dict[str, Any]] = [{"params": list(network.parameters())}]
+    if not options.decay_vectors:
+        vectors = [own for own in network.parameters() if own.ndim < 2]
+        others = [own for own in network.parameters() if own.ndim >= 2]
+        groups = [{"params": others}, {"params": vectors, "weight_decay": 0.0}]
+    return SGD(
+        groups,
+        lr=options.learning_rate,
+        momentum=options.momentum,
+        nesterov=options.nesterov and options.momentum > 0,
+        weight_decay=options.weight_decay,
+        fused=True,
+    )
 
 
 @contextmanager
@@ -99,14 +117,7 @@ class Fit:
         self.test = evaluation_batches(
             dataset, judge or dataset.test, size=config.search.evaluation_batch, **self.ranks
         )
-        self.optimizer = SGD(
-            network.parameters(),
-            lr=config.retrain.learning_rate,
-            momentum=config.retrain.momentum,
-            nesterov=config.retrain.momentum > 0,
-            weight_decay=config.retrain.weight_decay,
-            fused=True,
-        )
+        self.optimizer = optimiser(network, config.retrain)
         self.saver = Saver(
             folder / STATE,
             every=config.save_every,
@@ -128,6 +139,8 @@ class Fit:
             now = saver.standing
             for epoch in range(len(now.history), until):
                 self.epoch_(epoch, journal)
+                if self.config.retrain.recalibrate and epoch + 1 == self.config.retrain.epochs:
+                    recalibrate_(self.network, (images for images, _ in self.batches(epoch + 1)))
                 numbers: dict[str, Any] = {"loss": now.loss / self.steps}
                 if self.watch is None or epoch + 1 in self.watch or epoch + 1 == until:
                     numbers |= self.judged()
@@ -153,17 +166,7 @@ class Fit:
         now = self.saver.standing
         first = now.steps - epoch * self.steps
         seed = derive(self.config.seed, "retrain", self.name)
-        data = training_batches(
-            self.dataset,
-            self.split,
-            config=self.config,
-            purpose=f"retrain/{self.name}",
-            seed=seed,
-            epoch=epoch,
-            size=self.config.retrain.batch_size,
-            start=first,
-            **self.ranks,
-        )
+        data = self.batches(epoch, start=first, **self.ranks)
         self.network.train()
         for i, (images, labels) in enumerate(data, start=first):
             step = epoch * self.steps + i
@@ -172,6 +175,19 @@ class Fit:
             journal.progress(epoch + (i + 1) / self.steps, loss=loss)
             if i + 1 < self.steps:
                 self.saver.step()
+
+    def batches(self, epoch: int, **place: int) -> Iterator[Batch]:
+        """Return the training batches of an epoch; place: as ``training_batches`` takes it."""
+        return training_batches(
+            self.dataset,
+            self.split,
+            config=self.config,
+            purpose=f"retrain/{self.name}",
+            seed=derive(self.config.seed, "retrain", self.name),
+            epoch=epoch,
+            size=self.config.retrain.batch_size,
+            **place,
+        )
 
     def step_(self, images: Tensor, labels: Tensor, *, rate: float, seed: int, step: int) -> float:
         """Take one step of SGD on a batch and return its loss.
@@ -194,6 +210,7 @@ class Fit:
             statistics=self.statistics,
             precision=self.config.retrain.precision,
             weights=self.weights,
+            smoothing=self.config.retrain.label_smoothing,
         ).loss
         if not math.isfinite(loss):
             raise self.stopped_at(step, loss, seed=seed)

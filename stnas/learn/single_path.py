@@ -14,6 +14,7 @@ from stnas.data import class_weights
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.learn.gradients import Parts, mean_gradients_, own_parts, total
+from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
 from stnas.learn.task import Task
 from stnas.ops.sgld import sgld_step_
@@ -39,6 +40,15 @@ def cosine(step: int, *, steps: int, start: float, end: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 
 
+def linear(step: int, *, steps: int, start: float, end: float) -> float:
+    """Return ``start + (end - start) step / steps``, held at end afterwards."""
+    return start + (end - start) * min(step / steps, 1.0)
+
+
+FALLS = {"cosine": cosine, "linear": linear}
+"""How a learning rate falls, by the words of the configuration."""
+
+
 def train_step_(
     supernet: SuperNet,
     genotype: Genotype,
@@ -53,6 +63,8 @@ def train_step_(
     precision: Precision = "float32",
     averages: Sequence[MovingAverage] = (),
     weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    momentum: Momentum | None = None,
     **options: Any,
 ) -> tuple[float, float]:
     """Move the activated tensors by one step and return (loss, accuracy) of the batch.
@@ -60,7 +72,8 @@ def train_step_(
     parameters: those of the hyper-network, in its order, for callers of many steps: to list them
     takes as long as to train a small path. parts: which parts of the batch the images are; those
     of the other processes count as much. precision: as ``mean_gradients_`` takes it. averages: of
-    the parameters, kept up with the steps. weights: of the classes, as there. options: those of
+    the parameters, kept up with the steps. weights, smoothing: of the classes and labels, as
+    there. momentum: of the parameters, which has a weight decay of its own. options: those of
     ``sgld_step_``.
     Raises FloatingPointError that names genotype and step, before anything moves, where the
     loss is not finite.
@@ -80,6 +93,7 @@ def train_step_(
         parts=parts,
         precision=precision,
         weights=weights,
+        smoothing=smoothing,
     )
     if not math.isfinite(outcome.loss):
         supernet.zero_grad()
@@ -88,12 +102,16 @@ def train_step_(
             f"{supernet.space.format(genotype)}: lower train.learning_rate"
         )
     active = [(i, listed[i]) for i in used if listed[i].grad is not None]
+    ids = [identity for identity, _ in active]
+    grads = [parameter.grad for _, parameter in active if parameter.grad is not None]
     for average in averages:
-        average.include_(step, [identity for identity, _ in active])
+        average.include_(step, ids)
+    if momentum is not None:
+        grads, options = momentum.advance_(ids, grads), {**options, "weight_decay": 0.0}
     sgld_step_(
         [parameter for _, parameter in active],
-        [parameter.grad for _, parameter in active if parameter.grad is not None],
-        ids=[identity for identity, _ in active],
+        grads,
+        ids=ids,
         lr=lr,
         seed=derive(seed, "noise"),
         step=step,
@@ -107,8 +125,8 @@ def train_step_(
 class SinglePath:
     """The strategy of the paper: draw an architecture, take a step of (Langevin) descent on it.
 
-    averages: of the weights, kept up with the steps. Everything random is a function of the seed
-    and of the step.
+    averages, momentum: of the weights, kept up with the steps. Everything random is a function of
+    the seed and of the step.
     """
 
     def __init__(
@@ -119,7 +137,9 @@ class SinglePath:
         config: Config,
         schedule: Schedule,
         averages: Sequence[MovingAverage] = (),
+        momentum: Momentum | None = None,
     ) -> None:
+        self.momentum = momentum
         self.supernet, self.sampler = supernet, task.sampler
         self.config, self.schedule, self.averages = config, schedule, averages
         self.parts = own_parts("train", config.train)
@@ -144,6 +164,8 @@ class SinglePath:
             precision=self.config.train.precision,
             averages=self.averages,
             weights=self.weights,
+            smoothing=self.config.train.label_smoothing,
+            momentum=self.momentum,
             **self.schedule.options,
         )
 
@@ -152,13 +174,17 @@ class SinglePath:
         return self.schedule.learning_rate(step)
 
     def state(self) -> Mapping[str, Tensor]:
-        """Return the shared weights and the sums of their averages."""
-        sums = [average.state() for average in self.averages]
-        parts = (self.supernet.state_dict(), *sums)
+        """Return the shared weights, the sums of their averages, and their velocities."""
+        kept = [average.state() for average in self.averages]
+        if self.momentum is not None:
+            kept.append(self.momentum.state())
+        parts = (self.supernet.state_dict(), *kept)
         return {name: value for part in parts for name, value in part.items()}
 
     def load_(self, tensors: dict[str, Tensor], file: Path) -> None:
         """Go on from a state; DamagedError names the file where a tensor is missing."""
         for average in self.averages:
             average.load_(tensors)
+        if self.momentum is not None:
+            self.momentum.load_(tensors)
         load_tensors_(self.supernet, tensors, file)

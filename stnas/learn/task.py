@@ -9,10 +9,10 @@ from stnas.data import Dataset
 from stnas.data.image_scan import open_images
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
-from stnas.space import SearchSpace
+from stnas.space import Genotype, SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
 from stnas.store.run_folder import RunFolder, StageCompleteError
-from stnas.supernet import SuperNet
+from stnas.supernet import Network, SuperNet, initialise_
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,27 @@ def prepare(config: Config, run: RunFolder | None = None) -> Task:
     train = config.train
     usual = space.prior.usual(train.p_drop)
     p_drop = usual if train.madds is None else space.solve_p_drop(train.madds)
+    check_aim(config, space)
     sampler = make_sampler(
-        space, train.sampling, p_drop=p_drop, seed=derive(config.seed, "architecture")
+        space,
+        train.sampling,
+        p_drop=p_drop,
+        seed=derive(config.seed, "architecture"),
+        bounds=train.madds_bins,
     )
     return Task(dataset=dataset, space=space, p_drop=p_drop, sampler=sampler)
+
+
+def check_aim(config: Config, space: SearchSpace) -> None:
+    """Raise ValueError for figures of the law of drawing that a space without options has not."""
+    train = config.train
+    if space.num_topologies > 1:
+        return
+    if train.sampling == "fair" and train.madds is not None:
+        raise ValueError(
+            "train.madds must be left out with train.sampling fair where nothing may be left out, "
+            f"got {train.madds:,.0f}: all choices are alike often; set --train.sampling tilted"
+        )
 
 
 def check_start(run: RunFolder, stage: str) -> None:
@@ -88,4 +105,14 @@ def check_same_images(trained: dict[str, Any], dataset: Dataset) -> None:
 def build_supernet(config: Config, space: SearchSpace) -> SuperNet:
     """Make the hyper-network with the seed's initial weights."""
     with global_stream(config.seed, "weights"):
-        return SuperNet(space, affine=config.train.affine, kernels=config.kernels)
+        supernet = SuperNet(space, affine=config.train.affine, kernels=config.kernels)
+        initialise_(supernet, config.train.initialisation)
+        return supernet
+
+
+def build_network(config: Config, space: SearchSpace, genotype: Genotype, name: str) -> Network:
+    """Make the network of a genotype with the initial weights of the seed and of its name."""
+    with global_stream(config.seed, "retrain", name):
+        network = Network.build(space, genotype, kernels=config.kernels)
+        initialise_(network, config.retrain.initialisation)
+        return network

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from stnas.config import Config
 from stnas.config.settling import settled
 from stnas.data.epochs import union
-from stnas.group.streams import global_stream
 from stnas.learn.network_fit import Fit
-from stnas.learn.task import Task
+from stnas.learn.task import Task, build_network
 from stnas.rank.architectures import repeated
 from stnas.space import Genotypes
 from stnas.store.checksum import DamagedError, digest
@@ -27,7 +26,6 @@ from stnas.store.lock import Lock
 from stnas.store.names import STATE, TRUTH, previous, truth_file
 from stnas.store.origin import FREE, mark, plain, reduced
 from stnas.store.places import forget, sweep
-from stnas.supernet import Network
 
 FIRST = (
     (
@@ -139,8 +137,7 @@ class Truth:
         split = dataset.train
         if config.retrain.with_validation:
             split = union(dataset.train, dataset.validation)
-        with global_stream(training.seed, "retrain", training.text):
-            network = Network.build(self.task.space, training.genotype, kernels=config.kernels)
+        network = build_network(config, self.task.space, training.genotype, training.text)
         place = file.with_suffix("")
         fit = Fit(
             config,

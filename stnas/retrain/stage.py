@@ -10,12 +10,11 @@ from stnas.config import Config
 from stnas.data import FileSplit, Split
 from stnas.data.epochs import evaluation_batches, union
 from stnas.group.processes import current, led
-from stnas.group.streams import global_stream
 from stnas.learn.evaluation import evaluate_together
 from stnas.learn.gradients import own_parts
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
-from stnas.learn.task import Task, check_batch, check_start, prepare
+from stnas.learn.task import Task, build_network, check_batch, check_start, prepare
 from stnas.retrain.plan import plan, shortfalls
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
@@ -33,7 +32,6 @@ from stnas.store.origin import mark
 from stnas.store.rows import NetworkRow
 from stnas.store.run_folder import RunFolder
 from stnas.store.stages import reads
-from stnas.supernet import Network
 
 
 def check(config: Config, task: Task) -> None:
@@ -176,8 +174,7 @@ def train(
     state: origin of its states.
     """
     space = SearchSpace.from_json(entry["space"]) if "space" in entry else task.space
-    with global_stream(config.seed, "retrain", entry["name"]):
-        network = Network.build(space, space.parse(entry["genotype"]), kernels=config.kernels)
+    network = build_network(config, space, space.parse(entry["genotype"]), entry["name"])
     fit = Fit(
         config,
         task.dataset,

@@ -6,12 +6,13 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stnas.space.draws import Choices, Chooser, check_integer, generator
+from stnas.space.draws import DROPPING, Choices, Chooser, check_integer, generator
+from stnas.space.exact_bins import ExactBinSampler
 from stnas.space.graph import Gene
 from stnas.space.prior import check_p_drop, drop_probabilities
 from stnas.space.value import SearchSpace
 
-Kind = Literal["p_drop", "uniform", "bins", "fair"]
+Kind = Literal["p_drop", "uniform", "bins", "fair", "tilted"]
 STEP, FAIR, BINS = 1, 2, 3
 """First counter words, which keep the streams of the samplers apart."""
 BLOCK, BLOCKS = 64, 64
@@ -77,13 +78,7 @@ class BinSampler:
     def __init__(self, space: SearchSpace, p_drop: float, *, bins: int, seed: int) -> None:
         """Set the bins up and try each one; raise ValueError where one cannot be reached."""
         self.space, self.seed = space, seed
-        spread = space.madds_distribution(p_drop, max_points=2**16)
-        self.bounds = np.linspace(spread.quantile(0.01), spread.quantile(0.99), bins + 1)
-        if self.bounds[0] == self.bounds[-1]:
-            raise ValueError(
-                f"bins must divide a range of MAdds, got networks that all cost {self.bounds[0]}:"
-                " use the sampler p_drop"
-            )
+        self.bounds = even_bounds(space, p_drop, bins)
         middles = (self.bounds[:-1] + self.bounds[1:]) / 2
         drops = [drop_probabilities(space.genes, self._solve(m, p_drop)) for m in middles]
         self.choices = [Choices(space.genes, drop) for drop in drops]
@@ -117,18 +112,42 @@ class BinSampler:
         )
 
 
+def even_bounds(space: SearchSpace, p_drop: float, bins: int) -> NDArray[np.float64]:
+    """Return the ends of bins of equal width between the 1 % and 99 % quantiles of the MAdds."""
+    spread = space.madds_distribution(p_drop, max_points=2**16)
+    bounds = np.linspace(spread.quantile(0.01), spread.quantile(0.99), bins + 1)
+    if bounds[0] == bounds[-1]:
+        raise ValueError(
+            f"bins must divide a range of MAdds, got networks that all cost {bounds[0]}:"
+            " use the sampler p_drop"
+        )
+    return bounds
+
+
 def make_sampler(
-    space: SearchSpace, kind: Kind, *, p_drop: float, seed: int, bins: int = 8
+    space: SearchSpace,
+    kind: Kind,
+    *,
+    p_drop: float,
+    seed: int,
+    bins: int = 8,
+    bounds: Sequence[float] | None = None,
 ) -> Sampler:
     """Return the sampler of one kind; all of them are functions of (seed, step).
 
-    p_drop: equations 2 and 5 of Guo et al. 2020. uniform: equations 2 and 3, ``p_drop`` unused.
-    fair: FairSampler. bins: BinSampler with ``bins`` bins.
+    p_drop: equations 2 and 5 of Guo et al. 2020; tilted: the same where nothing may be left out.
+    uniform: equations 2 and 3, ``p_drop`` unused. fair: FairSampler. bins: BinSampler with ``bins``
+    bins, in chains ExactBinSampler with those between ``bounds``, by default ``bins`` of one width.
     """
     p_drop = check_p_drop(p_drop)
     check_integer("seed", seed, least=0, below=2**64)
     check_integer("bins", bins, least=1, below=2**16)
-    if kind == "p_drop":
+    if kind == "tilted" and space.num_topologies > 1:
+        raise ValueError(
+            "train.sampling must be p_drop where edges may be left out, got tilted: p_drop aims"
+            " there; set --train.sampling p_drop"
+        )
+    if kind in ("p_drop", "tilted"):
         choose = space.prior.chooser(space.genes, p_drop)
         return IndependentSampler(choose, space.num_genes, seed=seed)
     if kind == "uniform":
@@ -138,7 +157,24 @@ def make_sampler(
     if kind == "fair":
         return FairSampler(space.genes, p_drop, seed=seed)
     if kind == "bins":
-        return BinSampler(space, p_drop, bins=bins, seed=seed)
+        return _bins(space, p_drop, bins=bins, bounds=bounds, seed=seed)
     raise ValueError(
         f"kind must be one of {', '.join(get_args(Kind))}, got {kind!r}: correct the name"
     )
+
+
+def _bins(
+    space: SearchSpace, p_drop: float, *, bins: int, bounds: Sequence[float] | None, seed: int
+) -> Sampler:
+    """Return the sampler of bins: by counting where the prior or given bounds ask for it."""
+    if bounds is not None:
+        if space.num_topologies > 1 or space.madds_cost.joints:
+            raise ValueError(
+                "train.madds_bins must be left out where edges may be left out, got"
+                f" {tuple(bounds)}: the bins there are quantiles of the multiply-adds"
+            )
+        return ExactBinSampler(space.madds_cost, bounds, seed=seed)
+    if space.prior is not DROPPING:
+        even = even_bounds(space, p_drop, bins).tolist()
+        return ExactBinSampler(space.madds_cost, even, seed=seed)
+    return BinSampler(space, p_drop, bins=bins, seed=seed)

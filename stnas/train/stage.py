@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from stnas.config import Config
 from stnas.data import describe_split, unequal_classes
 from stnas.group.processes import led
 from stnas.learn.gradients import Parts, own_parts
+from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
-from stnas.learn.single_path import Schedule, SinglePath, cosine
+from stnas.learn.single_path import FALLS, Schedule, SinglePath
 from stnas.learn.strategy import Strategy
 from stnas.learn.supernet_epoch import steps_per_epoch, train_epoch_
 from stnas.learn.task import Check, Task, build_supernet, check_batch, check_start, prepare
@@ -20,6 +23,7 @@ from stnas.store.journal import Journal
 from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
 from stnas.store.run_folder import RunFolder
 from stnas.train.forecast import forecast
+from stnas.train.law import describe_law
 
 
 def check(config: Config, task: Task) -> None:
@@ -44,8 +48,15 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
         supernet = build_supernet(config, task.space)
         named = dict(supernet.named_parameters())
         averages = [MovingAverage(named, decay) for decay in config.train.ema]
-        schedule = cosine_schedule(config, len(task.dataset.train))
-        strategy = SinglePath(supernet, task, config=config, schedule=schedule, averages=averages)
+        schedule = falling_schedule(config, len(task.dataset.train))
+        strategy = SinglePath(
+            supernet,
+            task,
+            config=config,
+            schedule=schedule,
+            averages=averages,
+            momentum=momentum_of(config, named),
+        )
         with (
             Journal(
                 folder,
@@ -60,7 +71,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
                 tensors=strategy.state,
             ) as saver,
         ):
-            journal.say(describe(task))
+            journal.say(describe(config, task))
             journal.say(describe_split(task.dataset))
             if (warning := unequal_classes(task.dataset, config.data)) is not None:
                 journal.say(warning)
@@ -93,11 +104,20 @@ def train_(
         yield epoch
 
 
-def cosine_schedule(config: Config, images: int) -> Schedule:
-    """Make the cosine schedule without momentum and noise (paper, section 4.1)."""
+def momentum_of(config: Config, named: dict[str, nn.Parameter]) -> Momentum | None:
+    """Make the momentum of the shared weights; None without one (paper, section 4.1)."""
+    train = config.train
+    if not train.momentum:
+        return None
+    return Momentum(named, train.momentum, weight_decay=train.weight_decay)
+
+
+def falling_schedule(config: Config, images: int) -> Schedule:
+    """Make the schedule of the learning rate, without noise (paper, section 4.1)."""
     train = config.train
     steps = train.epochs * steps_per_epoch(images, train.batch_size)
-    rate = partial(cosine, steps=steps, start=train.learning_rate, end=train.final_learning_rate)
+    fall = FALLS[train.schedule]
+    rate = partial(fall, steps=steps, start=train.learning_rate, end=train.final_learning_rate)
     return Schedule(rate, {"weight_decay": train.weight_decay, "mode": "none"})
 
 
@@ -110,16 +130,19 @@ def describe_parts(config: Config, parts: Parts) -> str:
     )
 
 
-def describe(task: Task) -> str:
+def describe(config: Config, task: Task) -> str:
     """Say in words what is about to be trained on what."""
     space, data = task.space, task.dataset
     spread = space.variance_madds(task.p_drop) ** 0.5
+    law = (
+        f"train: p_drop {task.p_drop:.3f} gives {space.expected_madds(task.p_drop):,.0f} "
+        f"MAdds on average, standard deviation {spread:,.0f}"
+    )
     return (
         f"train: {many(space)} on {data.name}, "
         f"{len(data.train):,} images of {data.in_channels}x{data.image_size}x{data.image_size} "
         f"in {data.num_classes} classes, {len(data.validation):,} held out for the search\n"
-        f"train: p_drop {task.p_drop:.3f} gives {space.expected_madds(task.p_drop):,.0f} "
-        f"MAdds on average, standard deviation {spread:,.0f}"
+        f"{law if space.num_topologies > 1 else describe_law(config, task)}"
     )
 
 

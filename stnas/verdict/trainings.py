@@ -6,17 +6,15 @@ from pathlib import Path
 
 from stnas.config import Config
 from stnas.group.processes import current
-from stnas.group.streams import global_stream
 from stnas.learn.network_fit import Fit
 from stnas.learn.supernet_epoch import steps_per_epoch
-from stnas.learn.task import Task
+from stnas.learn.task import Task, build_network
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_identity, check_origin, read_json, write_json
 from stnas.store.journal import Chapter, Journal
 from stnas.store.names import STATE, previous, rung_file
 from stnas.store.places import forget
 from stnas.store.rows import JudgedRow
-from stnas.supernet import Network
 from stnas.verdict.contest import Row
 from stnas.verdict.halving import restarted_rate
 
@@ -90,8 +88,7 @@ class Trainings:
     def _train(self, text: str, rung: int, position: int) -> Row:
         """Train one architecture to the end of a rung, and write what it reached."""
         genotype, dataset = self.task.space.parse(text), self.task.dataset
-        with global_stream(self.config.seed, "retrain", text):
-            network = Network.build(self.task.space, genotype, kernels=self.config.kernels)
+        network = build_network(self.config, self.task.space, genotype, text)
         fit = Fit(
             self.config,
             dataset,

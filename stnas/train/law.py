@@ -1,0 +1,24 @@
+"""What architectures training will draw, told before it starts."""
+
+import numpy as np
+
+from stnas.config import Config
+from stnas.learn.task import Task
+
+DRAWS, BARS, WIDTH = 2000, 8, 40
+
+
+def describe_law(config: Config, task: Task) -> str:
+    """Say how the multiply-adds of the first ``DRAWS`` architectures are spread, as a histogram."""
+    drawn = np.stack([task.sampler.genotype(step) for step in range(DRAWS)])
+    madds = task.space.madds(drawn)
+    lines = [
+        f"train: {config.train.sampling} draws networks of {madds.mean():,.0f} MAdds on average, "
+        f"standard deviation {madds.std():,.0f}, {madds.min():,} to {madds.max():,}"
+    ]
+    counts, ends = np.histogram(madds, BARS)
+    for count, low, high in zip(counts.tolist(), ends[:-1], ends[1:], strict=True):
+        bar = "#" * round(WIDTH * count / max(counts))
+        share = f"{100 * count / DRAWS:.1f} %"
+        lines.append(f"train: {low:>13,.0f} to {high:>13,.0f} {share:>7} {bar}")
+    return "\n".join(lines)
