@@ -9,6 +9,7 @@ from stnas.config import rules
 
 Scoring = Literal["param_avg", "score_avg", "single"]
 Measure = Literal["loss", "accuracy", "balanced_accuracy"]
+Strategy = Literal["nsga2", "spos", "random"]
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*([<>])=\s*(\S+)\s*")
 
 
@@ -29,8 +30,12 @@ def parse_bound(text: str) -> tuple[str, float, float]:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How NSGA-II looks for architectures of few multiply-adds and little loss (section 3.4)."""
+    """How architectures of few multiply-adds and little loss are looked for (section 3.4)."""
 
+    strategy: Strategy = "nsga2"
+    """What makes a generation: `nsga2`, over measure and cost; `spos`, the evolution of Single Path
+    One-Shot, which looks for the best measure under each limit; or `random`, whose networks are
+    random ones under the limits."""
     measure: Measure = "loss"
     """What is held against multiply-adds, orders the candidates and makes the choice: the `loss`
     (mean cross entropy) on held-out images, the `accuracy`, which ranks less well
@@ -45,7 +50,8 @@ class SearchConfig:
     """Standard deviations over the samples that `score_avg` takes off the mean: candidates are
     ranked by a lower confidence bound, not by the mean."""
     population: int = 45
-    """Architectures that survive a generation, and children of one."""
+    """Architectures that survive a generation, and children of one; `spos` and `random` share them
+    out among the limits."""
     generations: int = 22
     """Generations, the random first one counted."""
     aimed: float = 0.5
@@ -57,9 +63,14 @@ class SearchConfig:
     """Random architectures that are scored, too, to print their hypervolume beside the search's;
     default: as many as the search evaluates."""
     crossover: float = 0.9
-    """Probability that a child mixes two parents at one random gene."""
+    """Probability that a child of NSGA-II mixes two parents at one random gene."""
     mutation: float = 0.8
-    """Probability that one gene of a child is drawn anew."""
+    """Probability that one gene of a child of NSGA-II is drawn anew."""
+    elite: int = 10
+    """Best architectures of all evaluated ones that are parents in the strategy `spos`, for each
+    limit. Half of the children are mutants, half are mixed of two parents gene by gene."""
+    gene_mutation: float = 0.1
+    """Probability that a gene of a mutant is drawn anew in the strategy `spos`."""
     recalibration_images: int = 20000
     """Training images that the BN statistics of every candidate are computed on; all of the
     training split where it is smaller."""
@@ -103,6 +114,9 @@ class SearchConfig:
         rules.require(0 < self.window <= 1, "search.window", "in (0, 1]", self.window)
         if self.random is not None:
             rules.at_least("search.random", self.random, 0)
+        rules.one_of("search.strategy", self.strategy, get_args(Strategy))
+        rules.at_least("search.elite", self.elite, 1)
+        rules.probability("search.gene_mutation", self.gene_mutation)
         rules.probability("search.crossover", self.crossover)
         rules.probability("search.mutation", self.mutation)
         rules.at_least("search.recalibration_images", self.recalibration_images, 2)

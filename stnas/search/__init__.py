@@ -1,4 +1,4 @@
-"""Stage `search`: NSGA-II over loss and multiply-adds (paper, section 3.4)."""
+"""Stage `search`: the best networks by loss and multiply-adds (paper, section 3.4)."""
 
 from stnas.search.stage import check, run
 

@@ -1,6 +1,6 @@
 """NSGA-II (Deb et al. 2002) over genotypes: tournament, crossover, mutation, survival."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
 
 import numpy as np
@@ -10,13 +10,11 @@ from stnas.config import SearchConfig
 from stnas.group.streams import numpy_generator
 from stnas.ops import crowding_distance, nondominated_sort
 from stnas.search.candidates import PATIENCE, Archive, Bounds, feasible_samples, unseen
+from stnas.search.exploration import Evaluate, Report, explore
 from stnas.search.objectives import Candidate, Objectives, objectives_of
 from stnas.search.variation import crossover, mutate
 from stnas.search.windows import Window, children, ends, parents, samples
 from stnas.space import Genotype, SearchSpace
-
-Evaluate = Callable[[list[Genotype], int], list[Candidate]]
-"""Evaluates the genotypes of a generation together, in order."""
 
 
 def fitness(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,6 +74,14 @@ def spread(count: int, places: int) -> list[int]:
     return [len(range(place, count, places)) for place in range(places)]
 
 
+def nothing_found(bounds: Bounds) -> ValueError:
+    """Make the error for bounds inside which no random architecture lies."""
+    return ValueError(
+        "search.madds and search.params must leave an architecture that sampling finds: "
+        f"none of the random ones lies in {bounds.told()}: widen the windows"
+    )
+
+
 class Evolution:
     """A search: what it has evaluated, its parents, and how it makes the next generation.
 
@@ -133,10 +139,7 @@ class Evolution:
     def add_(self, children: list[Candidate]) -> None:
         """Take over what a generation was evaluated to."""
         if not self.archive and not children:
-            raise ValueError(
-                "search.madds and search.params must leave an architecture that sampling finds: "
-                f"none of the random ones lies in {self.bounds.told()}: widen the windows"
-            )
+            raise nothing_found(self.bounds)
         self.archive += children
         known = [*self.parents, *children]
         self.parents = survivors(known, self.config.population, self.objectives)
@@ -150,16 +153,8 @@ def evolve(
     p_drop: float,
     seed: int,
     evaluate: Evaluate,
-    report: Callable[[int, list[Candidate]], None],
+    report: Report,
 ) -> list[Candidate]:
-    """Search and return every architecture that was evaluated, in order.
-
-    Each generation is a function of (seed, generation) and of the scores before it, so that
-    known scores replay an interrupted search. No network is evaluated twice. report: called with
-    each generation and the archive after it.
-    """
+    """Search and return every architecture that was evaluated, as ``explore`` says."""
     evolution = Evolution(bounds, config, windows, p_drop=p_drop)
-    for generation in range(config.generations):
-        evolution.add_(evaluate(evolution.proposed(generation, seed), generation))
-        report(generation, evolution.archive)
-    return evolution.archive
+    return explore(evolution, config.generations, seed=seed, evaluate=evaluate, report=report)

@@ -33,11 +33,13 @@ class Objectives:
     """The objectives ``(cost, loss)`` or ``(cost, -accuracy)``, both minimised.
 
     cost, unit: name of a cost of the space, multiply-adds by default, and what it is counted in.
+    by_loss: of candidates with one measure, the one with less loss is better, before the cost.
     """
 
     measure: Measure
     cost: str = "madds"
     unit: str = "MAdds"
+    by_loss: bool = False
 
     def cost_of(self, candidate: Candidate) -> float:
         """Return what a candidate costs."""
@@ -55,9 +57,14 @@ class Objectives:
 
     def best(self, candidates: list[Candidate], count: int) -> list[Candidate]:
         """Return the ``count`` best by the measure, the cheaper and then the earlier on a tie."""
-        return sorted(candidates, key=lambda c: (self.value(c), self.cost_of(c)))[:count]
+
+        def order(own: Candidate) -> tuple[float, float, float]:
+            return self.value(own), own.loss if self.by_loss else 0.0, self.cost_of(own)
+
+        return sorted(candidates, key=order)[:count]
 
 
 def objectives_of(space: SearchSpace, config: SearchConfig) -> Objectives:
     """Return the objectives of a search."""
-    return Objectives(config.measure, config.cost, space.costs[config.cost].unit)
+    unit = space.costs[config.cost].unit
+    return Objectives(config.measure, config.cost, unit, by_loss=config.strategy != "nsga2")

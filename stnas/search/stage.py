@@ -17,8 +17,9 @@ from stnas.ops import hypervolume
 from stnas.search.candidates import DRAW, Archive, Bounds, feasible_samples, unseen
 from stnas.search.choices import check_limits, choice_limits, choices, unmet
 from stnas.search.evaluator import Evaluator, candidate, complete_archive, row
-from stnas.search.nsga2 import evolve, front
+from stnas.search.nsga2 import front
 from stnas.search.objectives import Candidate, Objectives, objectives_of
+from stnas.search.strategies import evolve
 from stnas.search.windows import windows
 from stnas.space import AdditiveCost, SearchSpace
 from stnas.store.files import write_json
@@ -80,7 +81,7 @@ def searched(
     archive = evolve(
         bounds,
         config.search,
-        windows(config.search, limits),
+        limits,
         p_drop=task.p_drop,
         seed=derive(config.seed, "search"),
         evaluate=evaluator.evaluate,
