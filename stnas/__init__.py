@@ -13,6 +13,8 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    from stnas.classifier import Classifier, load
+    from stnas.classifier.backbone import backbone, register_timm
     from stnas.config import Kernels
     from stnas.ops.flops import count_madds
     from stnas.space import AdditiveCost, Cost, Layer, Part, SearchSpace, SpaceBuilder
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdditiveCost",
+    "Classifier",
     "Cost",
     "Kernels",
     "Layer",
@@ -31,14 +34,19 @@ __all__ = [
     "SearchSpace",
     "SpaceBuilder",
     "__version__",
+    "backbone",
     "build",
     "count_madds",
+    "load",
     "load_network",
+    "register_timm",
 ]
 SPACE = ("AdditiveCost", "Cost", "Layer", "Part", "SearchSpace", "SpaceBuilder")
 HOMES = {
     **dict.fromkeys(SPACE, "stnas.space"),
     **dict.fromkeys(("MakeNorm", "build"), "stnas.supernet.blocks"),
+    **dict.fromkeys(("Classifier", "load"), "stnas.classifier"),
+    **dict.fromkeys(("backbone", "register_timm"), "stnas.classifier.backbone"),
     "Kernels": "stnas.config",
     "count_madds": "stnas.ops.flops",
     "load_network": "stnas.supernet.load",

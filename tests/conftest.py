@@ -19,6 +19,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+from stnas import retrain, search, sgld, train
 from stnas.config import (
     Config,
     DataConfig,
@@ -206,3 +207,13 @@ def cut_out_and_recalibrated(supernet, genotype, images):
 def calibrated():
     """Give what scores of architectures computed together are held against."""
     return cut_out_and_recalibrated
+
+
+@pytest.fixture(scope="session")
+def trained_run(tiny_settings: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a whole small run, which tests read and leave as it is."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    config = replace(tiny_settings, run=str(folder))
+    for stage in (train, sgld, search, retrain):
+        stage.run(config)
+    return folder

@@ -152,6 +152,10 @@ class DataConfig:
         share = self.crop_padding
         return math.floor(share * size + 0.5) if isinstance(share, float) else share
 
+    def shorter_side(self, size: int) -> int:
+        """Return what the shorter side of an image is scaled to before so many pixels are cut."""
+        return (self.resize or round(size * 8 / 7)) if self.streamed else size
+
     def window_scale(self, size: int) -> tuple[float, float]:
         """Return the shares of the area that random windows cover which become so many pixels."""
         least, most = _LARGE_SCALE

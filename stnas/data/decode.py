@@ -146,11 +146,11 @@ def _pixels(file: Path, size: int | None, *, channels: int, config: DataConfig) 
             whole.draft(mode, (2 * size, 2 * size))
         image = shown(whole, mode, config)
     if size is not None:
-        image = _square(image, size)
+        image = square(image, size)
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
-def _square(image: Image.Image, size: int) -> Image.Image:
+def square(image: Image.Image, size: int) -> Image.Image:
     """Scale the shorter side to ``size`` (bilinear, antialiased) and cut out the centre square."""
     scale = size / min(image.size)
     width, height = (max(size, round(side * scale)) for side in image.size)

@@ -117,7 +117,7 @@ def evaluation_requests(
 ) -> Iterator[Request]:
     """Ask for the batches ``rank``, ``rank + world``, ... in the split's order, as images are."""
     config = split.config
-    resize = config.resize or round(split.image_size * 8 / 7)
+    resize = config.shorter_side(split.image_size)
     for first in range(rank * size, len(split), world * size):
         rows = np.arange(first, min(first + size, len(split)), dtype=np.int64)
         windows = centre_windows(split.sizes[rows], resize=resize, image_size=split.image_size)

@@ -1,6 +1,6 @@
 """The network of one genotype."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import partial
 
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from stnas.supernet.layers import (
     make_stem,
 )
 from stnas.supernet.norms import norm
-from stnas.supernet.walk import propagate
+from stnas.supernet.walk import node_values, propagate
 
 
 class Network(nn.Module):
@@ -89,6 +89,15 @@ class Network(nn.Module):
         last = propagate(self.space, self.arcs, first, blocks=blocks, merges=self.merges)
         logits: Tensor = self.tail(last)
         return logits
+
+    def node_values(self, x: Tensor, nodes: Set[int]) -> dict[int, Tensor]:
+        """Compute the values ``[N, C, H, W]`` of nodes, by their indices, of images."""
+        check_images(x, input_channels(self.stem))
+        blocks = {arc: self.edges[name] for arc, name in self._names.items()}
+        values = node_values(
+            self.arcs, self.stem(x), blocks=blocks, merges=self.merges, kept=set(nodes)
+        )
+        return {node: values[node] for node in nodes}
 
 
 def input_channels(stem: nn.Module) -> int | None:

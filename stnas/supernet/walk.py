@@ -1,6 +1,6 @@
 """The walk through the nodes: ``v_j = join_i(block_ij(v_i))``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import groupby
 
 from torch import Tensor, nn
@@ -60,14 +60,25 @@ def path_edges(arcs: Sequence[Arc], blocks: Blocks) -> list[PathEdge]:
 def arc_by_arc(
     space: SearchSpace, arcs: Sequence[Arc], first: Tensor, *, blocks: Blocks, merges: nn.ModuleList
 ) -> Tensor:
-    """Apply every block alone; a value is let go after the last arc that leaves its node."""
+    """Apply every block alone, and return the value of the last node."""
+    last = space.nodes[-1].index
+    return node_values(arcs, first, blocks=blocks, merges=merges, kept={last})[last]
+
+
+def node_values(
+    arcs: Sequence[Arc], first: Tensor, *, blocks: Blocks, merges: nn.ModuleList, kept: Set[int]
+) -> dict[int, Tensor]:
+    """Apply every block alone, and return the values of the nodes that are to be kept.
+
+    Any other value is let go after the last arc that leaves its node.
+    """
     values, last = {0: first}, {arc.source: arc.target for arc in arcs}
     for target, group in groupby(arcs, key=lambda arc: arc.target):
         entering = list(group)
         values[target] = merges[target - 1]([_value(values[a.source], a, blocks) for a in entering])
-        for source in {arc.source for arc in entering if last[arc.source] == target}:
+        for source in {arc.source for arc in entering if last[arc.source] == target} - kept:
             del values[source]
-    return values[space.nodes[-1].index]
+    return values
 
 
 def _value(x: Tensor, arc: Arc, blocks: Blocks) -> Tensor:
