@@ -14,11 +14,16 @@ PACKAGE = Path(stnas.__file__).parent
 LAYERS = {
     **{"config": 0},
     **dict.fromkeys(["space", "ops", "store", "group"], 1),
-    **dict.fromkeys(["data", "supernet", "learn"], 2),
-    **dict.fromkeys(["train", "sgld", "search", "verdict", "rank", "retrain", "report"], 3),
+    **dict.fromkeys(["data", "supernet", "learn", "classifier"], 2),
+    **dict.fromkeys(
+        ["train", "sgld", "search", "verdict", "rank", "retrain", "report", "export"], 3
+    ),
     **{"cli": 4},
 }
-SIDEWAYS = {("store", "group"), ("learn", "data"), ("learn", "supernet")}
+SIDEWAYS = {
+    ("store", "group"),
+    *((package, part) for package in ("learn", "classifier") for part in ("data", "supernet")),
+}
 EVERYWHERE = {"", "_core", "_C", "__version__"}  # "" is the root itself, which holds these alone
 NAMELESS = {"utils", "helpers", "common", "misc", "manager", "base"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)

@@ -74,7 +74,7 @@ def run_command(words: list[str]) -> int | None:
         return 0
     pipeline = import_module("stnas.cli.pipeline")  # brings torch, which takes a second
     answer_with(stop_now)
-    pipeline.run(request)
+    pipeline.run(request, words=shlex.join(["stnas", *words]))
     return None
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -16,6 +16,7 @@ import stnas
 from stnas.cli.usage import COMMANDS, command_usage, plain_usage, usage
 from stnas.cli.words import Option, Words, cut, stray
 from stnas.config import Config
+from stnas.config.export import ExportOptions
 from stnas.config.keys import Key, build, keys, sections
 from stnas.config.values import UsageError, Word, value_of
 from stnas.config.words import shown, suggestion
@@ -28,6 +29,12 @@ from stnas.store.stages import BY_NAME
 RECIPES = Path(__file__).parent / "recipes"
 MICRO_BATCHES = ("train.micro_batches", "retrain.micro_batches")
 CONFIG = Key("config", str, None, Config)
+NETWORK_OPTIONS: dict[str, type] = {"export": ExportOptions}
+"""Options of the commands about a trained network."""
+OTHERS = (
+    "Options of its run, such as --threads and --data.path, may be given, too: "
+    "stnas run --help lists them."
+)
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,14 @@ class CountOptions:
 
 
 class Request(NamedTuple):
-    """A command with its options, or an answer to print instead of any work."""
+    """A command with its options, or an answer to print instead of any work.
+
+    options: what a command takes besides the configuration.
+    """
 
     command: str
     config: Config | None = None
-    counted: CountOptions | None = None
+    options: Any = None
     answer: str | None = None
 
 
@@ -74,6 +84,8 @@ def parse(arguments: list[str]) -> Request:
         raise UsageError(f"unknown command {shown(command)}: {repair} (see stnas --help)")
     if command == "doctor":
         return parse_doctor(words)
+    if command in NETWORK_OPTIONS:
+        return parse_of_network(command, words)
     return parse_count(words) if command == "count" else parse_stage(command, words)
 
 
@@ -100,7 +112,42 @@ def parse_count(words: list[str]) -> Request:
             "stnas count must be given a network, got none: name a genotype (st1-...) or a model "
             "of torchvision or timm, such as stnas count mobilenet_v2"
         )
-    return Request("count", counted=options)
+    return Request("count", options=options)
+
+
+def parse_of_network(command: str, words: list[str]) -> Request:
+    """Parse the words of a command about a trained network: its options, and those of its run.
+
+    The network may stand without its option; the run that it lies in is the one of the request.
+    """
+    kind = NETWORK_OPTIONS[command]
+    own = keys(kind)
+    found = cut(words, {**keys(), **own, "config": CONFIG}, command=command)
+    if found.has("help"):
+        form = " RUN|RUN/retrain/NAME [--KEY VALUE ...]"
+        return Request(command, answer=f"{plain_usage(command, form, kind)}\n\n{OTHERS}")
+    if found.others[1:]:
+        raise stray(found.others[1], found.options)
+    names = [Option("network", word) for word in found.others]
+    given = typed([*names, *(o for o in found.options if o.name in own)], own)
+    runs = [option.value for option in found.options if option.name == "run"]
+    network = str(given.get("network") or (runs[-1] if runs else ""))
+    if not network:
+        raise UsageError(
+            f"stnas {command} must be given a run or a network, got none: name one, such as "
+            f"stnas {command} runs/quickstart/retrain/A"
+        )
+    options = build({**given, "network": network}, kind)
+    rest = [option for option in found.options if option.name not in own and option.name != "run"]
+    run = Option("run", str(run_of_network(network)))
+    return Request(command, build(layered(command, Words([*rest, run], []))), options)
+
+
+def run_of_network(network: str) -> Path:
+    """Return the run that a folder of a network lies in, or the folder itself."""
+    place = Path(os.path.expanduser(network))
+    parent = Path(os.path.abspath(place)).parent
+    return parent.parent if parent.name == "retrain" else place
 
 
 def parse_stage(command: str, words: list[str]) -> Request:

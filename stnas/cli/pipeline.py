@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from stnas import rank, report, retrain, search, sgld, train, verdict
+from stnas import export, rank, report, retrain, search, sgld, train, verdict
 from stnas.cli.count import count
 from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
@@ -28,6 +28,9 @@ STAGES: dict[str, Callable[..., None]] = {
     "report": report.run,
 }
 
+NETWORK_COMMANDS: dict[str, Callable[..., None]] = {"export": export.run}
+"""Commands about a trained network."""
+
 CHECKS = {
     "train": train.check,
     "sgld": sgld.check,
@@ -46,20 +49,23 @@ class Warned(logging.Handler):
             warn(record.getMessage())
 
 
-def run(request: Request) -> None:
-    """Run a command."""
+def run(request: Request, *, words: str = "") -> None:
+    """Run a command; words: the line that asked for it, as a user would write it."""
     logger = logging.getLogger("stnas")
     logger.propagate = False
     logger.handlers = [Warned()]
     if request.command == "doctor":
         doctor()
-    elif request.counted is not None:
-        count(request.counted)
+    elif request.command == "count":
+        count(request.options)
     else:
         assert request.config is not None
         config = request.config
         if config.threads is not None:
             torch.set_num_threads(config.threads)
+        if request.options is not None:
+            NETWORK_COMMANDS[request.command](config, request.options, command=words)
+            return
         with joined(config.timeout) as group:
             run_stages(request.command, config, group)
         end(group)

@@ -203,7 +203,7 @@ def test_values_have_the_forms_that_people_write(word, expected, tmp_path):
 
 def test_a_switch_may_go_without_its_word(tmp_path):
     assert config(f"--run={tmp_path}", "--train.affine", "--seed", "3").train.affine is True
-    assert parse(["count", "x", "--explain"]).counted.explain is True
+    assert parse(["count", "x", "--explain"]).options.explain is True
 
 
 ODD = ["a [b]*?", "1e3", "007", "null", "true", "~", "~/x", 'it\'s "q"', ":dog:", "[red]x[/x]"]
