@@ -16,7 +16,19 @@ LAYERS = {
     **dict.fromkeys(["space", "ops", "store", "group"], 1),
     **dict.fromkeys(["data", "supernet", "learn", "classifier"], 2),
     **dict.fromkeys(
-        ["train", "sgld", "search", "verdict", "rank", "retrain", "report", "export"], 3
+        [
+            "train",
+            "sgld",
+            "search",
+            "verdict",
+            "rank",
+            "retrain",
+            "report",
+            "export",
+            "evaluate",
+            "predict",
+        ],
+        3,
     ),
     **{"cli": 4},
 }

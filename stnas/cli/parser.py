@@ -16,6 +16,7 @@ import stnas
 from stnas.cli.usage import COMMANDS, command_usage, plain_usage, usage
 from stnas.cli.words import Option, Words, cut, stray
 from stnas.config import Config
+from stnas.config.evaluate import EvaluateOptions, PredictOptions
 from stnas.config.export import ExportOptions
 from stnas.config.keys import Key, build, keys, sections
 from stnas.config.values import UsageError, Word, value_of
@@ -29,7 +30,11 @@ from stnas.store.stages import BY_NAME
 RECIPES = Path(__file__).parent / "recipes"
 MICRO_BATCHES = ("train.micro_batches", "retrain.micro_batches")
 CONFIG = Key("config", str, None, Config)
-NETWORK_OPTIONS: dict[str, type] = {"export": ExportOptions}
+NETWORK_OPTIONS: dict[str, type] = {
+    "export": ExportOptions,
+    "evaluate": EvaluateOptions,
+    "predict": PredictOptions,
+}
 """Options of the commands about a trained network."""
 OTHERS = (
     "Options of its run, such as --threads and --data.path, may be given, too: "
@@ -124,12 +129,15 @@ def parse_of_network(command: str, words: list[str]) -> Request:
     own = keys(kind)
     found = cut(words, {**keys(), **own, "config": CONFIG}, command=command)
     if found.has("help"):
-        form = " RUN|RUN/retrain/NAME [--KEY VALUE ...]"
+        files = " FILE ..." if "files" in own else ""
+        form = f" RUN|RUN/retrain/NAME{files} [--KEY VALUE ...]"
         return Request(command, answer=f"{plain_usage(command, form, kind)}\n\n{OTHERS}")
-    if found.others[1:]:
+    if found.others[1:] and "files" not in own:
         raise stray(found.others[1], found.options)
-    names = [Option("network", word) for word in found.others]
+    names = [Option("network", word) for word in found.others[:1]]
     given = typed([*names, *(o for o in found.options if o.name in own)], own)
+    if found.others[1:]:
+        given["files"] = tuple(found.others[1:])
     runs = [option.value for option in found.options if option.name == "run"]
     network = str(given.get("network") or (runs[-1] if runs else ""))
     if not network:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from stnas import export, rank, report, retrain, search, sgld, train, verdict
+from stnas import evaluate, export, predict, rank, report, retrain, search, sgld, train, verdict
 from stnas.cli.count import count
 from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
@@ -28,7 +28,11 @@ STAGES: dict[str, Callable[..., None]] = {
     "report": report.run,
 }
 
-NETWORK_COMMANDS: dict[str, Callable[..., None]] = {"export": export.run}
+NETWORK_COMMANDS: dict[str, Callable[..., None]] = {
+    "export": export.run,
+    "evaluate": evaluate.run,
+    "predict": predict.run,
+}
 """Commands about a trained network."""
 
 CHECKS = {

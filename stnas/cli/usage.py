@@ -14,6 +14,8 @@ COMMANDS = {
     **{stage.name: stage.purpose for stage in STAGES},
     "run": "run all stages in order; complete ones are skipped",
     "quickstart": "run all stages on the embedded images in minutes",
+    "evaluate": "tell how well a trained network classifies images, class by class",
+    "predict": "tell what image files show, by a trained network",
     "export": "write a trained network as ONNX, safetensors, torch.export or OpenVINO; check it",
     "count": "count multiply-adds and parameters of a genotype or a published network",
     "doctor": "tell what this installation has, and what to do about what it lacks",

@@ -1,0 +1,77 @@
+"""Figures of a classifier on labelled images."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """What became of the images of a class; None where a share has nothing to be one of.
+
+    recall: share of its images that were given to it. precision: share of those given to it that
+    are of it.
+    """
+
+    name: str
+    images: int
+    recall: float | None
+    precision: float | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Shares of right answers, and where the others went.
+
+    top5: None with five classes or fewer. balanced: mean of the recalls of classes with images.
+    confusion: number of images ``[true class][answer]``. hardest: rows by falling loss. losses,
+    answers: of every row.
+    """
+
+    images: int
+    top1: float
+    top5: float | None
+    balanced: float
+    loss: float
+    classes: tuple[ClassFigures, ...]
+    confusion: list[list[int]]
+    hardest: list[int]
+    losses: list[float]
+    answers: list[int]
+
+
+def figures(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Figures:
+    """Compute the figures of logits ``[N, classes]`` against labels ``[N]``."""
+    count, answers = len(names), logits.argmax(1)
+    losses = functional.cross_entropy(logits.double(), labels, reduction="none")
+    confusion = (labels * count + answers).bincount(minlength=count * count).view(count, count)
+    right, own, given = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    recalls = [share(int(r), int(n)) for r, n in zip(right, own, strict=True)]
+    precisions = [share(int(r), int(n)) for r, n in zip(right, given, strict=True)]
+    known = [recall for recall in recalls if recall is not None]
+    top5 = None
+    if count > 5:
+        best = logits.topk(5, 1).indices
+        top5 = float((best == labels[:, None]).any(1).double().mean())
+    return Figures(
+        images=len(labels),
+        top1=float((answers == labels).double().mean()),
+        top5=top5,
+        balanced=sum(known) / len(known),
+        loss=float(losses.mean()),
+        classes=tuple(
+            ClassFigures(name, int(n), recall, precision)
+            for name, n, recall, precision in zip(names, own, recalls, precisions, strict=True)
+        ),
+        confusion=confusion.tolist(),
+        hardest=torch.argsort(losses, descending=True, stable=True).tolist(),
+        losses=losses.tolist(),
+        answers=answers.tolist(),
+    )
+
+
+def share(part: int, whole: int) -> float | None:
+    """Return a share; None of nothing."""
+    return part / whole if whole else None
