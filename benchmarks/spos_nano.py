@@ -80,7 +80,7 @@ def configuration(folder: Path, seed: int, epochs: int) -> Config:
         ),
         search=SearchConfig(
             score="single",
-            recalibration_images=1000,
+            recalibration_images=500,
             recalibration_batch=250,
             evaluation_batch=240,
         ),

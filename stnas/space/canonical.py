@@ -44,12 +44,32 @@ def canonical_key(space: "SearchSpace", genotype: Genotype, coefficients: Any) -
     """Return the key of one genotype ``[genes]``: 32 hexadecimal digits of a BLAKE2b hash.
 
     coefficients: ``coefficient_dtype(space)``.
-    Where a node has a BN for each number of entering arcs, the genotype itself is the key.
+    Where a node has a BN for each number of entering arcs, or different genotypes cannot be the
+    same network, the genotype itself is the key.
     """
-    if any(node.join == "shadow" for node in space.nodes):
+    if any(node.join == "shadow" for node in space.nodes) or space.is_distinct:
         return gene_digits(genotype)
     graph = symbol_graph(space, space.arcs_of(genotype), coefficients)
     return hashlib.blake2b(graph.names + certificate(graph), digest_size=16).hexdigest()
+
+
+def is_distinct(space: "SearchSpace") -> bool:
+    """Tell whether a space is a chain whose genes each choose among different parts.
+
+    Each node is entered by the arcs of one gene, every one with a part of another signature and
+    without its input as a summand: then no two genotypes are one network.
+    """
+    for target, entering in groupby(space.arcs, key=lambda arc: arc.target):
+        arcs = list(entering)
+        if any(arc.part is None or _hands_on(space, arc) for arc in arcs):
+            return False
+        parts = [(space.parts[arc.part], arc.option) for arc in arcs if arc.part is not None]
+        whole = {owner(arc) for arc in arcs} == {(target - 1,)} and len(arcs[0].when) == 1
+        if not whole or len({signature_of(*own) for own in parts}) < len(arcs):
+            return False
+        if any(arc.source != target - 1 for arc in arcs):
+            return False
+    return len(space.genes) == len(space.nodes) - 1
 
 
 def certificate(graph: SymbolGraph) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnas.config.space import SpaceConfig
 from stnas.space import draws, genotype
-from stnas.space.canonical import canonical_key, coefficient_dtype
+from stnas.space.canonical import canonical_key, coefficient_dtype, is_distinct
 from stnas.space.cost import AdditiveCost, Cost, additive
 from stnas.space.distribution import MAX_POINTS, CostDistribution
 from stnas.space.draws import DROPPING, Prior
@@ -231,6 +231,11 @@ class SearchSpace:
     @cached_property
     def _coefficients(self) -> Any:
         return coefficient_dtype(self)
+
+    @cached_property
+    def is_distinct(self) -> bool:
+        """Tell whether different genotypes are different networks, for a simple reason."""
+        return is_distinct(self)
 
     def canonical(self, genotypes: ArrayLike) -> NDArray[np.str_]:
         """Return keys ``[n]``: equal if and only if the stand-alone networks are the same."""

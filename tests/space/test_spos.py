@@ -150,3 +150,10 @@ def test_families_are_told_apart():
         SearchSpace.profile("nas_bench_macro", family="spos")
     with pytest.raises(ValueError, match="topology, got 'stem_width'"):
         SearchSpace.profile("nano", stem_width=8)
+
+
+def test_a_chain_of_different_parts_needs_no_canonical_form_but_its_genes():
+    assert IMAGENET.is_distinct
+    assert IMAGENET.canonical([PUBLISHED]).tolist() == ["".join(map(str, PUBLISHED))]
+    for name in ("micro", "nas_bench_macro"):
+        assert not SearchSpace.profile(name).is_distinct
