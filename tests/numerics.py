@@ -5,6 +5,7 @@ from torch import Tensor
 
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm
+from stnas.ops.shuffle.reference import ShuffleWeights
 
 Norms = tuple[BatchNorm, BatchNorm, BatchNorm]
 
@@ -14,6 +15,7 @@ TOLERANCE = {
     "inference": {torch.float64: 1e-14, torch.float32: 1e-6},
     "norm_act": {torch.float64: 1e-11, torch.float32: 1e-4},
     "path": {torch.float64: 1e-11, torch.float32: 1e-3},
+    "shuffle": {torch.float64: 1e-12, torch.float32: 1e-5},
     "on emulated GPUs": {torch.float64: 1e-12, torch.float32: 2e-6},
 }
 """Bounds of ``error``, some five times what was measured at most, by operator and dtype."""
@@ -56,3 +58,40 @@ def block(
         for c in (hidden, hidden, c_out)
     )
     return draw(images, c_in, height, width).to(dtype), weights, (first, second, third)
+
+
+def shuffle(
+    size: tuple[int, ...], kernel: int, *, affine: bool, mid: int | None = None, seed: int = 0
+) -> tuple[Tensor, ShuffleWeights, list[BatchNorm]]:
+    """Draw a shuffle block of ``(images, in, out, stride, height, width)`` in float64.
+
+    kernel: of the depthwise convolution; 0 for the three of ``xception``. Stride 2 has two heads.
+    """
+    images, c_in, c_out, stride, height, width = size
+    generator = torch.Generator().manual_seed(seed)
+    mid = mid or c_out // 2
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    def pointwise(before: int, after: int) -> Tensor:
+        return draw(after, before, 1, 1) / before**0.5
+
+    def depthwise(channels: int) -> Tensor:
+        return draw(channels, 1, kernel or 3, kernel or 3) / (kernel or 3)
+
+    read, end = (c_in // 2, c_out - c_in // 2) if stride == 1 else (c_in, c_out - c_in)
+    main: tuple[Tensor, ...] = (pointwise(read, mid), depthwise(mid), pointwise(mid, end))
+    if kernel == 0:
+        first = (depthwise(read), pointwise(read, mid))
+        main = (*first, depthwise(mid), pointwise(mid, mid), *main[1:])
+    project = () if stride == 1 else (depthwise(c_in), pointwise(c_in, c_in))
+    norms = [
+        BatchNorm(
+            *((1 + 0.3 * draw(c), 0.3 * draw(c)) if affine else (None, None)),
+            0.1 * draw(c),
+            1 + 0.1 * draw(c).abs(),
+        )
+        for c in map(len, (*main, *project))
+    ]
+    return draw(images, c_in, height, width), ShuffleWeights(main, project), norms
