@@ -48,12 +48,11 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
       "int stride, str activation, bool residual) -> Tensor");
   // The shuffle block with batch statistics, x NCHW in channels_last order. weights: those of the first
   // head, `main` of them, then those of the second; without one half of x's channels pass by. affine:
-  // weight and bias of the BN behind each. running: mean and variance of each, moved by momentum, or none.
-  // Returns out; the values of each layer before its BN where `keep`, else none; mean and biased variance of
-  // each BN.
+  // weight and bias of the BN behind each. Returns out; the values of each layer before its BN where `keep`,
+  // else none; mean and biased variance of each BN.
   ops.def(
-      "shuffle_block_train_(Tensor x, Tensor[] weights, int main, Tensor?[] affine, Tensor(a!)[] running, "
-      "float momentum, int stride, bool keep) -> (Tensor out, Tensor[] values, Tensor statistics)");
+      "shuffle_block_train(Tensor x, Tensor[] weights, int main, Tensor?[] affine, int stride, bool keep) "
+      "-> (Tensor out, Tensor[] values, Tensor statistics)");
   // Gradients of x, of the weights, and of weight and bias of each BN in one tensor.
   ops.def(
       "shuffle_block_backward(Tensor grad, Tensor x, Tensor[] weights, int main, Tensor?[] affine, "

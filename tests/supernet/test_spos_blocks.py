@@ -55,6 +55,36 @@ def test_blocks_equal_the_authors(kind, before, stride, size):
     torch.testing.assert_close(made(x), wanted)
 
 
+def step(supernet, x, genes):
+    """Return logits and gradients of one step."""
+    logits = supernet(x, genes)
+    logits.square().sum().backward()
+    return [logits.detach(), *(p.grad for p in supernet.parameters() if p.grad is not None)]
+
+
+@pytest.mark.parametrize("genes", [(0,) * 6, (3,) * 6, (2, 1, 0, 3, 3, 1)])
+def test_the_compiled_block_stands_in_for_its_layers(genes):
+    genes, found = np.array(genes, np.int8), []
+    for kernels in ("fused", "reference"):
+        torch.manual_seed(0)
+        supernet = SuperNet(SPACE, kernels=kernels).double()
+        supernet.tail.dropout.eval()
+        found.append(step(supernet, torch.randn(8, 1, 14, 14).double(), genes))
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-7, atol=1e-9)
+
+
+def test_a_watched_layer_is_called():
+    torch.manual_seed(0)
+    part, calls = block("shuffle3", 16, 16, 1, 7), []
+    made = build(part, kernels="fused", norm=nn.BatchNorm2d)
+    x = torch.randn(3, 16, 7, 7)
+    alone = made(x)
+    made.main[0].register_forward_hook(lambda *_: calls.append(1))
+    torch.testing.assert_close(made(x), alone)
+    assert calls == [1]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("before", "stride"), [(16, 1), (8, 2)])
 def test_a_part_counts_its_module(kind, before, stride):

@@ -15,26 +15,14 @@ void check_plain(const Tensor& x) {
         "stnas.ops.shuffle.reference.shuffle_block on others");
 }
 
-// running += momentum (batch - running), where the batch's variance is the unbiased one.
-template <class T>
-void move_running(const HeadLayer<T>& layer, double count, T* mean, T* var, double momentum) {
-  for (index c = 0; c < layer.out; ++c) {
-    const double unbiased = double(layer.statistics[layer.out + c]) * count / (count - 1);
-    mean[c] = T(double(mean[c]) * (1 - momentum) + double(layer.statistics[c]) * momentum);
-    var[c] = T(double(var[c]) * (1 - momentum) + unbiased * momentum);
-  }
-}
-
 using Kept = std::tuple<Tensor, Tensors, Tensor>;
 
-Kept shuffle_block_train_(const Tensor& x, const Tensors& weights, index main,
-                          const std::vector<Maybe>& affine, const Tensors& running,
-                          double momentum, index stride, bool keep) {
+Kept shuffle_block_train(const Tensor& x, const Tensors& weights, index main,
+                         const std::vector<Maybe>& affine, index stride, bool keep) {
   check_plain(x);
   return with_wide_type(x, [&](auto zero) -> Kept {
     using T = decltype(zero);
     ShuffleCall<T> call(x, weights, main, affine, stride);
-    if (!running.empty()) call.set_running(running);
     for (const auto& layer : call.layers)
       check(x.size(0) * layer.out_pixels() > 1,
             "x must give more than 1 value per channel, got 1: use a larger batch");
@@ -50,11 +38,6 @@ Kept shuffle_block_train_(const Tensor& x, const Tensors& weights, index main,
         },
         data<T>(sums));
     kernels<ShuffleForward<T>>().train(call.problem(), data<T>(out));
-    for (size_t i = 0; i < running.size(); i += 2) {
-      const auto& layer = call.layers[i / 2];
-      move_running(layer, double(x.size(0) * layer.out_pixels()), data<T>(running[i]),
-                   data<T>(running[i + 1]), momentum);
-    }
     return {out, values, sums};
   });
 }
@@ -110,7 +93,7 @@ Tensor shuffle_block_inference(const Tensor& x, const Tensors& weights, index ma
 }  // namespace stnas::cpu
 
 STABLE_TORCH_LIBRARY_IMPL(stnas, CPU, ops) {
-  ops.impl("shuffle_block_train_", TORCH_BOX(&stnas::cpu::shuffle_block_train_));
+  ops.impl("shuffle_block_train", TORCH_BOX(&stnas::cpu::shuffle_block_train));
   ops.impl("shuffle_block_backward", TORCH_BOX(&stnas::cpu::shuffle_block_backward));
   ops.impl("shuffle_block_inference", TORCH_BOX(&stnas::cpu::shuffle_block_inference));
 }

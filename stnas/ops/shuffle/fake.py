@@ -44,11 +44,10 @@ def layers_of(
 
 
 # The names of the arguments are the schema's.
-@register_fake("stnas::shuffle_block_train_")  # type: ignore[untyped-decorator]
+@register_fake("stnas::shuffle_block_train")  # type: ignore[untyped-decorator]
 def _train(
-    x: Tensor, weights: list[Tensor], main: int, affine: Any, running: Any, momentum: float,
-    stride: int, keep: bool,
-) -> tuple[Tensor, list[Tensor], Tensor]:  # fmt: skip
+    x: Tensor, weights: list[Tensor], main: int, affine: Any, stride: int, keep: bool
+) -> tuple[Tensor, list[Tensor], Tensor]:
     layers = layers_of(x, weights, main, stride)
     kept = [n * -(-c // BLOCK) * BLOCK * h * w for n, c, h, w in layers] if keep else []
     statistics = x.new_empty(2 * sum(size[1] for size in layers))
@@ -81,11 +80,10 @@ def forward_flops(x: Size, weights: Sequence[Size], main: int, stride: int) -> i
     )
 
 
-@register_flop_formula(torch.ops.stnas.shuffle_block_train_)
+@register_flop_formula(torch.ops.stnas.shuffle_block_train)
 def _count_train(
-    x: Size, weights: Sequence[Size], main: int, affine: Any, running: Any, momentum: float,
-    stride: int, *_: Any, **__: Any,
-) -> int:  # fmt: skip
+    x: Size, weights: Sequence[Size], main: int, affine: Any, stride: int, *_: Any, **__: Any
+) -> int:
     return forward_flops(x, weights, main, stride)
 
 

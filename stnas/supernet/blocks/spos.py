@@ -1,11 +1,15 @@
-"""The choice blocks of SPOS, in plain PyTorch."""
+"""The choice blocks of SPOS."""
 
 import torch
 from torch import Tensor, nn
 
 from stnas.config import Kernels
+from stnas.ops.shuffle.block import shuffle_block
+from stnas.ops.shuffle.reference import ShuffleWeights
 from stnas.space.spos import ChoiceBlock, Pass, Shuffle, Xception
+from stnas.supernet.as_built import AsBuilt, agree, are_plain, is_plain
 from stnas.supernet.blocks.block import MakeNorm, build
+from stnas.supernet.norms import advance_
 
 
 class TwoBranches(nn.Module):
@@ -13,22 +17,57 @@ class TwoBranches(nn.Module):
 
     The even channels pass by where the pixels stay, and the odd ones are worked on: so the halves
     mix from block to block, which is the shuffle. Where the pixels are halved, both branches read
-    every channel.
+    every channel. Where it is ``compiled`` one operator computes it and the layers only hold the
+    tensors, as long as these are the layers that were built and the pass is one of plain numbers.
     """
 
-    def __init__(self, part: ChoiceBlock, norm: MakeNorm) -> None:
+    def __init__(self, part: ChoiceBlock, *, kernels: Kernels, norm: MakeNorm) -> None:
         super().__init__()
-        self.splits = part.splits
+        self.splits, self.stride = part.splits, part.stride
         self.proj = branch(part.projection, norm)
         self.main = branch(part.main, norm)
+        self.compiled = kernels == "fused"
+        self.built = [(module, AsBuilt(module)) for module in (self, self.proj, self.main)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
+        weights = self.fusible() if self.compiled and is_plain(x) else None
+        if weights is None:
+            return self.by_layers(x)
+        states = [advance_(layer) for layer in self.norms()]
+        _, training, momentum = states[0]
+        norms = [tensors for tensors, _, _ in states]
+        return shuffle_block(
+            x, weights, norms, stride=self.stride, training=training, momentum=momentum
+        )
+
+    def by_layers(self, x: Tensor) -> Tensor:
+        """Compute the block by calling its layers, whatever stands in their places."""
         if self.splits:
             kept, made = x[:, 0::2], self.main(x[:, 1::2].contiguous(memory_format=FORMAT))
         else:
             kept, made = self.proj(x), self.main(x)
         return torch.cat((kept, made), 1)
+
+    def fusible(self) -> ShuffleWeights | None:
+        """Return the weights if the block's operator may stand in for its layers."""
+        if not all(built.holds(module) for module, built in self.built):
+            return None
+        main, project = (
+            tuple(layer.weight for layer in head if isinstance(layer, nn.Conv2d))
+            for head in (self.main, self.proj)
+        )
+        known = are_plain((*main, *project)) and agree(self.norms())
+        return ShuffleWeights(main, project) if known else None
+
+    def norms(self, option: int = 0) -> tuple[nn.BatchNorm2d, ...]:
+        """List the BN layers, those of the working branch first."""
+        return tuple(
+            layer
+            for head in (self.main, self.proj)
+            for layer in head
+            if isinstance(layer, nn.BatchNorm2d)
+        )
 
 
 FORMAT = torch.channels_last
@@ -60,4 +99,4 @@ def branch(passes: tuple[Pass, ...], norm: MakeNorm) -> nn.Sequential:
 @build.register(Xception)
 def choice_block(part: ChoiceBlock, *, kernels: Kernels, norm: MakeNorm) -> TwoBranches:
     """Make the block of a kind."""
-    return TwoBranches(part, norm)
+    return TwoBranches(part, kernels=kernels, norm=norm)

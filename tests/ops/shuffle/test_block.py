@@ -74,9 +74,12 @@ def assert_same(
     """Compare the fused block in ``dtype`` with the twin in float64."""
     ours = outcome(shuffle_block, x, weights, norms, dtype, **options)
     twin = outcome(reference.shuffle_block, x, weights, norms, torch.float64, **options)
-    bound = TOLERANCE["shuffle" if options["training"] else "inference"][dtype]
+    bound = TOLERANCE["block" if options["training"] else "inference"][dtype]
+    rounding = torch.finfo(dtype).eps * x.numel()
     for name, expected in twin.items():
-        assert error(ours[name], expected) <= bound, name
+        # A BN cancels the bias of the depthwise one before it, whose gradient is rounding alone.
+        cancelled = ours[name].abs().max() <= rounding and expected.abs().max() < 1e-9
+        assert cancelled or error(ours[name], expected) <= bound, name
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -141,9 +144,9 @@ def test_opcheck(size: tuple[int, ...], dtype: torch.dtype) -> None:
     main, affine = len(heads.main), [None] * len(running)
     operators = torch.ops.stnas
     for keep in (False, True):
-        forward = (x, weights, main, affine, running if keep else [], 0.1, size[3], keep)
-        torch.library.opcheck(operators.shuffle_block_train_.default, forward)
-    out, values, statistics = operators.shuffle_block_train_(*forward)
+        forward = (x, weights, main, affine, size[3], keep)
+        torch.library.opcheck(operators.shuffle_block_train.default, forward)
+    out, values, statistics = operators.shuffle_block_train(*forward)
     backward = (torch.ones_like(out), x, weights, main, affine, values, statistics, size[3])
     torch.library.opcheck(operators.shuffle_block_backward.default, backward)
     inference = (x, weights, main, affine, running, size[3])
@@ -234,7 +237,7 @@ def test_without_running_statistics() -> None:
         shuffle_block(x, weights, bare, stride=1, training=False)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)  # the latter is empty
 def test_torch_computes_what_has_no_kernels(dtype: torch.dtype) -> None:
     x, weights, norms = shuffle(
         (0 if dtype == torch.float32 else 2, 8, 8, 1, 6, 6), 3, affine=False
@@ -305,8 +308,10 @@ def test_errors_name_argument_rule_and_value(changes: dict[str, Any], message: s
         )  # fmt: skip
 
 
-def test_a_head_that_ends_depthwise_is_an_error() -> None:
+def test_an_incomplete_head_is_an_error() -> None:
     x, heads, norms = shuffle((2, 8, 8, 1, 6, 6), 3, affine=False)
+    with pytest.raises(ValueError, match="norms must be 2, one a convolution, got 3"):
+        shuffle_block(x, ShuffleWeights(heads.main[:2]), norms, stride=1, training=True)
     with pytest.raises(ValueError, match="weights of a head must end with a 1x1 convolution"):
         shuffle_block(x, ShuffleWeights(heads.main[:2]), norms[:2], stride=1, training=True)
 
