@@ -11,7 +11,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "stnas"
 PLANTED = Path(__file__).with_name("planted_bugs.csv")
 REASONS = Path(__file__).with_name("equivalent_python_mutants.csv")
-PACKAGES = ("learn", "rank", "retrain", "search", "sgld", "space", "store", "verdict")
+PACKAGES = (
+    "cli", "config", "data", "group", "learn", "ops", "rank", "report", "retrain", "search", "sgld",
+    "space", "store", "supernet", "train", "verdict",
+)  # fmt: skip
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.FloorDiv: "*", ast.Mod: "//",
     ast.Pow: "*", ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=",
@@ -145,19 +148,18 @@ def mutants(file: str) -> list[Mutant]:
     return list(found.values())
 
 
+def in_turn(package: str) -> list[Mutant]:
+    """Order a package's mutants: one of each module in turn, by chance within a module."""
+    placed = []
+    for path in (PACKAGE / package).rglob("*.py"):
+        own = sorted(mutants(path.relative_to(PACKAGE).as_posix()), key=lambda mutant: mutant.draw)
+        placed += [(turn, mutant.draw, mutant) for turn, mutant in enumerate(own)]
+    return [mutant for *_, mutant in sorted(placed, key=lambda place: place[:2])]
+
+
 def drawn(most: int) -> list[Mutant]:
     """Draw ``most`` mutants of each package, the same ones for a larger number, in turn."""
-    own = {
-        name: sorted(
-            (
-                mutant
-                for path in sorted((PACKAGE / name).rglob("*.py"))
-                for mutant in mutants(path.relative_to(PACKAGE).as_posix())
-            ),
-            key=lambda mutant: mutant.draw,
-        )[:most]
-        for name in PACKAGES
-    }
+    own = {name: in_turn(name) for name in PACKAGES}
     return [own[name][i] for i in range(most) for name in PACKAGES if i < len(own[name])]
 
 

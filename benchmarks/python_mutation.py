@@ -1,13 +1,15 @@
 """Change the package's Python code in one place at a time and see whether the tests notice.
 
-    nice python benchmarks/python_mutation.py [--most 8] [--planted]
+    nice python benchmarks/python_mutation.py [--most 8] [--again] [--behind] [--planted]
 
-``--most`` draws that many mutants of each package that computes or keeps something, the same ones
-each time and those of a smaller number among them. Each is made in a copy of the package and run
-through the tests of its package, then, if it survives, through those of the stages behind it.
-What was tried is kept in benchmarks/results/python_mutation.csv as it comes in: the same command
-goes on. ``--planted`` tries the bugs of benchmarks/planted_bugs.csv with the test that each names.
-The exit code is 1 where a survivor has no reason in benchmarks/equivalent_python_mutants.csv.
+``--most`` draws that many mutants of each package, evenly over its modules, the same ones each
+time and those of a smaller number among them. Each is made in a copy of the package and run through
+the quick tests of its package, all quick tests and all tests of its package; with ``--behind`` also
+through those of the stages behind it, which takes long. What was tried is kept in
+benchmarks/results/python_mutation.csv as it comes in: the same command goes on; ``--again`` tries
+what survived once more. ``--planted`` tries the bugs of benchmarks/planted_bugs.csv with the test
+that each names. The exit code is 1 where a survivor has no reason in
+benchmarks/equivalent_python_mutants.csv.
 """
 
 import argparse
@@ -24,7 +26,14 @@ from python_mutants import PACKAGE, PACKAGES, Mutant, drawn, mutants, planted, r
 from record import RESULTS, load, machine, save
 
 ROOT = PACKAGE.parent
-SECONDS = 900
+SECONDS = 1800
+"""What the slowest group of tests takes is a third of it; a mutant that never ends takes longer."""
+OWN = {
+    "config": "cli data/test_config.py",
+    "train": "train golden",
+    "data": "data test_hostile_input.py",
+}
+"""Tests of a package, where they are not the folder of its name."""
 BEHIND = "golden test_parts_of_the_images.py train sgld search verdict retrain rank learn report"
 """Tests of all that works on what a package gives, fastest first."""
 Row = dict[str, str]
@@ -68,12 +77,13 @@ class Bench:
         return lines[0].split()[1] if lines else f"pytest ended with {done.returncode}"
 
 
-def groups(mutant: Mutant) -> list[list[str]]:
-    """Name the tests of a mutant's package, then those behind it."""
+def groups(mutant: Mutant, *, behind: bool) -> list[list[str]]:
+    """Name the tests of a mutant's package, all quick ones, then those behind it."""
     package = mutant.file.partition("/")[0]
-    own = [f"tests/{package}", "--deselect=tests/store/test_disasters.py"]
-    later = [f"tests/{name}" for name in BEHIND.split() if name != package]
-    return [["-m", "quick", *own], own, later, *[["tests/store"]] * (package == "store")]
+    own = [f"tests/{name}" for name in OWN.get(package, package).split()]
+    later = [f"tests/{name}" for name in BEHIND.split() if f"tests/{name}" not in own]
+    quick = [["-m", "quick", *own], ["-m", "quick"]]
+    return [*quick, [*own, "--deselect=tests/store/test_disasters.py"], *[later] * behind]
 
 
 def row(mutant: Mutant, caught_by: str) -> Row:
@@ -106,11 +116,18 @@ def try_planted(bench: Bench) -> bool:
     return every
 
 
-def try_drawn(bench: Bench, most: int) -> bool:
+def tried(*, again: bool) -> dict[tuple[str, str, str], str]:
+    """Return what was found of mutants, those that survived without a reason left out ``again``."""
+    if not (RESULTS / "python_mutation.csv").exists():
+        return {}
+    rows = load("python_mutation")
+    kept = [r for r in rows if not again or r["caught_by"] != "none" or r["reason"]]
+    return {(r["file"], r["was"], r["now"]): r["caught_by"] for r in kept}
+
+
+def try_drawn(bench: Bench, most: int, *, again: bool, behind: bool) -> bool:
     """Try what was drawn and not tried yet; tell whether all survivors have a reason."""
-    known = {}
-    if (RESULTS / "python_mutation.csv").exists():
-        known = {(r["file"], r["was"], r["now"]): r["caught_by"] for r in load("python_mutation")}
+    known = tried(again=again)
     total = sum(
         len(mutants(path.relative_to(PACKAGE).as_posix()))
         for name in PACKAGES
@@ -118,7 +135,7 @@ def try_drawn(bench: Bench, most: int) -> bool:
     )
     rows: list[Row] = []
     for mutant in drawn(most):
-        by = known.get(mutant.key) or bench.noticed_by(mutant, groups(mutant))
+        by = known.get(mutant.key) or bench.noticed_by(mutant, groups(mutant, behind=behind))
         rows.append(row(mutant, "" if by == "none" else by))
         print(f"{len(rows)} {by or 'SURVIVED'}: {rows[-1]}", flush=True)
         save("python_mutation", rows, machine("pytest") | {"mutants_in_all": total})
@@ -130,11 +147,16 @@ def main() -> None:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--most", type=int, default=8, help="mutants of a package")
+    parser.add_argument("--again", action="store_true", help="try what survived once more")
+    parser.add_argument("--behind", action="store_true", help="the stages' tests, too")
     parser.add_argument("--planted", action="store_true", help="the bugs planted by hand")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
-        done = try_planted(bench) if options.planted else try_drawn(bench, options.most)
+        if options.planted:
+            done = try_planted(bench)
+        else:
+            done = try_drawn(bench, options.most, again=options.again, behind=options.behind)
     sys.exit(not done)
 
 
