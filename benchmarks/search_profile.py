@@ -34,6 +34,7 @@ from stnas.learn.task import build_supernet, prepare
 from stnas.search import stage
 from stnas.store.files import write_tensors
 from stnas.store.run_folder import RunFolder
+from stnas.train.stage import summary as trained
 
 IMAGES, ROUNDS = 512, 3
 
@@ -143,12 +144,11 @@ def leave_weights(config: Config) -> None:
     task = prepare(config)
     with RunFolder(config) as folder:
         folder.begin("train")
-        data = {"fingerprint": task.dataset.fingerprint}
-        folder.finish("train", {"data": data})
+        folder.finish("train", trained(config, task, 0.0))
         weights = build_supernet(config, task.space).state_dict()
         file = folder.begin("sgld") / "mean.safetensors"
         write_tensors(file, weights, origin=folder.origin("sgld"), samples=1)
-        folder.finish("sgld", {"samples": 1})
+        folder.finish("sgld", {"seconds": 0.0, "samples": 1})
 
 
 def method(work: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stnas.config import Config
-from stnas.data import Dataset
+from stnas.data import Dataset, FileSplit, Split
+from stnas.data.epochs import union
 from stnas.data.image_scan import open_images
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
@@ -116,3 +117,10 @@ def build_network(config: Config, space: SearchSpace, genotype: Genotype, name: 
         network = Network.build(space, genotype, kernels=config.kernels)
         initialise_(network, config.retrain.initialisation)
         return network
+
+
+def training_images(config: Config, task: Task) -> Split | FileSplit:
+    """Return the images that networks are trained on, the held-out ones among them where asked."""
+    dataset = task.dataset
+    both = config.retrain.with_validation
+    return union(dataset.train, dataset.validation) if both else dataset.train

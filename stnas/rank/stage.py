@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from rich.table import Table
 
@@ -22,6 +22,8 @@ from stnas.space import Genotypes, SearchSpace
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.journal import Journal
 from stnas.store.names import SCORES
+from stnas.store.results import PosteriorRow, RankFindings, RankResult
+from stnas.store.rows import EstimateRow
 from stnas.store.run_folder import RunFolder
 
 
@@ -58,7 +60,8 @@ def run(config: Config) -> None:
             accuracies = truth.complete_(journal)
         found = result(config, task.space, genotypes, ways, ledger, accuracies)
         seconds = time.perf_counter() - begin
-        folder.finish("rank", {"seconds": seconds, "failed": failed, **found}, files=[ledger.file])
+        whole: RankResult = {"seconds": seconds, "failed": failed, **found}
+        folder.finish("rank", whole, files=[ledger.file])
     CONSOLE.print(summary(found["table"]))
 
 
@@ -89,7 +92,7 @@ def result(
     ways: list[Way],
     ledger: Ledger,
     accuracies: list[list[float]],
-) -> dict[str, Any]:
+) -> RankFindings:
     """Hold every estimator against the ground truth."""
     madds, params = space.madds(genotypes), space.params(genotypes)
     options = config.rank
@@ -98,9 +101,10 @@ def result(
     )
     sizes = baselines(madds.astype(float), params.astype(float))
     count = len(genotypes)
+    judged = [*sizes, *estimators(ways, ledger.rows, count)]
     known = vectors(ledger.rows, count, "accuracy")
     posterior = {
-        way.name: calibration(samples, reality)
+        way.name: cast(PosteriorRow, calibration(samples, reality))
         for way in ways
         if way.kind == "chain" and len(samples := sample_scores(way, known)) > 1
     }
@@ -114,12 +118,12 @@ def result(
             }
             for i, genotype in enumerate(genotypes)
         ],
-        "table": analyse([*sizes, *estimators(ways, ledger.rows, count)], reality),
+        "table": cast(list[EstimateRow], analyse(judged, reality)),
         "posterior": posterior,
     }
 
 
-def summary(table: list[dict[str, Any]]) -> Table:
+def summary(table: list[EstimateRow]) -> Table:
     """Tabulate the estimators that take recalibrated accuracy, the baselines and the ceiling."""
     shown = folding_table(
         "way", "averaged", "tau-b", "95 %", "in bands", "Spearman", "top 10 %", "regret",
@@ -128,10 +132,11 @@ def summary(table: list[dict[str, Any]]) -> Table:
     for row in table:
         if row.get("statistics") == "running" or row.get("measure") == "loss":
             continue
-        interval = " to ".join(number(row[name]) for name in ("tau_low", "tau_high"))
+        interval = f"{number(row['tau_low'])} to {number(row['tau_high'])}"
         shown.add_row(
             row["way"], row["form"], f"{number(row['tau'])} (n {row['n']})", interval,
-            *(number(row.get(name)) for name in ("band_tau", "spearman", "top_precision")),
+            number(row.get("band_tau")), number(row.get("spearman")),
+            number(row.get("top_precision")),
             number(row.get("regret"), scale=100, unit=" points"),
         )  # fmt: skip
     return shown

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from stnas.config import Config
 from stnas.config.settling import settled
-from stnas.data.epochs import union
 from stnas.learn.network_fit import Fit
-from stnas.learn.task import Task, build_network
+from stnas.learn.task import Task, build_network, training_images
 from stnas.rank.architectures import repeated
 from stnas.space import Genotypes
 from stnas.store.checksum import DamagedError, digest
@@ -26,6 +25,7 @@ from stnas.store.lock import Lock
 from stnas.store.names import STATE, TRUTH, previous, truth_file
 from stnas.store.origin import FREE, mark, plain, reduced
 from stnas.store.places import forget, sweep
+from stnas.store.rows import TrainingRow, typed_row
 
 FIRST = (
     (
@@ -133,17 +133,13 @@ class Truth:
     def _train_(self, training: Training, journal: Journal) -> None:
         """Train one architecture and write what it reached."""
         config = dataclasses.replace(self.config, seed=training.seed)
-        dataset, file = self.task.dataset, self._file(training)
-        split = dataset.train
-        if config.retrain.with_validation:
-            split = union(dataset.train, dataset.validation)
-        network = build_network(config, self.task.space, training.genotype, training.text)
+        file = self._file(training)
         place = file.with_suffix("")
         fit = Fit(
             config,
-            dataset,
-            split,
-            network,
+            self.task.dataset,
+            training_images(config, self.task),
+            build_network(config, self.task.space, training.genotype, training.text),
             name=place.name,
             folder=place,
             origin=self.origin,
@@ -151,16 +147,14 @@ class Truth:
         )
         position, units = self.trainings.index(training), config.retrain.epochs
         history, seconds = fit.run(Chapter(journal, training.name, position=position, units=units))
-        write_json(
-            file,
-            {
-                "genotype": training.text,
-                "seed": training.seed,
-                "accuracy": history[-1]["accuracy"],
-                "seconds": seconds,
-                "origin": self.origin,
-            },
-        )
+        reached: TrainingRow = {
+            "genotype": training.text,
+            "seed": training.seed,
+            "accuracy": history[-1]["accuracy"],
+            "seconds": seconds,
+            "origin": self.origin,
+        }
+        write_json(file, reached)
         fit.saver.drop()
         for name in (previous(STATE), STATE):  # One that could not be removed is tried again.
             (place / name).unlink(missing_ok=True)
@@ -170,6 +164,7 @@ class Truth:
 def check_training(found: dict[str, Any], training: Training, origin: str, file: Path) -> None:
     """Raise DamagedError unless a file tells of one training, of these images and options."""
     check_origin(found, origin, file)
+    typed_row(TrainingRow, found, file)
     check_identity(found, file, genotype=training.text, seed=training.seed)
 
 

@@ -13,14 +13,16 @@ from stnas.space.distribution import CostDistribution
 from stnas.store.checksum import damaged
 from stnas.store.files import read_json, read_rows, scan_rows
 from stnas.store.listing import check_listed
+from stnas.store.results import RESULTS, DataRow, FieldRow, FrontFile, PosteriorRow
 from stnas.store.rows import (
     CandidateRow,
     ChoiceRow,
     ComparedRow,
     EstimateRow,
+    JudgedRow,
     NetworkRow,
     ScoreRow,
-    check_keys,
+    typed_row,
     typed_rows,
 )
 from stnas.store.settings import check_settings
@@ -30,8 +32,7 @@ Kind = TypeVar("Kind")
 STAGES = ("train", "sgld", "search", "retrain")
 OPTIONAL = ("verdict", "rank")
 """Stages that the page shows where they are complete, and does not miss where they are not."""
-_VERDICT = ("ends", "candidates", "judged", "choices")
-_RANKING = ("architectures", "table", "posterior")
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -117,47 +118,43 @@ def load_record(folder: Path) -> Record:
     """
     shown = [stage for stage in (*STAGES, *OPTIONAL) if _done(folder, stage)]
     results = {stage: _result(folder, stage) for stage in shown}
-    for stage, result in results.items():
-        check_listed(folder / stage, result)
     if "train" not in results:
         raise FileNotFoundError(
             f"{folder / 'train' / 'result.json'} is missing, so there is nothing to report: run "
             f"`stnas train --run {folder}` first"
         )
-    train = folder / "train" / "result.json"
     if "verdict" in results:
-        check_keys(results["verdict"], _VERDICT, folder / "verdict" / "result.json")
-    check_keys(results["train"], ("space", "p_drop", "expected_madds", "data"), train)
-    check_keys(results["train"]["data"], ("name", "classes", "train", "validation", "test"), train)
+        _check_verdict(results["verdict"], folder / "verdict" / "result.json")
+    typed_row(DataRow, results["train"]["data"], folder / "train" / "result.json")
     config, front = folder / "config.yaml", folder / "search" / "front.json"
     archive = folder / "search" / "archive.jsonl"
+    space = SearchSpace.from_json(results["train"]["space"])
+    costs = tuple(space.costs)
     return Record(
         name=folder.resolve().name,
         config=check_settings(config) if config.exists() else "",
-        space=SearchSpace.from_json(results["train"]["space"]),
+        space=space,
         results=results,
-        metrics=[
-            row for row in scan_rows(folder / "metrics.jsonl", origin=None) if row is not None
-        ],
-        archive=_archive(archive, results.get("search", {}).get("evaluated")),
-        front=_front(front) if "search" in results else [],
-        choices=_choices(results, folder),
-        networks=_of(results, folder, "retrain", "networks", NetworkRow),
+        metrics=_metrics(folder),
+        archive=_archive(archive, results.get("search", {}).get("evaluated"), costs),
+        front=_front(front, costs) if "search" in results else [],
+        choices=_choices(results, folder, costs),
+        networks=_of(results, folder, "retrain", "networks", NetworkRow, costs),
         ranking=_ranking(results["rank"], folder / "rank") if "rank" in results else None,
     )
 
 
-def _choices(results: dict[str, Row], folder: Path) -> list[ChoiceRow]:
+def _choices(results: dict[str, Row], folder: Path, costs: Names) -> list[ChoiceRow]:
     """Return the choices that were retrained: the verdict's where it chose, or the search's.
 
     Without retrained networks, the last that were made.
     """
-    networks = _of(results, folder, "retrain", "networks", NetworkRow)
+    networks = _of(results, folder, "retrain", "networks", NetworkRow, costs)
     trained = {row["genotype"] for row in networks if row["role"] == "chosen"}
-    decided = _of(results, folder, "verdict", "choices", ChoiceRow)
+    decided = _of(results, folder, "verdict", "choices", ChoiceRow, costs)
     if decided and (not trained or {row["genotype"] for row in decided} == trained):
         return decided
-    return _of(results, folder, "search", "choices", ChoiceRow)
+    return _of(results, folder, "search", "choices", ChoiceRow, costs)
 
 
 def _done(folder: Path, stage: str) -> bool:
@@ -166,29 +163,43 @@ def _done(folder: Path, stage: str) -> bool:
 
 
 def _result(folder: Path, stage: str) -> Row:
-    """Read one stage's result."""
-    return read_json(folder / stage / "result.json")
+    """Read one stage's result; the files that it lists must be there, whole."""
+    file = folder / stage / "result.json"
+    result = read_json(file)
+    check_listed(folder / stage, result)
+    found: Row = typed_row(RESULTS[stage], result, file)
+    return found
 
 
-def _front(path: Path) -> list[CandidateRow]:
+def _front(path: Path, costs: Names) -> list[CandidateRow]:
     """Read the front of a complete search."""
-    front = read_json(path)
-    check_keys(front, ("front",), path)
-    return typed_rows(CandidateRow, front["front"], path)
+    front = typed_row(FrontFile, read_json(path), path)
+    return typed_rows(CandidateRow, front["front"], path, costs=costs)
 
 
-def _archive(path: Path, evaluated: int | None) -> list[CandidateRow]:
+def _metrics(folder: Path) -> list[Row]:
+    """Read the numbers of the stages that are there, but for damaged lines."""
+    rows = scan_rows(folder / "metrics.jsonl", origin=None)
+    return [row for row in rows if row is not None and (folder / str(row.get("stage"))).is_dir()]
+
+
+def _archive(path: Path, evaluated: int | None, costs: Names) -> list[CandidateRow]:
     """Read the archive; of a complete search it must have as many rows as were evaluated."""
-    rows = typed_rows(CandidateRow, read_rows(path, origin=None), path)
+    rows = typed_rows(CandidateRow, read_rows(path, origin=None), path, costs=costs)
     if evaluated is not None and len(rows) != evaluated:
         raise damaged(path, f"it has {len(rows)} rows and not {evaluated}")
     return rows
 
 
+def _check_verdict(result: Row, path: Path) -> None:
+    """Check what the page shows of a verdict; its candidates have been checked by the search."""
+    typed_rows(JudgedRow, result["judged"], path)
+    typed_rows(FieldRow, result["candidates"], path)
+
+
 def _ranking(result: Row, folder: Path) -> Ranking:
     """Take a complete ranking; ways that average no scores must have one of every architecture."""
     path, file = folder / "result.json", folder / "scores.jsonl"
-    check_keys(result, _RANKING, path)
     ranking = Ranking(
         architectures=typed_rows(ComparedRow, result["architectures"], path),
         table=typed_rows(EstimateRow, result["table"], path),
@@ -197,7 +208,7 @@ def _ranking(result: Row, folder: Path) -> Ranking:
         scores=typed_rows(ScoreRow, read_rows(file, origin=None), file),
     )
     for found in ranking.posterior.values():
-        check_keys(found, ("bins", "brier", "better"), path)
+        typed_row(PosteriorRow, found, path)
     known = {way for way, _ in ranking.scored()}
     scoring = ("checkpoint", "parameters", "network")
     needed = dict.fromkeys(row["way"] for row in ranking.table if row["form"] in scoring)
@@ -207,11 +218,10 @@ def _ranking(result: Row, folder: Path) -> Ranking:
 
 
 def _of(
-    results: dict[str, Row], folder: Path, stage: str, key: str, kind: type[Kind]
+    results: dict[str, Row], folder: Path, stage: str, key: str, kind: type[Kind], costs: Names
 ) -> list[Kind]:
     """Return the list ``key`` of a stage's result; empty if the stage is not complete."""
     if stage not in results:
         return []
     path = folder / stage / "result.json"
-    check_keys(results[stage], (key,), path)
-    return typed_rows(kind, results[stage][key], path)
+    return typed_rows(kind, results[stage][key], path, costs=costs)

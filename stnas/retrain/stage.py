@@ -8,13 +8,20 @@ from typing import Any, cast
 
 from stnas.config import Config
 from stnas.data import FileSplit, Split
-from stnas.data.epochs import evaluation_batches, union
+from stnas.data.epochs import evaluation_batches
 from stnas.group.processes import current, led
 from stnas.learn.evaluation import evaluate_together
 from stnas.learn.gradients import own_parts
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
-from stnas.learn.task import Task, build_network, check_batch, check_start, prepare
+from stnas.learn.task import (
+    Task,
+    build_network,
+    check_batch,
+    check_start,
+    prepare,
+    training_images,
+)
 from stnas.retrain.plan import plan, shortfalls
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
@@ -27,9 +34,10 @@ from stnas.store.files import (
     write_tensors,
 )
 from stnas.store.journal import Chapter, Journal, Log
-from stnas.store.names import DESCRIPTION, NETWORK, STATE, previous
+from stnas.store.names import DESCRIPTION, NETWORK, RESULT, STATE, previous
 from stnas.store.origin import mark
-from stnas.store.rows import NetworkRow
+from stnas.store.results import RetrainResult
+from stnas.store.rows import ChoiceRow, NetworkRow, typed_row, typed_rows
 from stnas.store.run_folder import RunFolder
 from stnas.store.stages import reads
 
@@ -37,14 +45,7 @@ from stnas.store.stages import reads
 def check(config: Config, task: Task) -> None:
     """Raise ValueError where the trainings could not work on these images."""
     own_parts("retrain", config.retrain)
-    check_batch("retrain.batch_size", config.retrain.batch_size, len(images(config, task)))
-
-
-def images(config: Config, task: Task) -> Split | FileSplit:
-    """Return the images that networks are trained on."""
-    dataset = task.dataset
-    both = config.retrain.with_validation
-    return union(dataset.train, dataset.validation) if both else dataset.train
+    check_batch("retrain.batch_size", config.retrain.batch_size, len(training_images(config, task)))
 
 
 def run(config: Config) -> None:
@@ -55,8 +56,11 @@ def run(config: Config) -> None:
     """
     with RunFolder(config) as folder:
         check_start(folder, "retrain")
-        choices = folder.result(reads("retrain", config)[-1])["choices"]
+        chooser = reads("retrain", config)[-1]
+        choices = folder.result(chooser)["choices"]
         task = prepare(config, folder)
+        costs = tuple(task.space.costs)
+        typed_rows(ChoiceRow, choices, folder.path / chooser / RESULT, costs=costs)
         check(config, task)
         stage = folder.begin("retrain")
         dataset = task.dataset
@@ -65,9 +69,9 @@ def run(config: Config) -> None:
         size = config.search.evaluation_batch
         test = validation.on(evaluation_batches(dataset, dataset.test, size=size))
         plans = plan(config, task.space, choices)
-        split = images(config, task)
+        split = training_images(config, task)
         begin = time.perf_counter()
-        networks, files = [], list[Path]()
+        networks, files = list[NetworkRow](), list[Path]()
         with Journal(folder, "retrain", total=len(plans)) as journal:
             for line in shortfalls(config, plans):
                 journal.say(line)
@@ -82,10 +86,11 @@ def run(config: Config) -> None:
                     units = config.retrain.epochs
                     chapter = Chapter(journal, place.name, position=position, units=units)
                     train(config, task, split, entry, place, chapter, state=state)
-                networks.append(current().first(partial(read_json, place / DESCRIPTION)))
+                networks.append(current().first(partial(described, place, costs)))
                 files += [place / DESCRIPTION, place / NETWORK]
         seconds = time.perf_counter() - begin
-        folder.finish("retrain", {"seconds": seconds, "networks": networks}, files=files)
+        result: RetrainResult = {"seconds": seconds, "networks": networks}
+        folder.finish("retrain", result, files=files)
 
 
 def place_of(stage: Path, entry: dict[str, Any], state: str) -> Path:
@@ -122,6 +127,12 @@ def belongs(folder: Path, entry: dict[str, Any], state: str) -> bool:
 def read_metadata(file: Path) -> dict[str, Any]:
     """Read what a file of tensors tells of itself."""
     return read_tensors(file)[1]
+
+
+def described(folder: Path, costs: tuple[str, ...]) -> NetworkRow:
+    """Read the description of a trained network; costs: names of those of its space."""
+    file = folder / DESCRIPTION
+    return typed_row(NetworkRow, read_json(file), file, costs=costs)
 
 
 def is_trained(folder: Path, entry: dict[str, Any], journal: Journal) -> bool:

@@ -1,6 +1,6 @@
 """The archive: scores of everything that was evaluated, on disk as soon as they are known."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,8 @@ from stnas.store.files import (
 )
 from stnas.store.journal import Journal
 from stnas.store.names import ARCHIVE, FRONT, RANDOM
-from stnas.store.rows import CandidateRow
+from stnas.store.results import FrontFile
+from stnas.store.rows import CandidateRow, typed_row, typed_rows
 
 NUMBERS = ("madds", "params", "accuracy", "loss", "generation", "balanced_accuracy")
 
@@ -51,13 +52,19 @@ def candidate(space: SearchSpace, known: Mapping[str, Any]) -> Candidate:
 
 
 def complete_archive(
-    stage: Path, origin: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]] | None:
-    """Return the rows of a search that came to its end, and its random ones; None: it did not."""
+    stage: Path, origin: str, costs: Collection[str]
+) -> tuple[list[CandidateRow], list[CandidateRow]] | None:
+    """Return the rows of a search that came to its end, and its random ones; None: it did not.
+
+    costs: names of those of the space.
+    """
     try:
-        found = read_json(stage / FRONT)
+        found = typed_row(FrontFile, read_json(stage / FRONT), stage / FRONT)
         check_origin(found, origin, stage / FRONT)
-        rows, drawn = (read_rows(stage / name, origin=origin) for name in (ARCHIVE, RANDOM))
+        rows, drawn = (
+            typed_rows(CandidateRow, read_rows(file, origin=origin), file, costs=costs)
+            for file in (stage / ARCHIVE, stage / RANDOM)
+        )
     except (DamagedError, FileNotFoundError):
         return None
     counts = found.get("evaluated"), found.get("random")
@@ -77,7 +84,7 @@ class Evaluator:
         self.origin = origin
         self.more = further_costs(space)
         known = partial(rows_before_damage, file, origin=origin, say=journal.say)
-        rows = current().first(known)
+        rows = typed_rows(CandidateRow, current().first(known), file, costs=space.costs)
         self.known: dict[str, Mapping[str, Any]] = {str(row["genotype"]): row for row in rows}
         self.lines, self.mark = encode_rows(rows, before=origin)
 

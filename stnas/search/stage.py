@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from math import log
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from stnas.space import AdditiveCost, SearchSpace
 from stnas.store.files import write_json
 from stnas.store.journal import Journal
 from stnas.store.names import ARCHIVE, FRONT, RANDOM
+from stnas.store.results import FrontFile, SearchFindings, SearchResult, WindowRow
 from stnas.store.run_folder import RunFolder
 
 
@@ -51,7 +51,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
         limits = choice_limits(config, task)
         total = config.search.generations
         with Journal(folder, "search", total=total, unit="generation") as journal:
-            known = current().first(partial(complete_archive, stage, origin))
+            known = current().first(partial(complete_archive, stage, origin, task.space.costs))
             if known is None:
                 archive, drawn = searched(config, task, folder, limits, journal)
             else:
@@ -61,11 +61,12 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             for line in summary(result):
                 journal.say(line)
         best = [row(task.space, c) for c in front(archive, objectives)]
-        found = {"front": best, "evaluated": len(archive), "random": len(drawn), "origin": origin}
-        led(write_json)(stage / FRONT, found)
+        found: FrontFile = {"front": best, "evaluated": len(archive), "random": len(drawn)}
+        led(write_json)(stage / FRONT, {**found, "origin": origin})
         files = [file for file in (stage / ARCHIVE, stage / FRONT, stage / RANDOM) if file.exists()]
         seconds = time.perf_counter() - begin
-        folder.finish("search", {"seconds": seconds, **result}, files=files)
+        whole: SearchResult = {"seconds": seconds, **result}
+        folder.finish("search", whole, files=files)
 
 
 def searched(
@@ -118,7 +119,7 @@ def findings(
     limits: list[float],
     archive: list[Candidate],
     drawn: list[Candidate],
-) -> dict[str, Any]:
+) -> SearchFindings:
     """Choose from an archive, and hold it against random candidates."""
     objectives = objectives_of(task.space, config.search)
     chosen = choices(task.space, archive, limits, objectives)
@@ -150,7 +151,7 @@ def random_candidates(
 
 def coverage(
     config: Config, archive: list[Candidate], limits: list[float], objectives: Objectives
-) -> list[dict[str, Any]]:
+) -> list[WindowRow]:
     """Count the candidates in the window below every limit."""
     return [
         {
@@ -163,7 +164,7 @@ def coverage(
     ]
 
 
-def summary(result: dict[str, Any]) -> list[str]:
+def summary(result: SearchFindings) -> list[str]:
     """Say how well the windows are covered, what limits have no network, and what chance gives."""
     lines = [
         f"search: {row['evaluated']:,} candidates of {row['low']:,.10g} to {row['limit']:,.10g} "

@@ -16,6 +16,7 @@ from stnas.store.checkpoint import Saver
 from stnas.store.files import write_tensors
 from stnas.store.journal import Journal
 from stnas.store.names import MEAN, STATE, WEIGHTS, sample_files
+from stnas.store.results import SgldResult
 from stnas.store.run_folder import RunFolder
 
 
@@ -55,7 +56,8 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             led(write_tensors)(files[0], supernet.state_dict(), sample=0, origin=saver.origin)
             draw_(supernet, task, files, config=config, journal=journal, saver=saver)
             current().first(lambda: write_mean(stage, files, origin=saver.origin))
-            folder.finish("sgld", {"seconds": saver.seconds(), "samples": len(files)})
+            result: SgldResult = {"seconds": saver.seconds(), "samples": len(files)}
+            folder.finish("sgld", result)
             saver.drop()
 
 

@@ -72,7 +72,9 @@ class Journal:
         self._metrics: Metrics | None = None
         origin = run.origin("train")
         if self._leads:
-            self._metrics = Metrics(run.path, stage, unit=unit, origin=origin, tell=self.say)
+            self._metrics = Metrics(
+                run.path, stage, unit=unit, origin=origin, tell=self.say, gone=run.gone()
+            )
 
     def __enter__(self) -> Self:
         self._live.start()

@@ -4,7 +4,7 @@ They only inform: what cannot be written is told once, and the work goes on with
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,25 @@ class Metrics:
     """The rows of a run, and the events of one stage of it, begun anew with the rows there are.
 
     So there is one file of events a stage, however often it is interrupted. unit: ``epoch`` or
-    ``generation``. tell: takes a line about what is damaged or cannot be written.
+    ``generation``. tell: takes a line about what is damaged or cannot be written. gone: stages
+    whose work was deleted, and whose rows go with the next that is written.
     """
 
     def __init__(
-        self, run: Path, stage: str, *, unit: str, origin: str, tell: Callable[[str], None]
+        self,
+        run: Path,
+        stage: str,
+        *,
+        unit: str,
+        origin: str,
+        tell: Callable[[str], None],
+        gone: Collection[str] = (),
     ) -> None:
         self.file, self.stage, self.unit, self.origin = run / METRICS, stage, unit, origin
         self._tell = tell
         self._writes = self.file.is_file() or not self.file.exists()
         self._kept = True
-        self._rows = self._read()
+        self._rows = [row for row in self._read() if row.get("stage") not in gone]
         self._events: Events | None = None
         try:
             self._events = Events(run / TENSORBOARD / stage)

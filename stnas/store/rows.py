@@ -1,13 +1,19 @@
 """The rows that stages leave on disk: one definition for who writes them and who reads them.
 
-A key that a release began to write later is not required, so that older runs are read. Costs of
-a space of one's own stand in a row by their names, besides.
+A key that a release began to write later is not required, so that older runs are read; one that
+is not defined here was written by a later release, and is refused by its name. Costs of a space of
+one's own stand in a row by their names, besides.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
+from stnas import __version__
+
 Row = TypeVar("Row")
+AROUND = ("version", "origin", "files")
+"""Keys that any file and its rows may have: of their format, of what they belong to."""
 
 
 class Sized(TypedDict):
@@ -81,6 +87,16 @@ class NetworkRow(Sized):
     test_recalls: NotRequired[list[float | None]]
 
 
+class TrainingRow(TypedDict):
+    """What one training of the ground truth reached on the test images."""
+
+    genotype: str
+    seed: int
+    accuracy: float
+    seconds: float
+    origin: str
+
+
 class ScoreRow(TypedDict):
     """A line of ``scores.jsonl``: architectures by their places, scored with some weights."""
 
@@ -107,6 +123,14 @@ class EstimateRow(TypedDict):
     tau: float | None
     tau_low: float | None
     tau_high: float | None
+    statistics: NotRequired[str]
+    measure: NotRequired[str]
+    spearman: NotRequired[float | None]
+    top_precision: NotRequired[float | None]
+    band_tau: NotRequired[float | None]
+    regret: NotRequired[float | None]
+    gain_low: NotRequired[float | None]
+    gain_high: NotRequired[float | None]
 
 
 def check_keys(row: Any, keys: tuple[str, ...], path: Path) -> None:
@@ -119,18 +143,28 @@ def check_keys(row: Any, keys: tuple[str, ...], path: Path) -> None:
         )
 
 
-def typed_row(kind: type[Row], row: Any, path: Path) -> Row:
-    """Return a row of a kind; ValueError names the file and what the row lacks."""
+def typed_row(kind: type[Row], row: Any, path: Path, *, costs: Collection[str] = ()) -> Row:
+    """Return a row of a kind; ValueError names the file and what the row lacks, or has besides.
+
+    costs: names of a space's costs, which may stand in the row, too.
+    """
     required: frozenset[str] = kind.__required_keys__  # type: ignore[attr-defined]
     check_keys(row, tuple(name for name in kind.__annotations__ if name in required), path)
+    known = {*kind.__annotations__, *AROUND, *costs}
+    if later := [name for name in row if name not in known]:
+        raise ValueError(
+            f"{path} must hold what stnas {__version__} knows, got {', '.join(later)} of a later "
+            "release: upgrade stnas, or delete it and its stage's result.json and run that stage "
+            "again; what is whole is kept"
+        )
     return cast(Row, row)
 
 
-def typed_rows(kind: type[Row], rows: Any, path: Path) -> list[Row]:
+def typed_rows(kind: type[Row], rows: Any, path: Path, *, costs: Collection[str] = ()) -> list[Row]:
     """Return a list of rows that are all of a kind."""
     if not isinstance(rows, list):
         raise ValueError(
             f"{path} must hold a list of rows, got {type(rows).__name__}: delete it "
             "and run its stage again"
         )
-    return [typed_row(kind, row, path) for row in rows]
+    return [typed_row(kind, row, path, costs=costs) for row in rows]

@@ -1,7 +1,7 @@
 """The run folder: the stages talk through the files in it."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +16,8 @@ from stnas.store.lock import Lock
 from stnas.store.names import CONFIG, LOCK, RESULT, SETTINGS, TENSORBOARD, TRUTH
 from stnas.store.origin import FREE, changeable, differences, plain
 from stnas.store.places import check_own_folders, sweep
+from stnas.store.results import RESULTS
+from stnas.store.rows import typed_row
 from stnas.store.settings import sealed_settings
 from stnas.store.stage_record import StageRecord, environment
 from stnas.store.stages import BY_NAME, reads
@@ -44,6 +46,7 @@ class RunFolder:
         self._records: dict[str, StageRecord] = {}
         self._restored: set[str] = set()
         self._whole: set[str] = set()
+        self._anew: set[str] = set()
 
     def __enter__(self) -> Self:
         current().first(self._take_lock)
@@ -105,6 +108,8 @@ class RunFolder:
         """
         folder, before = self.path / stage, self._record(stage)
         make_folder(folder)
+        if before is None:
+            self._anew.add(stage)
         now = StageRecord.of(self.config, stage)
         if before is not None and not before.changed(self.config, free=changeable(stage)):
             now = before.taken_up(self.config)
@@ -119,13 +124,24 @@ class RunFolder:
         write_whole(self.path / SETTINGS, sealed_settings(plain(self.config)))
         return folder
 
+    def gone(self) -> list[str]:
+        """List the stages whose work is not there, or was not when they were begun."""
+        return [
+            name
+            for name in BY_NAME
+            if name in self._anew or not (self.path / name / CONFIG).exists()
+        ]
+
     def complete(self, stage: str) -> bool:
         """Tell whether a stage has a result."""
         return (self.path / stage / RESULT).exists()
 
     @led
-    def result(self, stage: str) -> dict[str, Any]:
-        """Return what a complete stage left, or raise an error that names the command to run."""
+    def result(self, stage: str) -> Any:
+        """Return what a complete stage left, as ``RESULTS`` defines it.
+
+        FileNotFoundError names the command to run; ValueError: it is damaged, or not this run's.
+        """
         file = self.path / stage / RESULT
         if not self.complete(stage):
             raise FileNotFoundError(
@@ -138,11 +154,11 @@ class RunFolder:
         if stage not in self._whole:
             check_listed(file.parent, result)
             self._whole.add(stage)
-        return result
+        return typed_row(RESULTS[stage], result, file)
 
     @led
     def finish(
-        self, stage: str, result: dict[str, Any], *, files: Iterable[Path] | None = None
+        self, stage: str, result: Mapping[str, Any], *, files: Iterable[Path] | None = None
     ) -> None:
         """Write a stage's result, which makes it complete.
 

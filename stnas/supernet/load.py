@@ -6,6 +6,7 @@ from stnas.config import Kernels
 from stnas.space import SearchSpace
 from stnas.store.files import load_weights_, read_json
 from stnas.store.names import DESCRIPTION, NETWORK
+from stnas.store.rows import NetworkRow, check_keys, typed_row
 from stnas.supernet import Network
 
 
@@ -26,7 +27,9 @@ def load_network(folder: str | Path, *, kernels: Kernels = "fused") -> Network:
             "such as RUN/retrain/A"
         )
     description = read_json(path / DESCRIPTION)
+    check_keys(description, ("space", "genotype"), path / DESCRIPTION)
     space = SearchSpace.from_json(description["space"])
+    typed_row(NetworkRow, description, path / DESCRIPTION, costs=space.costs)
     network = Network.build(space, space.parse(description["genotype"]), kernels=kernels)
     load_weights_(network, path / NETWORK)
     return network.eval()

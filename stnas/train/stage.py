@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from torch import nn
 
@@ -21,6 +20,7 @@ from stnas.store.checkpoint import Saver
 from stnas.store.files import write_tensors
 from stnas.store.journal import Journal
 from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
+from stnas.store.results import TrainResult
 from stnas.store.run_folder import RunFolder
 from stnas.train.forecast import forecast
 from stnas.train.law import describe_law
@@ -88,7 +88,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
                 tensors = average.average(saver.standing.steps)
                 keep(average_file(stage, average.decay), tensors, decay=average.decay)
             keep(stage / WEIGHTS, supernet.state_dict())
-            folder.finish("train", {"seconds": saver.seconds(), **summary(config, task)})
+            folder.finish("train", summary(config, task, saver.seconds()))
             saver.drop()
 
 
@@ -153,10 +153,11 @@ def many(space: SearchSpace) -> str:
     return f"{space.num_architectures:,} architectures"
 
 
-def summary(config: Config, task: Task) -> dict[str, Any]:
+def summary(config: Config, task: Task, seconds: float) -> TrainResult:
     """Collect what later stages and the report need to know."""
     space, data = task.space, task.dataset
     return {
+        "seconds": seconds,
         "epochs": config.train.epochs,
         "space": dict(space.recipe),
         "p_drop": task.p_drop,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 from stnas.config import Config
 from stnas.group.processes import current
@@ -10,6 +11,8 @@ from stnas.learn.task import Check, Task, check_batch, check_start, prepare
 from stnas.store.files import read_rows
 from stnas.store.journal import Journal
 from stnas.store.names import ARCHIVE
+from stnas.store.results import VerdictResult
+from stnas.store.rows import CandidateRow, typed_rows
 from stnas.store.run_folder import RunFolder
 from stnas.verdict.contest import Contest, Row, decided, proposed
 from stnas.verdict.halving import field_sizes, rung_ends
@@ -41,6 +44,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
         archive = folder.path / "search" / ARCHIVE
         origin = folder.origin("search")
         rows = current().first(partial(read_rows, archive, origin=origin))
+        typed_rows(CandidateRow, rows, archive, costs=task.space.costs)
         ends = rung_ends(config)
         contests = enter(config, rows, searched, rungs=len(ends))
         with Journal(folder, "verdict", total=len(ends), unit="rung") as journal:
@@ -56,7 +60,8 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             for contest in contests
         ]
         result = {"ends": ends, "candidates": candidates, "judged": history, **found}
-        folder.finish("verdict", {"seconds": time.perf_counter() - begin, **result})
+        seconds = time.perf_counter() - begin
+        folder.finish("verdict", cast(VerdictResult, {"seconds": seconds, **result}))
 
 
 def enter(config: Config, rows: list[Row], searched: Row, *, rungs: int) -> list[Contest]:

@@ -14,7 +14,7 @@ from stnas.store.files import check_identity, check_origin, read_json, write_jso
 from stnas.store.journal import Chapter, Journal
 from stnas.store.names import STATE, previous, rung_file
 from stnas.store.places import forget
-from stnas.store.rows import JudgedRow
+from stnas.store.rows import JudgedRow, typed_row
 from stnas.verdict.contest import Row
 from stnas.verdict.halving import restarted_rate
 
@@ -79,6 +79,7 @@ class Trainings:
         try:
             row = read_json(file)
             check_origin(row, self.origin, file)
+            typed_row(JudgedRow, row, file)
             check_identity(row, file, genotype=text, rung=rung)
         except DamagedError as error:
             self.journal.say(f"{str(error).partition(': ')[0]}: it is trained again")

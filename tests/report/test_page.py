@@ -203,6 +203,7 @@ def test_retraining_that_goes_on_is_shown(make_run):
     folder = make_run(stages=("train", "sgld", "search"))
     rows = read_rows(folder / "metrics.jsonl")
     row = {"stage": "retrain", "network": "A", "loss": 1.0, "accuracy": 0.5}
+    (folder / "retrain").mkdir()
     write_rows(folder / "metrics.jsonl", [*rows, {**row, "epoch": 0}, {**row, "epoch": 1}])
     assert [trace["name"] for trace in figures(read(folder))[-1]["data"]] == ["A", "A"]
 
@@ -248,14 +249,19 @@ def test_no_training_is_an_error_that_names_the_command(make_run, tmp_path):
     [
         ("train/result.json", b"{", "is damaged"),
         ("train/result.json", {"version": 3}, "was not written by this version"),
-        ("train/result.json", {}, "must hold space, .*got none of space"),
-        ("search/result.json", {}, "must hold choices"),
+        ("train/result.json", {}, "must hold .*space, .*got none of seconds, epochs, space"),
+        ("search/result.json", {}, "must hold .*choices"),
         ("search/front.json", {}, "must hold front"),
         ("search/front.json", {"front": {}}, "must hold a list of rows, got dict"),
         ("search/archive.jsonl", [{}], "must hold genotype, .*got none of genotype"),
         ("search/archive.jsonl", [], "damaged .it has 0 rows and not 60"),
-        ("retrain/result.json", {"networks": [3]}, "must hold genotype, .*name, role"),
-        ("rank/result.json", {}, "must hold architectures, table, posterior"),
+        (
+            "retrain/result.json",
+            {"seconds": 1, "networks": [3]},
+            "must hold genotype, .*name, role",
+        ),
+        ("retrain/result.json", {"seconds": 1, "networks": [], "bits": 8}, "got bits of a later"),
+        ("rank/result.json", {}, "must hold .*architectures, table, posterior"),
         ("rank/scores.jsonl", [{}], "must hold way, weights, .*got none of way"),
         ("rank/scores.jsonl", [], "damaged .it lacks scores of single, none, posterior, finetune"),
         ("config.yaml", b"# stnas version: 1, checksum: 0", "is not as it was written"),
@@ -325,7 +331,14 @@ def decided(folder, winner):
     first = search["choices"][0]
     other = {**first, **winner, "name": "A", "limit": first["limit"]}
     judged = [
-        {"genotype": row["genotype"], "rung": rung, "epochs": end, "loss": loss}
+        {
+            "genotype": row["genotype"],
+            "rung": rung,
+            "epochs": end,
+            "loss": loss,
+            "accuracy": 0.5,
+            "seconds": 1.0,
+        }
         for row, rung, end, loss in [
             (other, 0, 2, 0.75),
             (first, 0, 2, 0.875),

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from stnas.cli import main
-from stnas.store.files import read_json, read_tensors, write_tensors
+from stnas.report.load import load_record
+from stnas.store.files import (
+    read_json,
+    read_rows,
+    read_tensors,
+    write_json,
+    write_rows,
+    write_tensors,
+)
 
 IMAGES = Path(__file__).parent / "data" / "version_1" / "images.npz"
 TINY = f"""--threads 1 --seed 5 --data.path {IMAGES} --data.crop_padding 0 --space.profile nano
@@ -185,3 +193,55 @@ def test_other_versions_are_said_and_not_mixed_unasked(run, monkeypatch, capsys)
     assert "was made in another environment: torch" in told
     made_with = read_json(run / "sgld/config.json")["made_with"]
     assert [made["torch"] for made in made_with][1:] == ["9.9"]
+
+
+def write_with(file, result, **more):
+    """Write a file again as a release would that knows further keys; result: of its stage."""
+    if file.suffix == ".jsonl":
+        origin = read_json(result)["origin"]
+        rows = [{**row, **more} for row in read_rows(file, origin=origin)]
+        write_rows(file, rows, origin=origin)
+    else:
+        write_json(file, {**read_json(file), **more})
+    if file != result:
+        result.unlink()
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("train/result.json", "sgld"),
+        ("sgld/result.json", "search"),
+        ("search/result.json", "retrain"),
+        ("search/archive.jsonl", "search"),
+        ("search/front.json", "search"),
+        ("retrain/A/network.json", "retrain"),
+    ],
+)
+def test_what_a_later_release_wrote_is_refused_by_name_and_the_repair_works(
+    run, capsys, file, command
+):
+    path, result = run / file, run / file.partition("/")[0] / "result.json"
+    write_with(path, result, bit_operations=7)
+    text = error(capsys, command, "--run", run, *TINY)
+    assert f"{path} must hold what stnas" in text
+    assert "got bit_operations of a later release: upgrade stnas, or delete it" in text
+    path.unlink()
+    result.unlink(missing_ok=True)
+    main(["run", "--run", str(run), *TINY])
+    assert (run / "retrain/result.json").exists()
+
+
+def test_the_numbers_of_a_stage_that_was_deleted_go_with_it(run):
+    def numbers():
+        rows = read_rows(run / "metrics.jsonl", origin=None)
+        return [(row["stage"], row.get("epoch", row.get("generation"))) for row in rows]
+
+    before = numbers()
+    assert {stage for stage, _ in before} == {"train", "sgld", "search", "retrain"}
+    for stage in ("search", "retrain"):
+        shutil.rmtree(run / stage)
+    assert {row["stage"] for row in load_record(run).metrics} == {"train", "sgld"}
+    main(["search", "--run", str(run), *TINY, "--search.generations", "1"])
+    kept = [(stage, unit) for stage, unit in before if stage in ("train", "sgld")]
+    assert numbers() == [*kept, ("search", 0)]

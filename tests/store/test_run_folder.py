@@ -12,6 +12,16 @@ from stnas.store.names import STATE
 from stnas.store.origin import differences, plain
 from stnas.store.run_folder import RunFolder, StageCompleteError
 
+DATA = {"name": "made up", "fingerprint": "0" * 16, "classes": ["a"], "mean": [0.5], "std": [0.25]}
+TRAINED = {
+    "seconds": 1.5,
+    "epochs": 3,
+    "space": {},
+    "p_drop": 0.5,
+    "expected_madds": 9.0,
+    "data": {**DATA, "train": 4, "validation": 2, "test": 2},
+}
+
 
 def test_a_stage_needs_the_ones_before_it(tiny_config):
     with (
@@ -25,8 +35,8 @@ def test_a_stage_needs_the_ones_before_it(tiny_config):
 def test_a_complete_stage_is_not_done_again(tiny_config):
     with RunFolder(tiny_config) as run:
         run.begin("train")
-        run.finish("train", {"x": 1})
-        found = {"version": 2, "x": 1, "files": {}, "origin": run.origin("train")}
+        run.finish("train", TRAINED)
+        found = {"version": 2, **TRAINED, "files": {}, "origin": run.origin("train")}
         assert run.result("train") == found
         with pytest.raises(StageCompleteError, match="delete that folder"):
             run.check("train")
@@ -35,7 +45,7 @@ def test_a_complete_stage_is_not_done_again(tiny_config):
 def test_another_configuration_is_refused_by_key_and_values(tiny_config):
     with RunFolder(tiny_config) as run:
         run.begin("train")
-        run.finish("train", {})
+        run.finish("train", TRAINED)
     other = replace(tiny_config, train=replace(tiny_config.train, epochs=9))
     with RunFolder(other) as run:
         for stage in ("train", "sgld"):
