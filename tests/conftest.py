@@ -1,10 +1,12 @@
 """Settings for every test, and a run that is small enough to train in a second."""
 
+import itertools
 import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ from stnas.config.settling import dali_is_installed
 from stnas.group.processes import ProcessGroup, joined
 from stnas.learn.evaluation import recalibrate_
 from stnas.store.files import read_json, read_rows, read_tensors
+from stnas.store.names import STATE
 
 TESTS = Path(__file__).parent
 QUICK = (TESTS / "quick.txt").read_text().split()
@@ -155,6 +158,27 @@ def rows(file: Path) -> list[dict[str, Any]]:
 def results_of() -> Callable[[Path], dict[str, Any]]:
     """Give what reads the results of a run."""
     return results
+
+
+@contextmanager
+def after_states(act: Callable[[Path, int], None]) -> Iterator[None]:
+    """Call a function after every state that a stage has put in its place: path, how many."""
+    original, done = os.replace, itertools.count(1)
+
+    def replaced(source: Any, target: Any, **more: Any) -> None:
+        original(source, target, **more)
+        if Path(target).name == STATE:
+            act(Path(target), next(done))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", replaced)
+        yield
+
+
+@pytest.fixture(scope="session")
+def at_states() -> Callable[[Callable[[Path, int], None]], AbstractContextManager[None]]:
+    """Give what acts after every saved state, as a kill or a damage may come at any time."""
+    return after_states
 
 
 FORK = multiprocessing.get_context("fork")

@@ -12,7 +12,7 @@ import stnas
 from stnas import retrain, search, sgld, train
 from stnas.data.epochs import evaluation_batches
 from stnas.learn.evaluation import evaluate
-from stnas.learn.network_fit import Fit, learning_rate
+from stnas.learn.network_fit import learning_rate
 from stnas.learn.task import prepare
 from stnas.retrain.plan import random_twins, shortfalls
 from stnas.store.files import read_tensors
@@ -44,23 +44,18 @@ def test_choices_and_twins_are_trained_and_come_back_from_disk(searched):
     assert {"A", "A-random-1"} <= set(networks(searched))
 
 
-def test_a_stopped_stage_goes_on_to_the_same_networks(searched, monkeypatch):
+def test_a_stopped_stage_goes_on_to_the_same_networks(searched, at_states):
     retrain.run(searched)
     folder = Path(searched.run) / "retrain"
     whole = networks(searched)
     folder.rename(folder.with_name("whole"))
-    original, calls = Fit.epoch_, []
 
-    def stopping(self, epoch, journal):
-        calls.append(epoch)
-        if len(calls) == 4:
+    def stop(_, number):
+        if number == 3:
             raise KeyboardInterrupt
-        return original(self, epoch, journal)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Fit, "epoch_", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            retrain.run(searched)
+    with at_states(stop), pytest.raises(KeyboardInterrupt):
+        retrain.run(searched)
     retrain.run(searched)
     for name, network in networks(searched).items():
         assert {k: v for k, v in network.items() if k != "seconds"} == {

@@ -1,21 +1,24 @@
 """A stopped run goes on inside an epoch, and from the last state that is whole."""
 
+import itertools
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from stnas import retrain, search, sgld, train
-from stnas.data import epochs
 from stnas.group.interruption import Stopped
 from stnas.store.checkpoint import Saver
 from stnas.store.checksum import DamagedError
 from stnas.store.files import read_json, read_tensors, write_json, write_tensors
 from stnas.store.run_folder import RunFolder, StageCompleteError
+from stnas.supernet import SuperNet
 
 STAGES = (train, sgld, search, retrain)
 
@@ -53,19 +56,15 @@ def unlisted(stage):
     write_json(stage / "result.json", {n: v for n, v in found.items() if n != "files"})
 
 
-def killing(monkeypatch, every, after):
-    """Let every so manieth step of a saver raise KilledError, once ``after`` was called."""
-    original, calls = Saver.step, []
+def killing(every, *, damage=lambda path: None):
+    """Kill what runs after every so manieth state, which was damaged before."""
 
-    def step(self):
-        calls.append(1)
-        original(self)
-        if len(calls) % every == 0:
-            after(self)
+    def act(path, number):
+        if number % every == 0:
+            damage(path)
             raise KilledError
 
-    monkeypatch.setattr(Saver, "step", step)
-    return calls
+    return act
 
 
 def run_with_kills(config, kills=0):
@@ -76,56 +75,68 @@ def run_with_kills(config, kills=0):
     return kills
 
 
-def test_kills_in_every_epoch_change_nothing(whole, monkeypatch, results_of):
+def test_kills_in_every_epoch_change_nothing(whole, at_states, results_of):
     config, expected = whole
-    killing(monkeypatch, 19, lambda saver: None)
-    assert run_with_kills(config) > 10
+    with at_states(killing(19)):
+        assert run_with_kills(config) > 10
     assert results_of(Path(config.run)) == expected
 
 
-def test_the_state_before_is_used_where_the_last_is_damaged(whole, monkeypatch, results_of, capsys):
+def test_the_state_before_is_used_where_the_last_is_damaged(whole, at_states, results_of, capsys):
     config, expected = whole
 
-    def damage(saver):
-        content = bytearray(saver.path.read_bytes())
+    def damage(path):
+        content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 4
-        saver.path.write_bytes(content)
+        path.write_bytes(content)
 
-    killing(monkeypatch, 40, damage)
-    kills = run_with_kills(config)
+    with at_states(killing(40, damage=damage)):
+        kills = run_with_kills(config)
     assert results_of(Path(config.run)) == expected
     told = capsys.readouterr().out
     assert told.count("state.safetensors is damaged (its checksum is") == kills > 3
     assert "going on from" in told
 
 
+@contextmanager
+def at_steps(act):
+    """Call a function before every step of a hyper-network: number, inputs; it gives the inputs."""
+    numbers = itertools.count(1)
+
+    def hook(module, inputs):
+        return act(next(numbers), inputs) if isinstance(module, SuperNet) else None
+
+    handle = register_module_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_leaves(whole, monkeypatch, number):
-    config = replace(whole[0], save_every=1e9)
-    original, calls = Saver.step, []
+def test_a_signal_saves_and_leaves(tiny_config, number):
+    """States are due after an epoch of 27 steps alone; the signal comes in the seventh step."""
+    steps = []
 
-    def step(self):
-        calls.append(self.standing.steps)
-        if len(calls) == 7:
+    def act(nth, inputs):
+        steps.append(nth)
+        if nth == 7:
             os.kill(os.getpid(), number)
-        original(self)
+        return inputs
 
-    monkeypatch.setattr(Saver, "step", step)
-    with pytest.raises(Stopped) as stop:
-        train.run(config)
+    with at_steps(act), pytest.raises(Stopped) as stop:
+        train.run(replace(tiny_config, save_every=1e9))
     assert stop.value.number == number
-    _, metadata = read_tensors(Path(config.run) / "train/state.safetensors")
-    assert metadata["standing"]["steps"] == 7 == calls[-1]
+    _, metadata = read_tensors(Path(tiny_config.run) / "train/state.safetensors")
+    assert metadata["standing"]["steps"] == 7 == len(steps)
 
 
 @pytest.fixture
-def begun(tiny_config):
+def begun(tiny_config, at_states):
     """Give a run folder whose training has saved two states."""
     config = replace(tiny_config, save_every=0.0)
-    with pytest.MonkeyPatch.context() as patch:
-        killing(patch, 3, lambda saver: None)
-        with pytest.raises(KilledError):
-            train.run(config)
+    with at_states(killing(3)), pytest.raises(KilledError):
+        train.run(config)
     return config
 
 
@@ -166,19 +177,17 @@ def test_a_state_that_is_not_finite_is_not_saved(begun):
     assert path.read_bytes() == before
 
 
-def test_a_loss_that_is_not_finite_names_the_batch_and_the_state(begun, monkeypatch):
-    original = epochs.training_batch
+def test_a_loss_that_is_not_finite_names_the_batch_and_the_state(begun):
+    """Three steps are behind it; the images of the 28th that follows, step 30, are not finite."""
 
-    def broken(*args, step, **kwargs):
-        pixels, labels = original(*args, step=step, **kwargs)
-        return pixels * (float("nan") if step == 30 else 1.0), labels
+    def spoil(nth, inputs):
+        return (inputs[0] * float("nan"), *inputs[1:]) if nth == 28 else inputs
 
-    monkeypatch.setattr(epochs, "training_batch", broken)
     text = (
         r"the loss is nan at step 30 with the architecture st1-.*; batch 3 of epoch 1 has "
         r"16 images, rows \d+, .*the last good state is .*state\.safetensors"
     )
-    with pytest.raises(FloatingPointError, match=text):
+    with at_steps(spoil), pytest.raises(FloatingPointError, match=text):
         train.run(begun)
     _, metadata = read_tensors(Path(begun.run) / "train/state.safetensors")
     assert metadata["standing"]["steps"] == 30

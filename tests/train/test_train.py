@@ -7,7 +7,6 @@ import torch
 
 from stnas import sgld, train
 from stnas.group.streams import derive
-from stnas.learn import sgld_chain, single_path
 from stnas.learn.single_path import cosine, train_step_
 from stnas.learn.task import build_supernet, prepare
 from stnas.space.topology import edges_of
@@ -15,21 +14,18 @@ from stnas.store.files import read_rows, read_tensors
 from stnas.store.run_folder import RunFolder
 
 
-class KilledError(Exception):
-    """Stands for a kill."""
+class KilledError(BaseException):
+    """Stands for a kill, which nothing can catch."""
 
 
-def stop_after(monkeypatch, module, name, calls):
-    """Let a function of a module raise KilledError once it has been called so many times."""
-    original, done = getattr(module, name), []
+def killing(number):
+    """Kill what runs after the state of that number."""
 
-    def wrapped(*args, **kwargs):
-        if len(done) == calls:
+    def act(_, nth):
+        if nth == number:
             raise KilledError
-        done.append(1)
-        return original(*args, **kwargs)
 
-    monkeypatch.setattr(module, name, wrapped)
+    return act
 
 
 def tensors(path):
@@ -84,14 +80,12 @@ def test_the_whole_stage_learns_and_is_reproducible(tiny_config, tmp_path):
     assert not same(tensors(files[0]), tensors(tmp_path / "other/train/weights.safetensors"))
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(tiny_config, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_to_the_same_weights(tiny_config, tmp_path, at_states):
     for stage in (train, sgld):
         stage.run(replace(tiny_config, run=str(tmp_path / "whole")))
-    for stage, loop in ((train, train.stage), (sgld, sgld_chain)):
-        with monkeypatch.context() as patch:
-            stop_after(patch, loop, "train_epoch_", 1)
-            with pytest.raises(KilledError):
-                stage.run(tiny_config)
+    for stage, often in ((train, 1e9), (sgld, 0.0)):
+        with at_states(killing(1)), pytest.raises(KilledError):
+            stage.run(replace(tiny_config, save_every=often))
         assert not (tmp_path / "run" / stage.__name__.split(".")[1] / "result.json").exists()
         stage.run(tiny_config)
     for file in ("train/weights", "sgld/sample-002", "sgld/mean"):
@@ -109,11 +103,24 @@ def test_the_target_of_madds_sets_p_drop(tiny_config):
         prepare(replace(tiny_config, train=replace(tiny_config.train, madds=1e12)))
 
 
-@pytest.mark.parametrize("sampling", ["uniform", "fair", "bins"])
-def test_every_way_of_sampling_trains(tiny_config, tmp_path, sampling):
-    options = replace(tiny_config.train, sampling=sampling, epochs=1)
-    train.run(replace(tiny_config, train=options))
-    assert read_rows(tmp_path / "run" / "metrics.jsonl", origin=None)[0]["loss"] > 0
+@pytest.mark.parametrize("sampling", ["p_drop", "uniform", "fair", "bins"])
+def test_what_is_drawn_is_what_moves(tiny_config, tmp_path, sampling):
+    """Three steps, each with the architecture that the sampler of that name gives it."""
+    options = replace(tiny_config.train, sampling=sampling, epochs=1, batch_size=144)
+    config = replace(tiny_config, train=options)
+    train.run(config)
+    task = prepare(config)
+    start = build_supernet(config, task.space)
+    parameters = [name for name, _ in start.named_parameters()]
+    drawn = {
+        parameters[i]
+        for step in range(3)
+        for i in start.active_parameters(task.sampler.genotype(step))
+    }
+    trained = tensors(tmp_path / "run/train/weights.safetensors")
+    before = dict(start.named_parameters())
+    moved = {name for name in parameters if not torch.equal(trained[name], before[name])}
+    assert moved == drawn != set(parameters)
 
 
 def test_a_loss_that_is_not_finite_stops_before_anything_moves(tiny_config):
@@ -168,22 +175,16 @@ def test_streams_of_different_purposes_differ():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_weights_of_the_last_epochs_and_moving_averages_are_kept(
-    tiny_config, tmp_path, monkeypatch
-):
+def test_weights_of_the_last_epochs_and_moving_averages_are_kept(tiny_config, tmp_path, at_states):
     """The averages are those of all steps' weights, also where a run was stopped in between."""
     options = replace(tiny_config.train, checkpoints=2, ema=(0.9, 0.99))
     config, seen = replace(tiny_config, train=options), []
-    with monkeypatch.context() as patch:
-        original = single_path.train_step_
-
-        def watched(supernet, *words, **more):
-            result = original(supernet, *words, **more)
-            seen.append({name: w.clone() for name, w in supernet.state_dict().items()})
-            return result
-
-        patch.setattr(single_path, "train_step_", watched)
-        train.run(replace(config, run=str(tmp_path / "whole")))
+    whole = replace(config, run=str(tmp_path / "whole"), save_every=0.0)
+    with at_states(lambda path, _: seen.append(tensors(path))):
+        train.run(whole)
+    names = build_supernet(config, prepare(config).space).state_dict()
+    seen = [{name: weights[name] for name in names} for weights in seen]
+    assert len(seen) == 81
     for decay in options.ema:
         shares = [decay ** (len(seen) - 1 - t) for t in range(len(seen))]
         average = tensors(tmp_path / f"whole/train/ema-{decay}.safetensors")
@@ -195,10 +196,8 @@ def test_weights_of_the_last_epochs_and_moving_averages_are_kept(
         kept = tensors(tmp_path / f"whole/train/epoch-{epoch:04d}.safetensors")
         assert same(kept, seen[(epoch + 1) * steps - 1])
     assert not (tmp_path / "whole/train/epoch-0000.safetensors").exists()
-    with monkeypatch.context() as patch:
-        stop_after(patch, train.stage, "train_epoch_", 2)
-        with pytest.raises(KilledError):
-            train.run(config)
+    with at_states(killing(2)), pytest.raises(KilledError):
+        train.run(config)
     train.run(config)
     for file in sorted((tmp_path / "whole/train").glob("*.safetensors")):
         assert same(tensors(file), tensors(tmp_path / "run/train" / file.name)), file.name
