@@ -282,6 +282,14 @@ def test_the_help_of_a_command_has_every_option(capsys):
         assert all(f"\n--{name} " in out for name in expected)
 
 
+def test_the_help_tells_defaults_as_they_may_be_written(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for default in ("[]", "[255, 255, 255]", "true", "false", "p_drop"):
+        assert f"(default: {default})" in told
+
+
 QUICK = [["--help"], ["--version"], ["trian"], ["train", "--epochs", "3"], ["train", "--help"]]
 
 

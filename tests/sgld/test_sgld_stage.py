@@ -13,6 +13,7 @@ from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.task import build_supernet, prepare
 from stnas.sgld.drift import drift_report, expected_drift
 from stnas.store.files import load_weights_, read_tensors
+from stnas.store.run_folder import StageCompleteError
 
 
 @pytest.fixture
@@ -47,6 +48,13 @@ def test_the_first_sample_is_the_trained_weights_and_the_mean_is_theirs(trained)
         torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-7)
         assert value.dtype == torch.float32
     assert any(not torch.equal(samples[1][name], samples[2][name]) for name in mean)
+
+
+def test_a_complete_chain_is_not_drawn_again(tiny_config):
+    train.run(tiny_config)
+    sgld.run(tiny_config)
+    with pytest.raises(StageCompleteError, match="sgld is complete; delete that folder"):
+        sgld.run(tiny_config)
 
 
 def test_literal_noise_destroys_the_network_and_posterior_noise_does_not(trained, capsys):

@@ -1,5 +1,7 @@
 """Samplers: functions of (seed, step) alone, with the probabilities of the paper's equations."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -120,6 +122,15 @@ def test_bins_sampler_spreads_the_madds_evenly():
     counts, _ = np.histogram(madds, bounds * [0.999, 1, 1, 1, 1, 1.001])
     assert counts.sum() == 2000
     assert np.abs(counts - 400).max() < 5 * np.sqrt(320) + 20
+
+
+def test_bins_sampler_aims_at_the_middle_of_each_bin():
+    spread = SMALL.madds_distribution(0.6)
+    bounds = np.linspace(spread.quantile(0.01), spread.quantile(0.99), 6)
+    madds = SMALL.madds(run(make_sampler(SMALL, "bins", p_drop=0.6, seed=2, bins=5), range(2000)))
+    for low, high in pairwise(bounds):
+        inside = madds[(madds >= low) & (madds <= high)]
+        assert abs(inside.mean() - (low + high) / 2) < 0.06 * (high - low)
 
 
 def test_bins_sampler_works_in_a_chain_space():
