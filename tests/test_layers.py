@@ -27,6 +27,7 @@ LAYERS = {
             "export",
             "evaluate",
             "predict",
+            "latency",
         ],
         3,
     ),

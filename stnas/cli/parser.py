@@ -19,6 +19,7 @@ from stnas.config import Config
 from stnas.config.evaluate import EvaluateOptions, PredictOptions
 from stnas.config.export import ExportOptions
 from stnas.config.keys import Key, build, keys, sections
+from stnas.config.latency import LatencyOptions
 from stnas.config.values import UsageError, Word, value_of
 from stnas.config.words import shown, suggestion
 from stnas.store.names import CONFIG as CONFIG_OF_STAGE
@@ -34,6 +35,7 @@ NETWORK_OPTIONS: dict[str, type] = {
     "export": ExportOptions,
     "evaluate": EvaluateOptions,
     "predict": PredictOptions,
+    "latency": LatencyOptions,
 }
 """Options of the commands about a trained network."""
 OTHERS = (

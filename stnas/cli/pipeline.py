@@ -6,7 +6,19 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from stnas import evaluate, export, predict, rank, report, retrain, search, sgld, train, verdict
+from stnas import (
+    evaluate,
+    export,
+    latency,
+    predict,
+    rank,
+    report,
+    retrain,
+    search,
+    sgld,
+    train,
+    verdict,
+)
 from stnas.cli.count import count
 from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
@@ -32,6 +44,7 @@ NETWORK_COMMANDS: dict[str, Callable[..., None]] = {
     "export": export.run,
     "evaluate": evaluate.run,
     "predict": predict.run,
+    "latency": latency.run,
 }
 """Commands about a trained network."""
 

@@ -14,6 +14,7 @@ COMMANDS = {
     **{stage.name: stage.purpose for stage in STAGES},
     "run": "run all stages in order; complete ones are skipped",
     "quickstart": "run all stages on the embedded images in minutes",
+    "latency": "measure blocks and networks on this machine, for a search by latency",
     "evaluate": "tell how well a trained network classifies images, class by class",
     "predict": "tell what image files show, by a trained network",
     "export": "write a trained network as ONNX, safetensors, torch.export or OpenVINO; check it",

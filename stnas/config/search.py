@@ -43,6 +43,9 @@ class SearchConfig:
     cost: str = "madds"
     """What is minimised beside the measure, and what `search.limits` limit: `madds`, `params`, or a
     cost that the space was given (`examples/own_cost.py`)."""
+    latency: str | None = None
+    """File of `stnas latency`, which gives the space the cost `latency`, in nanoseconds of a
+    batch: `--search.cost latency`, `--search.limits [90e3]`, `--search.bounds [latency<=1e5]`."""
     score: Scoring = "param_avg"
     """Weights that a candidate is measured with: the mean of the samples (`param_avg`, eq. 11),
     each in turn (`score_avg`, the mean of eq. 10), or the trained ones (`single`, eq. 6)."""

@@ -1,14 +1,13 @@
 """The model card: what a network is, what it was trained on, and how good and fast it is."""
 
-import platform
 from collections.abc import Mapping
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
 import stnas
 from stnas.classifier import Classifier
 from stnas.config.export import ExportOptions
+from stnas.store.machine import processor
 
 Z = 1.96
 
@@ -50,16 +49,6 @@ def card(
         "machine": processor(),
         **checked,
     }
-
-
-def processor() -> str:
-    """Name the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def readme(found: Mapping[str, Any], *, file: str) -> str:

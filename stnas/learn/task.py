@@ -1,7 +1,8 @@
 """What every stage starts from: the images, the search space and the hyper-network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from stnas.config import Config
@@ -11,7 +12,9 @@ from stnas.data.image_scan import open_images
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.space import Genotype, SearchSpace
+from stnas.space.latency import LatencyTable
 from stnas.space.sampling import Sampler, make_sampler
+from stnas.store.files import read_json
 from stnas.store.run_folder import RunFolder, StageCompleteError
 from stnas.supernet import Network, SuperNet, initialise_
 
@@ -41,6 +44,8 @@ def prepare(config: Config, run: RunFolder | None = None) -> Task:
         in_channels=dataset.in_channels,
         num_classes=dataset.num_classes,
     )
+    if config.search.latency is not None:
+        space = with_latency(space, Path(config.search.latency).expanduser())
     train = config.train
     usual = space.prior.usual(train.p_drop)
     p_drop = usual if train.madds is None else space.solve_p_drop(train.madds)
@@ -53,6 +58,17 @@ def prepare(config: Config, run: RunFolder | None = None) -> Task:
         bounds=train.madds_bins,
     )
     return Task(dataset=dataset, space=space, p_drop=p_drop, sampler=sampler)
+
+
+def with_latency(space: SearchSpace, file: Path) -> SearchSpace:
+    """Return a space that knows the latencies that ``stnas latency`` measured."""
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"search.latency must be a file that `stnas latency` wrote, got {file}, which does not "
+            "exist: measure it, or correct the path"
+        )
+    table = LatencyTable.from_json(read_json(file))
+    return replace(space, more_costs=(*space.more_costs, table.cost(space)))
 
 
 def check_aim(config: Config, space: SearchSpace) -> None:

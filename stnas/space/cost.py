@@ -166,14 +166,35 @@ def additive(
     fixed: what every architecture has besides. Raises ValueError where the largest sum passes
     2**62.
     """
+
+    def cost_of(arc: Arc) -> int:
+        layers = {} if arc.part is None else parts[arc.part].layers(arc.option)
+        return sum(amount(layer) for layer in layers.values())
+
+    carried = [arc for arc in arcs if arc.part is not None]
+    return summed(name, unit, genes=genes, arcs=carried, fixed=fixed, cost_of=cost_of, prior=prior)
+
+
+def summed(
+    name: str,
+    unit: str,
+    *,
+    genes: tuple[Gene, ...],
+    arcs: Sequence[Arc],
+    fixed: int,
+    cost_of: Callable[[Arc], int],
+    prior: Prior = DROPPING,
+) -> AdditiveCost:
+    """Add up a cost of 0 or more of every arc that is there, and what every architecture has.
+
+    Raises ValueError where the largest sum passes 2**62.
+    """
     counts = choice_counts(genes)
     table = np.zeros((len(genes), max(counts, default=1)), np.int64)
     joints: dict[tuple[int, ...], NDArray[Any]] = {}
     most = fixed
     for arc in arcs:
-        if arc.part is None:
-            continue
-        cost = sum(amount(layer) for layer in parts[arc.part].layers(arc.option).values())
+        cost = cost_of(arc)
         most = max(most, fixed + cost)
         _check_size(name, most)
         owners = tuple(gene for gene, _ in arc.when)
