@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stnas.config import Config
+from stnas.config import Config, TrainConfig
 from stnas.data import Dataset, FileSplit, Split
 from stnas.data.epochs import union
 from stnas.data.image_scan import open_images
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.space import Genotype, SearchSpace
+from stnas.space.draws import DROPPING
 from stnas.space.latency import LatencyTable
 from stnas.space.sampling import Sampler, make_sampler
 from stnas.store.files import read_json
@@ -76,6 +77,11 @@ def check_aim(config: Config, space: SearchSpace) -> None:
     train = config.train
     if space.num_topologies > 1:
         return
+    if train.p_drop != TrainConfig.p_drop and space.prior is not DROPPING:
+        raise ValueError(
+            "train.p_drop must be left out with space.family spos, whose networks leave nothing "
+            f"out, got {train.p_drop}: set --train.sampling tilted and --train.madds"
+        )
     if train.sampling == "fair" and train.madds is not None:
         raise ValueError(
             "train.madds must be left out with train.sampling fair where nothing may be left out, "

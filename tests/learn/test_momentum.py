@@ -190,3 +190,22 @@ def test_vectors_are_spared_the_decay_where_asked():
         assert len(decays) == len(list(network.parameters()))
         for p in network.parameters():
             assert decays[id(p)] == (1e-4 if option or p.ndim > 1 else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"p_drop": 0.3}, r"train.p_drop must be left out with space.family spos.*, got 0.3: "),
+        ({"sampling": "fair", "madds": 3e4}, r"train.madds must be left out .* fair .* tilted"),
+        ({"sampling": "tilted", "madds": 9e9}, r"train.madds must lie .*, got 9,000,000,000: "),
+        ({"sampling": "bins", "madds_bins": (1.0, 2.0)}, r"train.madds_bins must each hold"),
+    ],
+)
+def test_laws_that_the_space_does_not_have_are_refused_before_training(
+    options, message, tiny_config
+):
+    space = SpaceConfig(family="spos", profile="nano", stages=(1, 1), widths=(16, 24))
+    train = replace(tiny_config.train, **options)
+    with pytest.raises(ValueError, match=message):
+        run(replace(tiny_config, space=space, train=train))
+    assert not (tiny_config.folder / "train" / "weights.safetensors").exists()
