@@ -1,7 +1,9 @@
 """The run folder: the stages talk through the files in it."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,12 +49,14 @@ class RunFolder:
         self._restored: set[str] = set()
         self._whole: set[str] = set()
         self._anew: set[str] = set()
+        self._made = False
 
     def __enter__(self) -> Self:
         current().first(self._take_lock)
         return self
 
     def _take_lock(self) -> None:
+        self._made = not self.path.exists()
         try:
             make_folder(self.path)
             holder = self._lock.take()
@@ -74,9 +78,14 @@ class RunFolder:
         for name in OWN:
             sweep(self.path / name)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let others take the folder; one that was made for an error alone goes, too."""
         if current().rank == 0:
-            self._lock.release()
+            unused = kind is not None and self._made and os.listdir(self.path) == [LOCK]
+            self._lock.release(remove=unused)
+            if unused:
+                with suppress(OSError):  # Another process has come in.
+                    self.path.rmdir()
 
     @led
     def check(self, stage: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from stnas import train
 from stnas.config import VerdictConfig
 from stnas.store.files import write_json, write_tensors
 from stnas.store.names import STATE
@@ -30,6 +31,18 @@ def test_a_stage_needs_the_ones_before_it(tiny_config):
     ):
         run.check("sgld")
     assert not (run.path / "sgld").exists()
+
+
+def test_a_folder_that_was_made_for_an_error_alone_goes(tiny_config, tmp_path):
+    wrong = replace(tiny_config, data=replace(tiny_config.data, path=str(tmp_path / "nowhere")))
+    with pytest.raises(ValueError, match=r"data\.path must be .*does not exist"):
+        train.run(wrong)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"data\.path"):
+        train.run(wrong)
+    assert (tmp_path / "run/notes.txt").read_text() == "mine"
 
 
 def test_a_complete_stage_is_not_done_again(tiny_config):
