@@ -14,6 +14,10 @@ class VerdictConfig:
     candidates: int = 12
     """Candidates for each limit that are trained from scratch; 0 leaves the verdict out, and the
     search chooses."""
+    rounds: int = 3
+    """Rounds in which the candidates of a limit are chosen. The first takes half of its share by
+    the shared score and half at random; every other takes those that a model of the trainings so
+    far predicts best (docs/verdict.md). With 1 the shared score alone chooses."""
     measure: Measure = "loss"
     """What decides on the held-out images: `loss`, `accuracy` or `balanced_accuracy`."""
     reduction: int = 3
@@ -29,6 +33,7 @@ class VerdictConfig:
     def __post_init__(self) -> None:
         """Check the section."""
         rules.at_least("verdict.candidates", self.candidates, 0)
+        rules.at_least("verdict.rounds", self.rounds, 1)
         rules.one_of("verdict.measure", self.measure, get_args(Measure))
         rules.at_least("verdict.reduction", self.reduction, 2)
         if self.epochs is not None:

@@ -17,6 +17,7 @@ ABSENT: dict[str, Any] = {
     "search.aimed": 0.0,
     "search.random": 0,
     "verdict.candidates": 0,
+    "verdict.rounds": 1,
 }
 """What it means that a record lacks a key, where that is not the key's default."""
 

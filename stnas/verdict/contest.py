@@ -1,5 +1,6 @@
 """The candidates of one limit: who takes part, who goes on, who wins."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,13 +16,15 @@ class Contest:
     """The candidates of a limit, rows of the archive, the best that is known first.
 
     low: start of the window below the limit. sizes: how many train in each of the last
-    ``len(sizes)`` rungs.
+    ``len(sizes)`` rungs. expected: what decides in the first of them in place of what each
+    reached alone, the less the better.
     """
 
     limit: float
     low: float
     field: tuple[Row, ...]
     sizes: tuple[int, ...]
+    expected: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def trains(self, rung: int, rungs: int) -> tuple[Row, ...]:
         """Return those that train in a rung of ``rungs``; a small field enters a later one."""
@@ -34,11 +37,12 @@ class Contest:
         """Put those that trained in the order of what they reached, the smaller first on a tie."""
 
         def key(row: Row) -> tuple[float, int, str]:
-            found = judged[row["genotype"]]
-            return SIGN[measure] * found[measure], row["madds"], row["genotype"]
+            text = row["genotype"]
+            value = self.expected.get(text, SIGN[measure] * judged[text][measure])
+            return value, row["madds"], text
 
         behind = self.field[len(trained) :]
-        return replace(self, field=(*sorted(trained, key=key), *behind))
+        return replace(self, field=(*sorted(trained, key=key), *behind), expected={})
 
 
 def proposed(

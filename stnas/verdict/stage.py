@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import cast
 
 from stnas.config import Config
 from stnas.group.processes import current
+from stnas.group.streams import derive
 from stnas.learn.task import Check, Task, check_batch, check_start, prepare
 from stnas.store.files import read_rows
 from stnas.store.journal import Journal
@@ -15,6 +17,7 @@ from stnas.store.results import VerdictResult
 from stnas.store.rows import CandidateRow, typed_rows
 from stnas.store.run_folder import RunFolder
 from stnas.verdict.contest import Contest, Row, decided, proposed
+from stnas.verdict.exploration import Field, explored
 from stnas.verdict.halving import field_sizes, rung_ends
 from stnas.verdict.trainings import Trainings
 
@@ -46,40 +49,85 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
         rows = current().first(partial(read_rows, archive, origin=origin))
         typed_rows(CandidateRow, rows, archive, costs=task.space.costs)
         ends = rung_ends(config)
-        contests = enter(config, rows, searched, rungs=len(ends))
         with Journal(folder, "verdict", total=len(ends), unit="rung") as journal:
             origin = folder.origin("verdict")
             trainings = Trainings(config, task, stage, ends=ends, origin=origin, journal=journal)
+            fields = enter(config, task, rows, searched)
+            rounds = config.verdict.rounds if ends else 1
+            explored([field for _, _, field in fields], rounds, trainings.first_rung)
+            contests = [
+                Contest(
+                    limit,
+                    low,
+                    field.field(),
+                    sizes_of(config, field, rungs=len(ends)),
+                    field.expected,
+                )
+                for limit, low, field in fields
+            ]
+            for line in models(fields):
+                journal.say(line)
             contests, history = halve(contests, trainings, config, journal)
             reasons = {row["limit"]: row["reason"] for row in searched["unmet"]}
             found = decided(contests, {row["genotype"]: row for row in history}, reasons)
             for line in summary(found):
                 journal.say(line)
         candidates = [
-            {"limit": contest.limit, "low": contest.low, "ranking": list(contest.field)}
-            for contest in contests
+            {
+                "limit": contest.limit,
+                "low": contest.low,
+                "ranking": list(contest.field),
+                "models": [asdict(fit) for fit in field.fits],
+            }
+            for contest, (_, _, field) in zip(contests, fields, strict=True)
         ]
         result = {"ends": ends, "candidates": candidates, "judged": history, **found}
         seconds = time.perf_counter() - begin
         folder.finish("verdict", cast(VerdictResult, {"seconds": seconds, **result}))
 
 
-def enter(config: Config, rows: list[Row], searched: Row, *, rungs: int) -> list[Contest]:
-    """Set up the contest of each limit, by rising limit."""
-    contests = []
+def enter(
+    config: Config, task: Task, rows: list[Row], searched: Row
+) -> list[tuple[float, float, Field]]:
+    """Set up who may take part for each limit, by rising limit: (limit, low, field)."""
+    options = config.verdict
+    found = []
     for window in searched["windows"]:
         low, limit = window["low"], window["limit"]
-        field = proposed(
+        inside = sum(low <= row[config.search.cost] <= limit for row in rows)
+        count = inside if options.rounds > 1 else 0
+        own = proposed(
             rows,
             low=low,
             limit=limit,
-            count=config.verdict.candidates,
+            count=max(count, options.candidates),
             measure=config.search.measure,
             cost=config.search.cost,
         )
-        sizes = tuple(field_sizes(len(field), config.verdict.reduction)[:rungs])
-        contests.append(Contest(limit, low, field, sizes))
-    return contests
+        field = Field(
+            task.space,
+            own,
+            count=options.candidates,
+            measure=config.search.measure,
+            judged_by=options.measure,
+            seed=derive(config.seed, "verdict", str(limit)),
+        )
+        found.append((limit, low, field))
+    return found
+
+
+def sizes_of(config: Config, field: Field, *, rungs: int) -> tuple[int, ...]:
+    """Return how many of a field train in each of the last rungs."""
+    return tuple(field_sizes(field.count, config.verdict.reduction)[:rungs])
+
+
+def models(fields: Sequence[tuple[float, float, Field]]) -> list[str]:
+    """Say how far the models could be trusted."""
+    return [
+        f"verdict: limit {limit:,.10g}: {fit.told()}"
+        for limit, _, field in fields
+        for fit in field.fits
+    ]
 
 
 def halve(

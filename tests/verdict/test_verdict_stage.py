@@ -221,3 +221,20 @@ def test_another_limit_trains_the_candidates_that_are_not_known_alone(config, mo
     judged = [(row["genotype"], row["rung"]) for row in result(config)["judged"]]
     assert len(fitted) < len(judged)
     assert not [name for name in fitted if name in known and (name, 1) not in judged]
+
+
+def test_the_models_of_a_verdict_are_written_down_and_resumed_alike(config):
+    config = with_verdict(config, candidates=9, rounds=2)
+    verdict.run(config)
+    whole = told(config)
+    fields = [(len(contest["ranking"]), contest["models"]) for contest in whole["candidates"]]
+    assert [[model["trained"] for model in models] for _, models in fields] == [
+        [count] if count >= 8 else [] for count, _ in fields
+    ]
+    assert any(model["error"] > 0 for _, models in fields for model in models)
+    folder = Path(config.run) / "verdict"
+    (folder / "result.json").unlink()
+    trained = sorted(folder.glob("st1-*"))
+    shutil.rmtree(trained[0])
+    verdict.run(config)
+    assert told(config) == whole
