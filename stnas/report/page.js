@@ -51,3 +51,47 @@ window.addEventListener("afterprint", () => {
   document.documentElement.classList.remove("print");
   paint();
 });
+
+// The slider walks through the evaluated architectures by rising cost; least loss wins.
+const candidates = JSON.parse(document.getElementById("candidates").textContent);
+const budget = document.getElementById("budget");
+
+function show([genotype, madds, params, accuracy, loss]) {
+  document.getElementById("picked").textContent =
+    `${madds.toLocaleString("en")} multiply-adds, ${params.toLocaleString("en")} parameters, ` +
+    `loss ${loss.toFixed(4)}, accuracy ${(100 * accuracy).toFixed(2)} % (held out, shared weights)`;
+  document.getElementById("picked-genotype").textContent = genotype;
+}
+
+function pick() {
+  const last = Math.round((budget.value / 1000) * (candidates.length - 1));
+  const limit = candidates[last][1];
+  const inside = candidates.filter((row) => row[1] <= limit);
+  document.getElementById("budget-value").textContent = limit.toLocaleString("en");
+  show(inside.reduce((best, row) => (row[4] < best[4] ? row : best)));
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Pages that are opened as files may lack a clipboard: the text is selected, to be copied.
+    getSelection().selectAllChildren(document.getElementById("picked-genotype"));
+  }
+}
+
+if (budget && candidates.length) {
+  pick();
+  budget.addEventListener("input", pick);
+  document
+    .getElementById("copy")
+    .addEventListener("click", () => copy(document.getElementById("picked-genotype").textContent));
+  const scatter = charts.find((place) => place.dataset.figure === "scatter");
+  if (scatter) {
+    scatter.on("plotly_click", (event) => {
+      const words = event.points[0].text.split(" ");
+      const found = candidates.find((row) => row[0] === words[words.length - 1]);
+      if (found) show(found);
+    });
+  }
+}

@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
 from stnas.report.charts import charts
 from stnas.report.confidence import confidence_charts, shown_chain
+from stnas.report.decision import candidates, decision
 from stnas.report.drawing import draw, legend, line_width
 from stnas.report.load import STAGES, Ranking, Record, Row
 from stnas.report.ranking import FORMS, main_rows, ranking_charts
@@ -44,6 +45,8 @@ def render(record: Record) -> str:
     return environment.get_template("page.html").render(
         record=record,
         networks=table(record),
+        decision=decision(record),
+        candidates=candidates(record),
         contests=contests(record.results["verdict"]) if "verdict" in record.results else [],
         mean_lead=_mean_lead(record),
         unequal=differs_when_balanced(record.networks),

@@ -1,0 +1,89 @@
+"""The first lines of the page: what was found, how sure that is, and what to do with it."""
+
+import json
+from collections.abc import Sequence
+from math import isfinite
+
+from markupsafe import Markup
+
+from stnas.learn.comparison import Lead, leads, mean_lead
+from stnas.report.load import Record, Row
+
+
+def decision(record: Record) -> Row:
+    """Return the lines that the page begins with; ``found`` is empty before networks are trained.
+
+    found: a sentence for every chosen network. verdict: whether the search was worth it.
+    """
+    networks = {row["name"]: row for row in record.networks}
+    known = leads(record.networks)
+    return {
+        "found": [sentence(networks[lead.name], lead) for lead in known],
+        "verdict": verdict(known),
+        "use": use(f"{record.name}/retrain/{known[-1].name}") if known else "",
+        "again": f"stnas run --config {record.name}/config.yaml --run {record.name}-again",
+    }
+
+
+def sentence(network: Row, lead: Lead) -> str:
+    """Say what a network is and reaches, beside what others of its size do."""
+    text = (
+        f"Network {lead.name}: {100 * lead.accuracy:.2f} % of the test images right, with "
+        f"{network['madds']:,} multiply-adds and {network['params']:,} parameters"
+    )
+    if lead.twins:
+        mean = 100 * sum(lead.twins) / len(lead.twins)
+        text += f"; random networks of its size: {mean:.2f} % (mean of {len(lead.twins)})"
+    if lead.hand_made is not None:
+        best = 100 * lead.baselines[lead.hand_made]
+        text += f"; the best hand-made one, {lead.hand_made}: {best:.2f} %"
+    return f"{text}."
+
+
+def verdict(known: Sequence[Lead]) -> str:
+    """Say whether the search found more than chance gives, and more than people make by hand."""
+    mean = mean_lead(known)
+    if mean is None:
+        return (
+            "Whether the search was worth it is unknown: no random networks were trained beside. "
+            "Run stnas retrain with --retrain.random_twins 3."
+        )
+    value, half = mean
+    if not isfinite(half):
+        text = (
+            f"Found networks lead random ones of their size by {100 * value:+.2f} points, but one "
+            "random network each cannot tell whether that is chance: --retrain.random_twins 3 can."
+        )
+    else:
+        ends = f"{100 * (value - half):+.2f} to {100 * (value + half):+.2f}"
+        sure = (
+            "more than chance gives"
+            if value > half
+            else "which may be chance: it is not shown that the search was worth it"
+        )
+        text = (
+            f"Found networks lead random ones of their size by {100 * value:+.2f} points on "
+            f"average (95 %: {ends}), {sure}."
+        )
+    behind = [lead.name for lead in known if (lead.lead_over_hand_made or 0) < 0]
+    if behind:
+        text += f" A hand-made network of the same size is better than {' and '.join(behind)}."
+    return text
+
+
+def use(path: str) -> str:
+    """Return the five lines of Python that use a network."""
+    return (
+        "import stnas\n\n"
+        f'model = stnas.load("{path}")\n'
+        'for answer in model.predict(["photo.jpg"]):\n'
+        "    print(answer.name, answer.probability)"
+    )
+
+
+def candidates(record: Record) -> Markup:
+    """Return the evaluated architectures by rising cost, as JSON inside a script element."""
+    rows = sorted(record.archive, key=lambda row: row["madds"])
+    kept = ("genotype", "madds", "params", "accuracy", "loss")
+    text = json.dumps([[row[name] for name in kept] for row in rows])  # type: ignore[literal-required]
+    return Markup(text.replace("<", "\\u003c"))
