@@ -67,6 +67,27 @@ def test_a_stopped_stage_goes_on_to_the_same_networks(searched, at_states):
     assert not list(folder.rglob("state.safetensors"))
 
 
+def test_statistics_are_at_last_the_mean_over_one_more_pass(searched):
+    options = {"random_twins": 0, "learning_rate": 1e-9}  # The weights stay what they were.
+    found = {}
+    for recalibrate in (False, True):
+        config = replace(
+            searched, retrain=replace(searched.retrain, recalibrate=recalibrate, **options)
+        )
+        retrain.run(config)
+        name = sorted((Path(searched.run) / "retrain").glob("A*"))[-1].name
+        found[recalibrate] = stnas.load_network(Path(searched.run) / "retrain" / name)
+    plain, anew = (found[own].stem.norm for own in (False, True))
+    steps = 480 // searched.retrain.batch_size
+    assert int(plain.num_batches_tracked) == 2 * steps
+    assert int(anew.num_batches_tracked) == steps
+    assert anew.momentum == plain.momentum
+    left = 0.9 ** (2 * steps)  # Of the variance of 1 that the moving average begins with.
+    torch.testing.assert_close(
+        plain.running_mean / (1 - left), anew.running_mean, rtol=0.2, atol=2e-2
+    )
+
+
 def test_twins_have_nearly_the_same_multiply_adds_and_are_others():
     space = stnas.SearchSpace.profile("micro")
     genotype = space.sample(1, p_drop=0.6, seed=5)[0]
