@@ -48,7 +48,8 @@ struct ShuffleCall {
       : x(image), main(of_main), rest(index(weights.size()) - main) {
     check_image(x, "x", sizes_of(x));
     const index channels = x.size(1);
-    check(rest >= 0, "main must be at most the number of weights, ", weights.size(), ", got ", main);
+    check(rest >= 0, "main must be at most the number of weights, ", weights.size(), ", got ",
+          main);
     check(stride == 1 || (stride == 2 && rest > 0),
           "stride must be 1, or 2 where there are two heads, got ", stride);
     check(rest > 0 || channels % 2 == 0,

@@ -23,8 +23,8 @@ struct HeadLayer {
   STNAS_INLINE index blocks() const { return (out + kBlock - 1) / kBlock; }
 };
 
-// Layers of both kinds in turn, the last a 1x1. They read the channels of x, or each second one from
-// the second on, and write channels of the result from `target` on.
+// Layers of both kinds in turn, the last a 1x1. They read the channels of x, or each second one
+// from the second on, and write channels of the result from `target` on.
 template <class T>
 struct Head {
   const HeadLayer<T>* layers;

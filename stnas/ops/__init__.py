@@ -8,6 +8,7 @@ from stnas.ops.layers.norm_act import norm_act
 from stnas.ops.layers.pool import pool
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
 from stnas.ops.sgld import sgld_step_
+from stnas.ops.shuffle.block import shuffle_block
 
 __all__ = [
     "conv_norm_act",
@@ -20,4 +21,5 @@ __all__ = [
     "norm_act",
     "pool",
     "sgld_step_",
+    "shuffle_block",
 ]

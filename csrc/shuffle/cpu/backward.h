@@ -1,5 +1,5 @@
-// The gradient of a head, layer by layer from the last: each sweep stores the gradient that the next
-// one starts from, with the sums of its BN.
+// The gradient of a head, layer by layer from the last: each sweep stores the gradient that the
+// next one starts from, with the sums of its BN.
 #pragma once
 
 #include "shuffle/cpu/gradient_depthwise.h"

@@ -1,5 +1,5 @@
-// The gradient of a 1x1 convolution in one sweep: dW = sum dv u', du = W' dv, where u is the layer's
-// input.
+// The gradient of a 1x1 convolution in one sweep: dW = sum dv u', du = W' dv, where u is the
+// layer's input.
 #pragma once
 
 #include "shuffle/cpu/gradient_layer.h"

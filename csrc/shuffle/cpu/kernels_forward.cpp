@@ -4,13 +4,13 @@
 
 namespace stnas::cpu::STNAS_ISA {
 
-#define STNAS_TABLE(type)                                            \
-  template <>                                                        \
-  const ShuffleForward<type>& table() {                              \
-    static constexpr ShuffleForward<type> kernels{                   \
-        [](const ShuffleProblem<type>& p, type* out) { train_shuffle(p, out); }, \
+#define STNAS_TABLE(type)                                                         \
+  template <>                                                                     \
+  const ShuffleForward<type>& table() {                                           \
+    static constexpr ShuffleForward<type> kernels{                                \
+        [](const ShuffleProblem<type>& p, type* out) { train_shuffle(p, out); },  \
         [](const ShuffleProblem<type>& p, type* out) { infer_shuffle(p, out); }}; \
-    return kernels;                                                  \
+    return kernels;                                                               \
   }
 STNAS_EACH_WIDE_TYPE(STNAS_TABLE)
 #undef STNAS_TABLE

@@ -1,5 +1,5 @@
-// What the passes over the layers of a head share: sizes, tiles of pixels, and a layer's input, which
-// is x or the layer before it, its BN and activation applied wherever it is read.
+// What the passes over the layers of a head share: sizes, tiles of pixels, and a layer's input,
+// which is x or the layer before it, its BN and activation applied wherever it is read.
 #pragma once
 
 #include "bottleneck/cpu/plan.h"
