@@ -30,12 +30,22 @@ class WindowRow(TypedDict):
     evaluated: int
 
 
+class ModelRow(TypedDict):
+    """How far a model of a verdict's short trainings could be trusted, after some of them."""
+
+    trained: int
+    error: float
+    error_of_score: float
+    used: bool
+
+
 class FieldRow(TypedDict):
-    """The candidates of a limit in a verdict, the winner first."""
+    """The candidates of a limit in a verdict, the winner first, and the models that chose them."""
 
     limit: float
     low: float
     ranking: list[CandidateRow]
+    models: NotRequired[list[ModelRow]]
 
 
 class DataRow(TypedDict):

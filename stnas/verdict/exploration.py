@@ -6,11 +6,13 @@ joins them with the score, are a better one (docs/search-value.md).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnas.config.search import Measure
+from stnas.group.processes import current
 from stnas.group.streams import numpy_generator
 from stnas.learn.evaluation import SIGN
 from stnas.space import SearchSpace
@@ -48,11 +50,10 @@ class Fit:
 class Field:
     """Chooses the candidates of one limit in rounds.
 
-    expected: what a model of all short trainings expects of those that were taken, the less the
-    better; empty where the model is not better than the shared score.
-
     rows: the candidates that there are, rows of the archive inside the window (below it, too, where
-    it holds too few). count: how many take part.
+    it holds too few). count: how many take part. expected: what a model of all short trainings
+    expects of those that were taken, the less the better; empty where the model is not better than
+    the shared score.
     """
 
     def __init__(
@@ -109,7 +110,8 @@ class Field:
             return self.score
         results = [reached[text][self.judged_by] for text in self.texts(self.taken)]
         trained, target = np.array(self.taken), self.sign * np.array(results, np.float64)
-        found = predicted(self.genotypes, self.numbers, trained, target)
+        fit = partial(predicted, self.genotypes, self.numbers, trained, target)
+        found = current().first(fit)  # Processors differ in the last bits, and a tie in the choice.
         error = _root_mean_square(target - found.left_out)
         line = _root_mean_square(target - _left_out_line(self.score[trained], target))
         self.fits.append(Fit(len(trained), error, line, used=error < line))
