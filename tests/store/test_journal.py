@@ -26,19 +26,21 @@ def rows_of(run):
     return read_rows(run.path / "metrics.jsonl", origin=run.origin("train"))
 
 
-def test_numbers_are_kept_in_rows_and_events_and_told(run, capsys):
-    with Journal(run, "train", total=2) as journal:
-        journal.record(0, loss=1.5, accuracy=0.25, step=7)
-        journal.record(0, loss=1.25, accuracy=0.5, step=7)
-        Chapter(journal, "A", position=1, units=4).record(3, loss=0.5)
-    first, second = rows_of(run)
+def test_numbers_are_kept_in_rows_and_events_and_told(tiny_config, capsys):
+    with RunFolder(tiny_config) as run:
+        run.begin("train")
+        with Journal(run, "train", total=2) as journal:
+            journal.record(0, loss=1.5, accuracy=0.25, step=7)
+            journal.record(0, loss=1.25, accuracy=0.5, step=7)
+            Chapter(journal, "A", position=1, units=4).record(3, loss=0.5)
+        first, second = rows_of(run)
     assert (first["loss"], first["network"], second["network"]) == (1.25, None, "A")
     out = capsys.readouterr().out
     assert "train epoch 1/2: loss 1.25, accuracy 50.00 %\n" in out
     assert "train/A epoch 4/4: loss 0.5\n" in out
     (events,) = (run.path / "tensorboard/train").iterdir()
     assert events.read_bytes().count(b"train/loss") == 2
-    with Journal(run, "train", total=2):
+    with RunFolder(tiny_config) as run, Journal(run, "train", total=2):
         pass
     (again,) = (run.path / "tensorboard/train").iterdir()
     assert again.read_bytes().count(b"train/loss") == 1
