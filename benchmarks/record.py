@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 import stnas.ops  # noqa: F401 registers torch.ops.stnas
+from stnas.store.machine import processor_facts
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -19,9 +20,7 @@ Row = dict[str, str]
 
 def processor() -> str:
     """Return the name, family and model number of the processor."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    facts = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
+    facts = processor_facts()
     if "model name" not in facts:
         return platform.processor() or platform.machine()
     numbers = [f"{key} {facts[key]}" for key in ("cpu family", "model") if key in facts]
@@ -58,6 +57,11 @@ def save(name: str, rows: list[dict[str, Any]], about: dict[str, Any]) -> None:
         table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+
+
+def known(name: str) -> list[dict[str, Any]]:
+    """Return the rows of ``results/<name>.csv``; none where there is no such file."""
+    return [dict(row) for row in load(name)] if (RESULTS / f"{name}.csv").exists() else []
 
 
 def load(name: str) -> list[Row]:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from record import RESULTS, load, machine, save
+from record import known, machine, save
 
 COLUMNS = ("name", "role", "genotype", "madds", "params", "test_accuracy")
 STAGES = ("train", "sgld", "search", "verdict", "retrain")
@@ -46,8 +46,7 @@ def main() -> None:
     parser.add_argument("--table", default="search_value", metavar="NAME")
     parser.add_argument("options", nargs="*", help="options of stnas run, after --")
     own = parser.parse_args()
-    there = (RESULTS / f"{own.table}.csv").exists()
-    rows: list[dict[str, Any]] = list(load(own.table)) if there else []
+    rows = known(own.table)
     done = {int(row["seed"]) for row in rows}
     for seed in range(own.first, own.first + own.seeds):
         if seed in done:

@@ -19,11 +19,10 @@ import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from record import RESULTS, load, machine, save
+from record import known, machine, save
 from scratch_training import Recipe, of_size, trained, training_batch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -224,11 +223,6 @@ def scores(data: Dataset, supernet: SuperNet, genotypes: Genotypes, images: int)
         "loss": json.dumps([round(f.loss, 5) for f in found]),
         "accuracy": json.dumps([round(f.accuracy, 5) for f in found]),
     }
-
-
-def known(name: str) -> list[dict[str, Any]]:
-    """Return the rows that are done."""
-    return list[dict[str, Any]](load(name)) if (RESULTS / f"{name}.csv").exists() else []
 
 
 def make_truth(fashion: Path) -> None:

@@ -13,7 +13,7 @@ from space_study_tables import PAGE
 from stnas.config.data import DataConfig
 from stnas.data import load as load_images
 from stnas.rank.statistics import interval, resamples, signs, tau, weighted_tau
-from stnas.verdict.model import predicted
+from stnas.verdict.model import predicted, standardised
 
 Vector = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def guides(texts: list[str], accuracies: Vector) -> str:
             continue
         own = np.array([losses[text] for text in texts])
         guides[f"training of {epochs} epochs"] = [-own]
-        numbers = np.stack([scaled(shared[0]), scaled(np.log(params))], axis=1)
+        numbers = np.stack([standardised(shared[0]), standardised(np.log(params))], axis=1)
         everyone = np.arange(len(texts))
         smoothed = predicted(genotypes, numbers, everyone, own)
         guides[f"{epochs} epochs, joined by the model"] = [-smoothed.mean]
@@ -96,11 +96,6 @@ def guides(texts: list[str], accuracies: Vector) -> str:
             for name, scores in guides.items()
         ],
     )  # fmt: skip
-
-
-def scaled(column: Vector) -> Vector:
-    """Return a column with mean 0 and standard deviation 1."""
-    return np.asarray((column - column.mean()) / column.std())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from record import RESULTS, Row, load, machine, save
+from record import known, machine, save
 from scratch_training import Recipe, Separable, of_size, trained
 
 from stnas.config.data import DataConfig
@@ -137,17 +137,12 @@ SEPARABLE_MADDS = 315_824
 """Of ``Separable`` with widths 16, 32, 64 on 28x28 grey images in 10 classes."""
 
 
-def known_rows() -> list[Row]:
-    """Return the trainings that are done."""
-    return load(NAME) if (RESULTS / f"{NAME}.csv").exists() else []
-
-
 def main() -> None:
     """Train what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST")
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = list(known_rows())
+    rows = known(NAME)
     names = list(Case.__dataclass_fields__)
     done = {tuple(row[name] for name in names) for row in rows}
     trainer = Trainer(options.fashion)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from record import RESULTS, Row, load, machine, save
+from record import Row, known, machine, save
 
 from stnas import train
 from stnas.config import Config, DataConfig, SearchConfig, SpaceConfig, TrainConfig
@@ -202,15 +202,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     about = {**machine(), "command": "python benchmarks/spos_nano.py FOLDER"}
-    known = list[Scores]()
+    scored = list[Scores]()
     for seed in range(options.seeds):
-        known.append(scores(configuration(options.folder, seed, options.epochs)))
-        save("spos_nano_scores", table(known), {**about, "epochs": options.epochs})
-    rows = load("spos_nano") if (RESULTS / "spos_nano.csv").exists() else []
+        scored.append(scores(configuration(options.folder, seed, options.epochs)))
+        save("spos_nano_scores", table(scored), {**about, "epochs": options.epochs})
+    rows = known("spos_nano")
     done = {tuple(row[name] for name in KEYS) for row in rows}
     for limit, size, generations, seed, strategy in cells(options.seeds):
         if (str(limit), str(size * generations), str(seed), strategy) not in done:
-            rows.append(searched(known[seed], limit, size, generations, strategy))
+            rows.append(searched(scored[seed], limit, size, generations, strategy))
             save("spos_nano", rows, about)
 
 
