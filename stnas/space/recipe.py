@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
@@ -51,6 +51,15 @@ def fingerprint(named: Mapping[str, Any], *, without: Iterable[str]) -> str:
     kept = {name: value for name, value in named.items() if name not in set(without)}
     text = json.dumps(kept, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def check_widths(stages: Sequence[int], widths: Sequence[int], *, least: int = 0) -> None:
+    """Raise unless every stage has a width; least: stages that there must be."""
+    if len(stages) != len(widths) or len(stages) < least:
+        raise ValueError(
+            f"space.widths must have one entry per stage, got {len(widths)} widths for"
+            f" {len(stages)} stages: give {len(stages)} widths"
+        )
 
 
 def check_size(name: str, value: object) -> None:

@@ -32,11 +32,7 @@ class Spec:
             value = getattr(self, field.name)
             for item in value if isinstance(value, tuple) else (value,):
                 recipe.check_size(field.name, item)
-        if len(self.stages) != len(self.widths):
-            raise ValueError(
-                f"space.widths must have one entry per stage, got {len(self.widths)} widths for"
-                f" {len(self.stages)} stages: give {len(self.stages)} widths"
-            )
+        recipe.check_widths(self.stages, self.widths)
 
     @classmethod
     def from_json(cls, value: Any) -> "Spec":

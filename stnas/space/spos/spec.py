@@ -40,12 +40,7 @@ class Spec:
             raise ValueError(
                 f"space.dropout must lie in [0, 1), got {self.dropout}: choose a value inside"
             )
-        if len(self.stages) != len(self.widths) or not self.stages:
-            raise ValueError(
-                "space.widths must have one entry per stage, got"
-                f" {len(self.widths)} widths for {len(self.stages)} stages: give"
-                f" {len(self.stages)} widths"
-            )
+        recipe.check_widths(self.stages, self.widths, least=1)
         self._check_widths()
         self._check_size()
 

@@ -43,12 +43,7 @@ class SpaceSpec:
                 recipe.check_size(field.name, value)
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         SpaceConfig(**{name: value for name, value in values.items() if name not in recipe.IMAGES})
-        if len(self.stages) != len(self.widths):
-            raise ValueError(
-                "space.widths must have one entry per stage, got"
-                f" {len(self.widths)} widths for {len(self.stages)} stages: give"
-                f" {len(self.stages)} widths"
-            )
+        recipe.check_widths(self.stages, self.widths)
         if not 2 <= sum(self.stages) <= MAX_NODES:
             raise ValueError(
                 f"space.stages must hold 2 to {MAX_NODES} nodes, got {sum(self.stages)}: change"
