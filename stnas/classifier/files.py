@@ -91,14 +91,6 @@ def networks_of(path: Path) -> list[Path]:
     return [found[key] for key in wanted if key in found]
 
 
-def run_of(folder: Path) -> Path | None:
-    """Return the run that a network's folder, or a run's own, belongs to; None: to none."""
-    if (folder / RETRAIN).is_dir():
-        return folder
-    parent = folder.absolute().parent
-    return parent.parent if parent.name == RETRAIN else None
-
-
 def preprocessing_of(folder: Path, description: Mapping[str, Any]) -> Preprocessing:
     """Return how the images of a network's run are prepared; the defaults without its record."""
     record = folder.absolute().parent / CONFIG

@@ -1,7 +1,5 @@
 """Search by the configured strategy."""
 
-from functools import partial
-
 from stnas.config import SearchConfig
 from stnas.search import nsga2
 from stnas.search.candidates import Bounds
@@ -24,8 +22,9 @@ def evolve(
     """Search for networks under limits; return every one that was evaluated, in order."""
     if config.strategy == "nsga2":
         aims = windows(config, limits)
-        begin = partial(nsga2.evolve, bounds, config, aims, p_drop=p_drop, seed=seed)
-        return begin(evaluate=evaluate, report=report)
+        return nsga2.evolve(
+            bounds, config, aims, p_drop=p_drop, seed=seed, evaluate=evaluate, report=report
+        )
     parents = config.elite if config.strategy == "spos" else 0
     explorer = EliteEvolution(bounds, config, limits, p_drop=p_drop, parents=parents)
     return explore(explorer, config.generations, seed=seed, evaluate=evaluate, report=report)

@@ -17,7 +17,7 @@ from stnas.group.streams import numpy_generator
 from stnas.learn.evaluation import SIGN
 from stnas.space import SearchSpace
 from stnas.verdict.contest import Row
-from stnas.verdict.model import predicted
+from stnas.verdict.model import predicted, standardised
 
 LEAST = 8
 """Trainings that a model needs."""
@@ -71,7 +71,7 @@ class Field:
         self.score = SIGN[measure] * np.array([float(row[measure]) for row in self.rows])
         self.genotypes = np.array([space.parse(str(row["genotype"])) for row in self.rows])
         sizes = [np.log1p([float(row[name]) for row in self.rows]) for name in ("madds", "params")]
-        self.numbers = np.stack([_scaled(column) for column in (self.score, *sizes)], axis=1)
+        self.numbers = np.stack([standardised(column) for column in (self.score, *sizes)], axis=1)
         self.taken: list[int] = []
         self.fits: list[Fit] = []
         self.expected: Mapping[str, float] = {}
@@ -155,20 +155,13 @@ def explored(fields: Sequence[Field], rounds: int, judge: Judge) -> None:
         field.settle_(reached)
 
 
-def _scaled(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a column with mean 0 and standard deviation 1, or 0 where all are alike."""
-    if not len(column) or column.min() == column.max():
-        return np.zeros_like(column)
-    return np.asarray((column - column.mean()) / column.std())
-
-
 def _root_mean_square(errors: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(errors**2)))
 
 
 def _left_out_line(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return for every point what the least squares line through the others says there."""
-    design = np.stack((np.ones(len(x)), _scaled(x)), axis=1)
+    design = np.stack((np.ones(len(x)), standardised(x)), axis=1)
     hat = design @ np.linalg.pinv(design)
     leverage = np.minimum(np.diag(hat), 1 - 1e-9)
     return np.asarray(y - (y - hat @ y) / (1 - leverage))

@@ -66,6 +66,13 @@ def predicted(
     )
 
 
+def standardised(column: Vector) -> Vector:
+    """Return a column with mean 0 and standard deviation 1, or 0 where all are alike."""
+    if not len(column) or column.min() == column.max():
+        return np.zeros_like(column)
+    return np.asarray((column - column.mean()) / column.std())
+
+
 def _indicators(genotypes: Genotypes) -> Vector:
     """Return a column for each choice of each gene that some have: 1 where it is theirs."""
     columns = [gene[:, None] == np.unique(gene)[None] for gene in genotypes.T]

@@ -54,7 +54,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             trainings = Trainings(config, task, stage, ends=ends, origin=origin, journal=journal)
             fields = enter(config, task, rows, searched)
             rounds = config.verdict.rounds if ends else 1
-            explored([field for _, _, field in fields], rounds, trainings.first_rung)
+            explored([field for _, _, field in fields], rounds, partial(trainings.judged, rung=0))
             contests = [
                 Contest(
                     limit,

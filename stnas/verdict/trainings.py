@@ -54,10 +54,6 @@ class Trainings:
         steps = steps_per_epoch(len(task.dataset.train), options.batch_size)
         self.rate = partial(restarted_rate, config, steps=steps, ends=ends)
 
-    def first_rung(self, texts: list[str]) -> list[Row]:
-        """Bring trainings to the end of the first rung."""
-        return self.judged(texts, 0)
-
     def judged(self, texts: list[str], rung: int) -> list[Row]:
         """Bring trainings to the end of a rung; return what each is judged with."""
         known = current().first(lambda: [self._known(text, rung) for text in texts])
