@@ -22,7 +22,8 @@ from faulty_images import write_images
 
 from stnas.cli import commands, parser
 from stnas.store.checkpoint import Standing
-from stnas.store.files import read_json, read_rows, read_tensors
+from stnas.store.files import read_json, read_rows
+from stnas.store.tensors import read_tensors
 
 TINY = {
     "threads": 1,

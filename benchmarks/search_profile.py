@@ -32,8 +32,8 @@ from stnas.config import Config, DataConfig, SearchConfig, SgldConfig, SpaceConf
 from stnas.learn import scoring
 from stnas.learn.task import build_supernet, prepare
 from stnas.search import stage
-from stnas.store.files import write_tensors
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import write_tensors
 from stnas.train.stage import summary as trained
 
 IMAGES, ROUNDS = 512, 3

@@ -35,8 +35,9 @@ from stnas.config import (
 from stnas.config.settling import dali_is_installed
 from stnas.group.processes import ProcessGroup, joined
 from stnas.learn.evaluation import recalibrate_
-from stnas.store.files import read_json, read_rows, read_tensors
+from stnas.store.files import read_json, read_rows
 from stnas.store.names import STATE
+from stnas.store.tensors import read_tensors
 
 TESTS = Path(__file__).parent
 QUICK = (TESTS / "quick.txt").read_text().split()

@@ -24,6 +24,7 @@ from stnas.space.topology import SpaceSpec
 from stnas.store import files
 from stnas.store.checksum import BLANK, seal
 from stnas.store.settings import read_settings
+from stnas.store.tensors import read_tensors, write_tensors
 from stnas.supernet.load import load_network
 
 REFUSED = (ValueError, TypeError, OSError)
@@ -95,7 +96,7 @@ def test_files_of_the_run_folder(place, data):
     blank = f'{{"checksum": "{BLANK}", "version": 1, '.encode()
     for content in (body, bytes(seal(blank + body)), bytes(seal(blank + b'"a": ' + body + b"}"))):
         path.write_bytes(content)
-        for read in (files.read_json, files.read_rows, files.read_tensors, files.scan_rows):
+        for read in (files.read_json, files.read_rows, read_tensors, files.scan_rows):
             attempt(read, path)
         attempt(load_network, place)
 
@@ -104,12 +105,12 @@ def test_files_of_the_run_folder(place, data):
 @given(st.data())
 def test_headers_of_safetensors_with_a_right_checksum(place, data):
     path = place / "file.safetensors"
-    files.write_tensors(path, {"a": torch.arange(6.0), "b": torch.ones(2, 2)}, epochs=1)
+    write_tensors(path, {"a": torch.arange(6.0), "b": torch.ones(2, 2)}, epochs=1)
     content = path.read_bytes().replace(content_mark(path), BLANK.encode(), 1)
     end = content.index(BLANK.encode()) + len(BLANK)
     length = data.draw(st.just(content[:8]) | st.binary(min_size=8, max_size=8))
     path.write_bytes(seal(length + content[8:end] + changed(data.draw, content[end:])))
-    attempt(files.read_tensors, path)
+    attempt(read_tensors, path)
 
 
 def content_mark(path):

@@ -16,8 +16,9 @@ from stnas.data.epochs import evaluation_batches
 from stnas.learn.evaluation import evaluate
 from stnas.learn.scoring import recalibration_images, shared_weights
 from stnas.learn.task import prepare
-from stnas.store.files import read_json, read_rows, read_tensors
+from stnas.store.files import read_json, read_rows
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import read_tensors
 
 TEST_FIGURES = (
     "test_accuracy",

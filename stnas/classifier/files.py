@@ -9,9 +9,10 @@ from stnas.classifier.preprocessing import Preprocessing
 from stnas.config import Config, DataConfig, Kernels
 from stnas.config.keys import build
 from stnas.space import SearchSpace
-from stnas.store.files import load_tensors_, read_json, read_tensors, write_tensors
+from stnas.store.files import read_json
 from stnas.store.names import CONFIG, DESCRIPTION, NETWORK, RESULT
 from stnas.store.origin import completed
+from stnas.store.tensors import load_tensors_, read_tensors, write_tensors
 from stnas.supernet import Network
 
 RETRAIN = "retrain"

@@ -10,8 +10,8 @@ from stnas.config import Config
 from stnas.data import Dataset, Scan, load, open_streamed
 from stnas.group.processes import current
 from stnas.store.console import say, warn
-from stnas.store.files import read_tensors, write_tensors
 from stnas.store.names import SCAN
+from stnas.store.tensors import read_tensors, write_tensors
 
 SHOWN = 20
 

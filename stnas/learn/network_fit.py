@@ -21,9 +21,9 @@ from stnas.learn.gradients import check_alike, mean_gradients_, own_parts, total
 from stnas.learn.single_path import FALLS
 from stnas.learn.supernet_epoch import steps_per_epoch
 from stnas.store.checkpoint import Saver
-from stnas.store.files import load_tensors_
 from stnas.store.journal import Log
 from stnas.store.names import STATE
+from stnas.store.tensors import load_tensors_
 from stnas.supernet import Network, synchronise_
 
 Rate = Callable[[int], float]

@@ -21,9 +21,10 @@ from stnas.group.streams import derive
 from stnas.learn.evaluation import Evaluation, Tally
 from stnas.learn.task import Task, build_supernet
 from stnas.space import Genotypes
-from stnas.store.files import check_identity, load_weights_
+from stnas.store.files import check_identity
 from stnas.store.names import MEAN, WEIGHTS, sample_files
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import load_weights_
 from stnas.supernet import SuperNet, Trie
 
 Progress = Callable[[float], None]

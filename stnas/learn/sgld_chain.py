@@ -13,8 +13,9 @@ from stnas.learn.supernet_epoch import load_together_, steps_per_epoch, train_ep
 from stnas.learn.task import Task
 from stnas.store.checkpoint import Saver, Standing
 from stnas.store.checksum import DamagedError
-from stnas.store.files import check_identity, check_origin, read_tensors, write_tensors
+from stnas.store.files import check_identity, check_origin
 from stnas.store.journal import Log
+from stnas.store.tensors import read_tensors, write_tensors
 from stnas.supernet import SuperNet
 
 

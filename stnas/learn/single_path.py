@@ -19,7 +19,7 @@ from stnas.learn.moving_average import MovingAverage
 from stnas.learn.task import Task
 from stnas.ops.sgld import sgld_step_
 from stnas.space import Genotype
-from stnas.store.files import load_tensors_
+from stnas.store.tensors import load_tensors_
 from stnas.supernet import SuperNet, synchronise_
 
 

@@ -13,8 +13,8 @@ from stnas.learn.gradients import check_alike
 from stnas.learn.strategy import Strategy
 from stnas.learn.task import Task
 from stnas.store.checkpoint import Saver
-from stnas.store.files import load_weights_
 from stnas.store.journal import Log
+from stnas.store.tensors import load_weights_
 from stnas.supernet import SuperNet
 
 

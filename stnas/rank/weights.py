@@ -13,17 +13,11 @@ from stnas.config.rank import WAYS, Way, parse_way
 from stnas.learn.sgld_chain import draw_, mean
 from stnas.learn.task import Task, build_supernet
 from stnas.store.checkpoint import Saver
-from stnas.store.files import check_identity, check_origin, read_tensors, write_tensors
+from stnas.store.files import check_identity, check_origin
 from stnas.store.journal import Chapter, Journal
-from stnas.store.names import (
-    CHAINS,
-    STATE,
-    WEIGHTS,
-    average_file,
-    checkpoint_files,
-    sample_files,
-)
+from stnas.store.names import CHAINS, STATE, WEIGHTS, average_file, checkpoint_files, sample_files
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import read_tensors, write_tensors
 
 TRAINED = "trained"
 """Label of the weights that training ended with."""

@@ -25,14 +25,7 @@ from stnas.learn.task import (
 from stnas.retrain.plan import plan, shortfalls
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
-from stnas.store.files import (
-    check_identity,
-    check_origin,
-    read_json,
-    read_tensors,
-    write_json,
-    write_tensors,
-)
+from stnas.store.files import check_identity, check_origin, read_json, write_json
 from stnas.store.journal import Chapter, Journal, Log
 from stnas.store.names import DESCRIPTION, NETWORK, RESULT, STATE, previous
 from stnas.store.origin import mark
@@ -40,6 +33,7 @@ from stnas.store.results import RetrainResult
 from stnas.store.rows import ChoiceRow, NetworkRow, typed_row, typed_rows
 from stnas.store.run_folder import RunFolder
 from stnas.store.stages import reads
+from stnas.store.tensors import read_tensors, write_tensors
 
 
 def check(config: Config, task: Task) -> None:

@@ -13,11 +13,11 @@ from stnas.learn.supernet_epoch import load_together_, steps_per_epoch
 from stnas.learn.task import Check, Task, build_supernet, check_batch, check_start, prepare
 from stnas.sgld.drift import drift_report
 from stnas.store.checkpoint import Saver
-from stnas.store.files import write_tensors
 from stnas.store.journal import Journal
 from stnas.store.names import MEAN, STATE, WEIGHTS, sample_files
 from stnas.store.results import SgldResult
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import write_tensors
 
 
 def check(config: Config, task: Task) -> None:

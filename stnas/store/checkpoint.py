@@ -15,9 +15,9 @@ from torch import Tensor
 from stnas.group.interruption import Deferral, Stopped
 from stnas.group.processes import current
 from stnas.store.checksum import DamagedError
-from stnas.store.files import read_tensors, write_tensors
 from stnas.store.names import previous
 from stnas.store.places import forget
+from stnas.store.tensors import read_tensors, write_tensors
 
 
 @dataclass

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from stnas.store.checksum import DamagedError
-from stnas.store.files import check_origin, read_json, read_rows, read_tensors
+from stnas.store.files import check_origin, read_json, read_rows
 from stnas.store.names import ARCHIVE, CONFIG, FRONT, MEAN, RESULT, SCORES, STATE, WEIGHTS, previous
 from stnas.store.places import open_regular
+from stnas.store.tensors import read_tensors
 
 REPAIR = (
     "restore it from a copy, or delete it and its stage's result.json and run that stage again; "

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from stnas.config import Kernels
 from stnas.space import SearchSpace
-from stnas.store.files import load_weights_, read_json
+from stnas.store.files import read_json
 from stnas.store.names import DESCRIPTION, NETWORK
 from stnas.store.rows import NetworkRow, check_keys, typed_row
+from stnas.store.tensors import load_weights_
 from stnas.supernet import Network
 
 

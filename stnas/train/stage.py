@@ -17,11 +17,11 @@ from stnas.learn.supernet_epoch import steps_per_epoch, train_epoch_
 from stnas.learn.task import Check, Task, build_supernet, check_batch, check_start, prepare
 from stnas.space import SearchSpace
 from stnas.store.checkpoint import Saver
-from stnas.store.files import write_tensors
 from stnas.store.journal import Journal
 from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
 from stnas.store.results import TrainResult
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import write_tensors
 from stnas.train.forecast import forecast
 from stnas.train.law import describe_law
 

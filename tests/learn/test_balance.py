@@ -12,7 +12,8 @@ from stnas.config import DataConfig
 from stnas.data.epochs import training_batches
 from stnas.learn.gradients import Parts, mean_gradients_
 from stnas.learn.task import prepare
-from stnas.store.files import read_json, read_rows, read_tensors
+from stnas.store.files import read_json, read_rows
+from stnas.store.tensors import read_tensors
 from stnas.train import stage
 
 WAYS = ("none", "weights", "resampling")

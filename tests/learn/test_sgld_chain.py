@@ -15,8 +15,8 @@ from stnas.config import Config
 from stnas.learn.sgld_chain import draw_
 from stnas.learn.task import build_supernet, prepare
 from stnas.store.checkpoint import Saver
-from stnas.store.files import read_tensors, write_tensors
 from stnas.store.names import sample_files
+from stnas.store.tensors import read_tensors, write_tensors
 
 STEPS = 432 // 16
 """Steps of an epoch of the tiny run."""

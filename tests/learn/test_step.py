@@ -16,7 +16,7 @@ from stnas.learn.network_fit import Fit
 from stnas.learn.single_path import train_step_
 from stnas.learn.task import build_supernet, prepare
 from stnas.rank.finetuning import finetuned
-from stnas.store.files import read_tensors
+from stnas.store.tensors import read_tensors
 from stnas.supernet import Network
 
 DECAY = 0.125

@@ -12,8 +12,9 @@ from stnas.data import scan
 from stnas.data.epochs import evaluation_batches, training_batches
 from stnas.learn.scoring import recalibration_images
 from stnas.learn.task import prepare
-from stnas.store.files import read_json, read_tensors
+from stnas.store.files import read_json
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import read_tensors
 from stnas.train import stage
 
 

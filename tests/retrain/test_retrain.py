@@ -15,7 +15,7 @@ from stnas.learn.evaluation import evaluate
 from stnas.learn.network_fit import learning_rate
 from stnas.learn.task import prepare
 from stnas.retrain.plan import random_twins, shortfalls
-from stnas.store.files import read_tensors
+from stnas.store.tensors import read_tensors
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from stnas.learn.evaluation import evaluate
 from stnas.learn.scoring import recalibration_images, scorer, shared_weights
 from stnas.learn.task import build_supernet, prepare
 from stnas.search.evaluator import Evaluator
-from stnas.store.files import load_weights_
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import load_weights_
 from stnas.supernet import Trie
 
 

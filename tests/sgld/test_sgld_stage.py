@@ -12,8 +12,8 @@ from stnas.data.epochs import evaluation_batches
 from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.task import build_supernet, prepare
 from stnas.sgld.drift import drift_report, expected_drift
-from stnas.store.files import load_weights_, read_tensors
 from stnas.store.run_folder import StageCompleteError
+from stnas.store.tensors import load_weights_, read_tensors
 
 
 @pytest.fixture

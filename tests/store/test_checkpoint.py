@@ -16,8 +16,9 @@ from stnas import retrain, search, sgld, train
 from stnas.group.interruption import Stopped
 from stnas.store.checkpoint import Saver
 from stnas.store.checksum import DamagedError
-from stnas.store.files import read_json, read_tensors, write_json, write_tensors
+from stnas.store.files import read_json, write_json
 from stnas.store.run_folder import RunFolder, StageCompleteError
+from stnas.store.tensors import read_tensors, write_tensors
 from stnas.supernet import SuperNet
 
 STAGES = (train, sgld, search, retrain)

@@ -13,6 +13,7 @@ from stnas.config.values import UsageError
 from stnas.store import files
 from stnas.store.checksum import DamagedError
 from stnas.store.settings import read_settings, sealed_settings
+from stnas.store.tensors import load_weights_, read_tensors, write_tensors
 
 
 def failing(code):
@@ -48,8 +49,8 @@ def test_the_file_before_is_kept(tmp_path):
 
 def test_tensors_and_metadata_come_back(tmp_path):
     tensors = {"a": torch.arange(6.0).view(2, 3).T, "b": torch.tensor(3)}
-    files.write_tensors(tmp_path / "t.safetensors", tensors, epochs=2, history=[{"loss": 0.5}])
-    read, metadata = files.read_tensors(tmp_path / "t.safetensors")
+    write_tensors(tmp_path / "t.safetensors", tensors, epochs=2, history=[{"loss": 0.5}])
+    read, metadata = read_tensors(tmp_path / "t.safetensors")
     assert all(torch.equal(read[name], value) for name, value in tensors.items())
     assert metadata == {"version": 2, "epochs": 2, "history": [{"loss": 0.5}]}
 
@@ -65,8 +66,8 @@ def written(path):
     if path.suffix == ".yaml":
         files.write_whole(path, sealed_settings({"seed": 3, "space": {"widths": [8, 12]}}))
         return read_settings
-    files.write_tensors(path, {"a": torch.arange(2.0), "b": torch.tensor(3)}, epochs=2)
-    return files.read_tensors
+    write_tensors(path, {"a": torch.arange(2.0), "b": torch.tensor(3)}, epochs=2)
+    return read_tensors
 
 
 def test_rows_that_are_encoded_in_parts_make_the_same_file(tmp_path):
@@ -115,7 +116,7 @@ def test_foreign_files_are_refused(tmp_path, name, content):
 
 
 def test_a_file_that_is_missing_says_how_to_get_it_back(tmp_path):
-    for read in (files.read_json, files.read_tensors):
+    for read in (files.read_json, read_tensors):
         with pytest.raises(FileNotFoundError, match=r"x is missing: restore it.*run that stage"):
             read(tmp_path / "x")
 
@@ -123,16 +124,16 @@ def test_a_file_that_is_missing_says_how_to_get_it_back(tmp_path):
 def test_foreign_tensors_are_refused(tmp_path):
     save_file({"a": torch.zeros(2)}, tmp_path / "t.safetensors")
     with pytest.raises(DamagedError, match="no checksum"):
-        files.read_tensors(tmp_path / "t.safetensors")
+        read_tensors(tmp_path / "t.safetensors")
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
-    files.write_tensors(path, torch.nn.Linear(2, 3).state_dict())
+    write_tensors(path, torch.nn.Linear(2, 3).state_dict())
     with pytest.raises(ValueError, match="another network: 1 tensors differ, the first is weight"):
-        files.load_weights_(torch.nn.Linear(4, 3), path)
+        load_weights_(torch.nn.Linear(4, 3), path)
     with pytest.raises(ValueError, match="another network"):
-        files.load_weights_(torch.nn.Conv2d(1, 1, 1, bias=False), path)
+        load_weights_(torch.nn.Conv2d(1, 1, 1, bias=False), path)
 
 
 def test_rows_come_back_and_damaged_lines_are_none(tmp_path):
@@ -159,7 +160,7 @@ def test_numbers_that_json_lacks_are_not_written(tmp_path):
 
 
 def test_no_file_is_a_pickle(tmp_path):
-    files.write_tensors(tmp_path / "t.safetensors", {"a": torch.zeros(2)})
+    write_tensors(tmp_path / "t.safetensors", {"a": torch.zeros(2)})
     content = (tmp_path / "t.safetensors").read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert set(header) == {"a", "__metadata__"}

@@ -7,14 +7,8 @@ import pytest
 
 from stnas.cli import main
 from stnas.report.load import load_record
-from stnas.store.files import (
-    read_json,
-    read_rows,
-    read_tensors,
-    write_json,
-    write_rows,
-    write_tensors,
-)
+from stnas.store.files import read_json, read_rows, write_json, write_rows
+from stnas.store.tensors import read_tensors, write_tensors
 
 IMAGES = Path(__file__).parent / "data" / "version_1" / "images.npz"
 TINY = f"""--threads 1 --seed 5 --data.path {IMAGES} --data.crop_padding 0 --space.profile nano

@@ -8,10 +8,11 @@ import yaml
 
 from stnas import train
 from stnas.config import VerdictConfig
-from stnas.store.files import write_json, write_tensors
+from stnas.store.files import write_json
 from stnas.store.names import STATE
 from stnas.store.origin import differences, plain
 from stnas.store.run_folder import RunFolder, StageCompleteError
+from stnas.store.tensors import write_tensors
 
 DATA = {"name": "made up", "fingerprint": "0" * 16, "classes": ["a"], "mean": [0.5], "std": [0.25]}
 TRAINED = {

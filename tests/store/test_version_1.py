@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stnas.cli import main
-from stnas.store.files import read_json, read_tensors
+from stnas.store.files import read_json
+from stnas.store.tensors import read_tensors
 
 DATA = Path(__file__).parent / "data" / "version_1"
 WHOLE = ("train", "sgld", "search", "retrain", "rank")

@@ -12,7 +12,8 @@ from stnas import retrain, search, sgld, train
 from stnas.config import Config, RetrainConfig, TrainConfig
 from stnas.learn.gradients import Parts, mean_gradients_
 from stnas.learn.task import build_supernet, prepare
-from stnas.store.files import read_rows, read_tensors
+from stnas.store.files import read_rows
+from stnas.store.tensors import read_tensors
 from stnas.supernet import SuperNet
 
 

@@ -10,8 +10,9 @@ from stnas.group.streams import derive
 from stnas.learn.single_path import cosine, train_step_
 from stnas.learn.task import build_supernet, prepare
 from stnas.space.topology import edges_of
-from stnas.store.files import read_rows, read_tensors
+from stnas.store.files import read_rows
 from stnas.store.run_folder import RunFolder
+from stnas.store.tensors import read_tensors
 
 
 class KilledError(BaseException):
