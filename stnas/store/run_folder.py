@@ -11,17 +11,17 @@ from stnas.config import Config
 from stnas.config.settling import settled
 from stnas.group.processes import current, led
 from stnas.store.advice import advice
-from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, make_folder, read_json, write_json, write_whole
 from stnas.store.listing import check_first_version, check_listed, listed, stage_files
 from stnas.store.lock import Lock
 from stnas.store.names import CONFIG, LOCK, RESULT, SETTINGS, TENSORBOARD, TRUTH
-from stnas.store.origin import FREE, changeable, differences, plain
+from stnas.store.origin import changeable, plain
 from stnas.store.places import check_own_folders, sweep
 from stnas.store.results import RESULTS
 from stnas.store.rows import typed_row
 from stnas.store.settings import sealed_settings
-from stnas.store.stage_record import StageRecord, environment
+from stnas.store.stage_record import StageRecord
+from stnas.store.stage_records import Records
 from stnas.store.stages import BY_NAME, reads
 
 OWN = (*BY_NAME, "data")
@@ -42,11 +42,9 @@ class RunFolder:
 
     def __init__(self, config: Config, *, tell: Callable[[str], None] = print) -> None:
         self.config = dataclasses.replace(config, data=settled(config.data))
-        self.tell = tell
         self.path = config.folder
         self._lock = Lock(self.path / LOCK)
-        self._records: dict[str, StageRecord] = {}
-        self._restored: set[str] = set()
+        self._records = Records(self.path, self.config, tell=tell)
         self._whole: set[str] = set()
         self._anew: set[str] = set()
         self._made = False
@@ -96,18 +94,17 @@ class RunFolder:
         """
         for earlier in reads(stage, self.config):
             self.result(earlier)
-            self._say_environment(earlier)
-        record = self._record(stage)
-        if self.complete(stage) and (record is None or not self._remade(record)):
+            self._records.say_environment(earlier)
+        if self.complete(stage) and not self._records.remade(stage):
             result = self.result(stage)
             if "files" not in result:
                 check_first_version(self.path / stage, self.origin(stage))
             raise StageCompleteError(
                 f"{self.path / stage} is complete; delete that folder to do the stage again"
             )
-        self._check_record(stage)
+        self._records.check(stage)
         if not self.complete(stage):
-            self._check_environment(stage)
+            self._records.check_environment(stage)
 
     @led
     def begin(self, stage: str) -> Path:
@@ -115,7 +112,7 @@ class RunFolder:
 
         A result that is to be made anew goes; one of networks that stay is kept under its origin.
         """
-        folder, before = self.path / stage, self._record(stage)
+        folder, before = self.path / stage, self._records.find(stage)
         make_folder(folder)
         if before is None:
             self._anew.add(stage)
@@ -123,8 +120,7 @@ class RunFolder:
         if before is not None and not before.changed(self.config, free=changeable(stage)):
             now = before.taken_up(self.config)
         if before is None or before.version > 1 or before.sections != now.sections:
-            now.write(folder)
-            self._records[stage] = now
+            self._records.write(now)
         if self.complete(stage):
             if before is not None and now.origin != before.origin:
                 (folder / RESULT).replace(folder / f"result-{before.origin}.json")
@@ -158,7 +154,7 @@ class RunFolder:
                 f"run `stnas {stage} --run {self.path}` first"
             )
         result = read_json(file)
-        self._check_record(stage)
+        self._records.check(stage)
         check_origin(result, self.origin(stage), file)
         if stage not in self._whole:
             check_listed(file.parent, result)
@@ -183,100 +179,10 @@ class RunFolder:
 
         They are those that the stage was begun with. more: words that name the part.
         """
-        return (self._record(stage) or StageRecord.of(self.config, stage)).mark(*more)
+        return (self._records.find(stage) or StageRecord.of(self.config, stage)).mark(*more)
 
     @led
     def moved(self, stage: str) -> bool:
         """Tell whether a stage was begun with images under another path."""
-        record = self._record(stage)
+        record = self._records.find(stage)
         return record is not None and record.sections["data"]["path"] != self.config.data.path
-
-    def _remade(self, record: StageRecord) -> bool:
-        """Tell whether a result is to be made anew, or does not belong to the configuration."""
-        return bool(record.changed(self.config, free=(*FREE, *BY_NAME[record.stage].stands)))
-
-    def _record(self, stage: str) -> StageRecord | None:
-        """Read what a stage was begun with; None: it was not."""
-        if stage not in self._records:
-            folder = self.path / stage
-            if not (folder / CONFIG).exists():
-                check_empty(folder)
-                return None
-            try:
-                self._records[stage] = StageRecord.read(folder)
-            except DamagedError as error:
-                self._records[stage] = StageRecord.restored(self.path, stage)
-                self._restored.add(stage)
-                self.tell(f"{said(error)}: {self.path / SETTINGS} replaces it")
-        return self._records[stage]
-
-    def _check_record(self, stage: str) -> None:
-        """Raise if work of a stage was made by another configuration; say what must go."""
-        record, folder = self._record(stage), self.path / stage
-        if record is None:
-            return
-        changed = record.changed(self.config, free=changeable(stage))
-        if changed and has_work(folder):
-            built = [str(self.path / name) for name in self._built_otherwise()]
-            raise ValueError(
-                f"{folder} was made by another configuration ({'; '.join(changed)}): set these "
-                f"back, choose another --run, or delete {', '.join(built)} and begin again with "
-                f"these options at the stage {Path(built[0]).name}"
-            )
-        if not changed and stage in self._restored:
-            record.write(folder)
-            self._restored.remove(stage)
-
-    def _built_otherwise(self) -> list[str]:
-        """List the stages with work that another configuration made, in order."""
-        found = []
-        for name in BY_NAME:
-            if not BY_NAME[name].sections:
-                continue
-            record = self._record(name) if has_work(self.path / name) else None
-            if record is not None and record.changed(self.config, free=changeable(name)):
-                found.append(name)
-        return found
-
-    def _check_environment(self, stage: str) -> None:
-        """Raise where a half-done stage would go on with other code, unless that is allowed."""
-        changed = self._other_environment(stage)
-        if not changed or not has_work(self.path / stage):
-            return
-        if not self.config.allow_mixed:
-            raise ValueError(
-                f"{self.path / stage} was begun with another environment ({'; '.join(changed)}), "
-                "so that its result would be neither's: go on with that one, delete "
-                f"{self.path / stage}, or mix them with --allow_mixed true"
-            )
-        self.tell(f"{stage}: goes on with another environment ({'; '.join(changed)})")
-
-    def _say_environment(self, stage: str) -> None:
-        if changed := self._other_environment(stage):
-            self.tell(f"{self.path / stage} was made in another environment: {'; '.join(changed)}")
-
-    def _other_environment(self, stage: str) -> list[str]:
-        record = self._record(stage)
-        if record is None or not record.made_with:
-            return []
-        return differences(record.made_with[-1], environment())
-
-
-def said(error: Exception) -> str:
-    """Return what is wrong, without the repair."""
-    return str(error).partition(": ")[0]
-
-
-def has_work(folder: Path) -> bool:
-    """Tell whether a stage's folder holds more than its record."""
-    return any(file.name != CONFIG and file.is_file() for file in folder.rglob("[!.]*"))
-
-
-def check_empty(folder: Path) -> None:
-    """Refuse files of a stage that do not tell what configuration made them."""
-    found = sorted(file.name for file in folder.glob("[!.]*"))
-    if found:
-        raise FileNotFoundError(
-            f"{folder / CONFIG} is missing, so nothing tells which configuration made "
-            f"{found[0]}: restore it from a copy, or delete {folder}"
-        )

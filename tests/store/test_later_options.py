@@ -173,11 +173,11 @@ def test_a_sample_under_another_number_is_drawn_again(run, capsys):
 
 
 def test_other_versions_are_said_and_not_mixed_unasked(run, monkeypatch, capsys):
-    from stnas.store import run_folder, stage_record
+    from stnas.store import stage_record, stage_records
 
     (run / "sgld/result.json").unlink()
     other = {**stage_record.environment(), "torch": "9.9"}
-    for module in (stage_record, run_folder):
+    for module in (stage_record, stage_records):
         monkeypatch.setattr(module, "environment", lambda: other)
     told = error(capsys, "sgld", "--run", run)
     assert "now '9.9'" in told
