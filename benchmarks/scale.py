@@ -27,7 +27,8 @@ from record import machine, save
 from torch import Tensor
 
 from stnas.config import TrainConfig
-from stnas.group.processes import ProcessGroup, current, joined
+from stnas.group.processes import ProcessGroup, current
+from stnas.group.torchrun import joined
 from stnas.learn import gradients
 from stnas.learn.gradients import own_parts
 from stnas.learn.single_path import train_step_

@@ -33,7 +33,8 @@ from stnas.config import (
     VerdictConfig,
 )
 from stnas.config.settling import dali_is_installed
-from stnas.group.processes import ProcessGroup, joined
+from stnas.group.processes import ProcessGroup
+from stnas.group.torchrun import joined
 from stnas.learn.evaluation import recalibrate_
 from stnas.store.files import read_json, read_rows
 from stnas.store.names import STATE

@@ -25,7 +25,8 @@ from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import Request
 from stnas.config import Config
 from stnas.config.words import suggestion
-from stnas.group.processes import ProcessGroup, current, end, joined
+from stnas.group.processes import ProcessGroup, current
+from stnas.group.torchrun import end, joined
 from stnas.store.console import say, warn
 from stnas.store.run_folder import StageCompleteError
 from stnas.store.stages import BY_NAME, whole_run

@@ -4,20 +4,18 @@
 is rank 0: it alone reads and writes the run folder, but for the weights that all of them read.
 """
 
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import timedelta
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
-import torch
 from torch import Tensor, distributed
-from torch.distributed import PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
+from torch.distributed import Store  # type: ignore[attr-defined]
+
+from stnas.group.sums import halve_and_double_
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,11 +60,8 @@ class ProcessGroup:
 
     def alone(self, call: Callable[[], T]) -> T:
         """Make a call in this process alone: what it writes, no other waits for."""
-        token = _CURRENT.set(ProcessGroup())
-        try:
+        with as_current(ProcessGroup()):
             return call()
-        finally:
-            _CURRENT.reset(token)
 
     def sum_(self, flat: Tensor) -> None:
         """Replace a vector by its sum over the processes, the same bits in all of them.
@@ -77,33 +72,10 @@ class ProcessGroup:
         if self.size == 1:
             return
         halves = self.size & (self.size - 1) == 0 and flat.is_cpu
-        call = self._halve_and_double_ if halves else distributed.all_reduce
-        self._together(partial(call, flat))
-
-    def _halve_and_double_(self, flat: Tensor) -> None:
-        """Sum by recursive halving, then gather by recursive doubling: 2 (n - 1) / n of the bytes.
-
-        In step k the ranks that differ in bit k alone swap the halves of what they hold, and each
-        adds up one of them. Source: Rabenseifner, Optimization of collective reduction operations
-        (ICCS 2004).
-        """
-        held, steps = flat, []
-        for bit in range(self.size.bit_length() - 1):
-            low, high = held.tensor_split(2)
-            own, other = (high, low) if self.rank >> bit & 1 else (low, high)
-            received = torch.empty_like(own)
-            self._swap(other, received, self.rank ^ 1 << bit)
-            held = own.add_(received)
-            steps.append((own, other, self.rank ^ 1 << bit))
-        for own, other, peer in reversed(steps):
-            self._swap(own, other, peer)
-
-    def _swap(self, sent: Tensor, received: Tensor, peer: int) -> None:
-        """Send a vector to another process and receive one from it."""
-        sending = distributed.isend(sent, peer)
-        distributed.recv(received, peer)
-        assert sending is not None
-        sending.wait()
+        if halves:
+            self._together(partial(halve_and_double_, flat, rank=self.rank, size=self.size))
+        else:
+            self._together(partial(distributed.all_reduce, flat))
 
     def spread_(self, tensors: Iterable[Tensor]) -> None:
         """Replace tensors by those of the leader."""
@@ -147,11 +119,7 @@ class ProcessGroup:
         """
         found: dict[int, T] = {}
         for number in self.take(count):
-            token = _CURRENT.set(ProcessGroup())
-            try:
-                found[number] = work(number)
-            finally:
-                _CURRENT.reset(token)
+            found[number] = self.alone(partial(work, number))
         self._meet()
         merged = {number: value for part in self.gather(found) for number, value in part.items()}
         return [merged[number] for number in range(count)]
@@ -224,6 +192,16 @@ def current() -> ProcessGroup:
     return _CURRENT.get()
 
 
+@contextmanager
+def as_current(group: ProcessGroup) -> Iterator[None]:
+    """Let ``current`` return a group."""
+    token = _CURRENT.set(group)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
 def led(method: Callable[P, T]) -> Callable[P, T]:
     """Make a function that the leader runs for all processes: they share its result and error."""
 
@@ -232,66 +210,3 @@ def led(method: Callable[P, T]) -> Callable[P, T]:
         return current().first(partial(method, *args, **kwargs))
 
     return shared
-
-
-@contextmanager
-def joined(timeout: float) -> Iterator[ProcessGroup]:
-    """Join the group that torchrun started this process in; be alone without torchrun.
-
-    Where the process fails, the others are told; one of them, and the leader, say so: the rest
-    ends with SystemExit. timeout: seconds that the others are waited for.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield current()
-        return
-    wait = timedelta(seconds=timeout)
-    store, rank, size = next(rendezvous("env://", timeout=wait))
-    # The launcher's store outlives a restart, with the addresses of the processes before it.
-    store = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
-    # Tensors on the processor go through gloo, those on a GPU through NCCL.
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(
-        backend,
-        store=PrefixStore("group", store),
-        rank=rank,
-        world_size=size,
-        timeout=wait,
-    )
-    own = PrefixStore("stnas", store)
-    group = ProcessGroup(rank, size, store=own, timeout=timeout)
-    token = _CURRENT.set(group)
-    try:
-        yield group
-    except (Exception, KeyboardInterrupt) as error:
-        leave(group, error)
-    finally:
-        _CURRENT.reset(token)
-    distributed.destroy_process_group()
-
-
-def end(group: ProcessGroup) -> None:
-    """End a process of a group whose work is done; a process that is alone goes on.
-
-    At once: torch's threads of the group may outlive their owners while the interpreter winds up,
-    and then abort the process (seen with torch 2.13: "terminate called").
-    """
-    if group.size > 1:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-
-
-def leave(group: ProcessGroup, error: BaseException) -> None:
-    """Raise what a process of a group ends with after an error: SystemExit where others say it."""
-    if isinstance(error, KeyboardInterrupt):
-        told = group.failure()
-        if group.rank > 0:
-            raise SystemExit(130) from error
-        raise error if told is None else PeerError(told)
-    own = not isinstance(error, PeerError) and not isinstance(error.__cause__, PeerError)
-    says = own and group.fail(str(error))
-    if group.rank == 0:
-        raise error
-    if says:
-        raise RuntimeError(f"rank {group.rank}: {error}") from error
-    raise SystemExit(1) from error
