@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import torch
 from torch import distributed
-from torch.distributed import PrefixStore, rendezvous
+from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
 from stnas.group.processes import PeerError, ProcessGroup, as_current, current
 

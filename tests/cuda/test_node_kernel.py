@@ -9,7 +9,7 @@ from blocks import Case, draw, forward, image, infer, moved, train, twin
 from numerics import error
 
 from stnas.ops.bottleneck import reference
-from stnas.ops.bottleneck.block import Options
+from stnas.ops.bottleneck.arguments import Options
 from stnas.ops.bottleneck.path import PathEdge, linear_bottleneck_path
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from stnas.ops.bottleneck.block import OPS, Affine, Norms, Options, checked_input
+from stnas.ops.bottleneck.arguments import OPS, Affine, Norms, Options, checked_input
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.shapes import check_count, empty_image, out_size
 

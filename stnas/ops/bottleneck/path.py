@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 import stnas.ops.bottleneck.path_fake  # noqa: F401
-from stnas.ops.bottleneck.block import (
+from stnas.ops.bottleneck.arguments import (
     AFFINE,
     OPS,
     WEIGHTS,
     Affine,
-    affine_gradients,
     checked_input,
     needs_gradient,
 )
+from stnas.ops.bottleneck.block import affine_gradients
 from stnas.ops.bottleneck.path_plan import Packed, PathEdge, pack, plan
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.library import register_fake
 from torch.utils.flop_counter import register_flop_formula
 
-from stnas.ops.bottleneck.block import WEIGHTS
+from stnas.ops.bottleneck.arguments import WEIGHTS
 from stnas.ops.bottleneck.fake import forward_flops, saved_piece, sums
 from stnas.ops.bottleneck.path_plan import reached, unpack
 from stnas.ops.bottleneck.reference import BottleneckWeights

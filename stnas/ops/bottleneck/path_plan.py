@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from stnas.ops.bottleneck.block import Norms, Options, affine_parameters, packed, running_statistics
+from stnas.ops.bottleneck.arguments import (
+    Norms,
+    Options,
+    affine_parameters,
+    packed,
+    running_statistics,
+)
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm
 

@@ -9,7 +9,7 @@ from stnas._core import stores_expanded
 from stnas.config import Kernels
 from stnas.ops import linear_bottleneck
 from stnas.ops.bottleneck import reference
-from stnas.ops.bottleneck.block import Options
+from stnas.ops.bottleneck.arguments import Options
 from stnas.ops.bottleneck.path_plan import PathEdge
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import ACTIVATIONS

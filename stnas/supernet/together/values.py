@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stnas.ops.bottleneck.block import affine_parameters, packed
+from stnas.ops.bottleneck.arguments import affine_parameters, packed
 from stnas.ops.bottleneck.inference import BoundBlock
 from stnas.ops.layers.reference import BatchNorm
 from stnas.supernet.blocks import LinearBottleneck

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from stnas.ops import linear_bottleneck
 from stnas.ops.bottleneck import reference
-from stnas.ops.bottleneck.block import Options
+from stnas.ops.bottleneck.arguments import Options
 from stnas.ops.bottleneck.path import PathEdge, linear_bottleneck_path
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm

@@ -6,14 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stnas.ops.bottleneck.block import (
-    Norms,
-    Options,
-    affine_parameters,
-    linear_bottleneck,
-    node_moments,
-    packed,
-)
+from stnas.ops.bottleneck.arguments import Norms, Options, affine_parameters, packed
+from stnas.ops.bottleneck.block import linear_bottleneck, node_moments
 from stnas.ops.bottleneck.inference import BoundBlock
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import BatchNorm

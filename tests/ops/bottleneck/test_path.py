@@ -11,7 +11,8 @@ from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
 from stnas.ops.bottleneck import reference
-from stnas.ops.bottleneck.block import Norms, Options, linear_bottleneck, node_moments
+from stnas.ops.bottleneck.arguments import Norms, Options
+from stnas.ops.bottleneck.block import linear_bottleneck, node_moments
 from stnas.ops.bottleneck.path import direct_gradients, linear_bottleneck_path
 from stnas.ops.bottleneck.path_plan import Packed, PathEdge, pack, plan
 from stnas.ops.bottleneck.reference import BottleneckWeights
