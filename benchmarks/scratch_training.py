@@ -3,11 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from stnas.data import Dataset, Split, epoch_order, eval_batch
 from stnas.group.streams import derive, global_stream, torch_generator
@@ -21,8 +24,11 @@ DRAWN, DRAWS = 4096, 300
 class Recipe:
     """SGD with Nesterov's momentum 0.9, a linear warm-up and a cosine to 0.
 
-    crop: one window for each ``image``, one for a ``batch``. The defaults are the recipe
-    ``quickstart``.
+    crop: one window for each ``image``, one for a ``batch``. schedule: ``cosine``, ``linear``, or
+    ``one cycle``, whose rate rises for three tenths of the steps. smoothing: of the labels. mixup:
+    both parameters of the Beta distribution that the share of the other image is drawn from.
+    augment: torchvision's TrivialAugmentWide on every image, ``trivial``. averages: decays of
+    moving averages of the weights, judged beside the weights themselves.
     """
 
     epochs: int = 15
@@ -33,6 +39,11 @@ class Recipe:
     dropout: float = 0.2
     crop: str = "image"
     padding: int = 1
+    schedule: str = "cosine"
+    smoothing: float = 0.0
+    mixup: float = 0.0
+    augment: str = "none"
+    averages: tuple[float, ...] = ()
 
 
 def training_batch(
@@ -44,16 +55,30 @@ def training_batch(
     offsets = torch.randint(0, most, (2, drawn), generator=generator).expand(2, count).contiguous()
     mirrored = torch.rand(count, generator=generator) < 0.5
     places = Places(offsets, mirrored, recipe.padding)
-    images = crop_mirror_normalise(split.images, rows, places, mean=dataset.mean, std=dataset.std)
-    return images, split.labels[rows]
+    pixels, labels = split.images, split.labels[rows]
+    if recipe.augment == "trivial":
+        pixels, rows = trivially_augmented(pixels[rows], generator), torch.arange(count)
+    return crop_mirror_normalise(pixels, rows, places, mean=dataset.mean, std=dataset.std), labels
+
+
+def trivially_augmented(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Change every image by one operation of a random strength (Mueller and Hutter 2021)."""
+    v2 = import_module("torchvision.transforms.v2")
+    change = v2.TrivialAugmentWide(interpolation=v2.InterpolationMode.BILINEAR)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        return torch.stack([change(image) for image in images])
 
 
 def rate(recipe: Recipe, step: int, steps: int) -> float:
     """Return the rate of a step; steps: those of an epoch."""
-    warmup = round(recipe.warmup * steps)
+    cycle = 0.3 * recipe.epochs * steps
+    warmup = round(cycle if recipe.schedule == "one cycle" else recipe.warmup * steps)
     if step < warmup:
         return recipe.learning_rate * (step + 1) / warmup
     done = (step - warmup) / max(1, recipe.epochs * steps - warmup)
+    if recipe.schedule == "linear":
+        return recipe.learning_rate * (1 - done)
     return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
@@ -80,7 +105,10 @@ def trained(
     seed: int,
     tests: Mapping[str, Split],
 ) -> dict[str, float]:
-    """Train on a split; return the last epoch's loss, and accuracy and loss on every test."""
+    """Train on a split; return the last epoch's loss, and accuracy and loss on every test.
+
+    Those of a moving average of the weights have its decay in front of their names.
+    """
     for layer in network.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = recipe.dropout
@@ -94,6 +122,7 @@ def trained(
     )
     steps = len(split) // recipe.batch
     losses: list[float] = []
+    averages = {decay: averaged(network, decay) for decay in recipe.averages}
     network.train()
     for epoch in range(recipe.epochs):
         order = epoch_order(len(split), seed=derive(seed, "order"), epoch=epoch)
@@ -103,18 +132,36 @@ def trained(
             generator = torch_generator(seed, "augment", step)
             images, labels = training_batch(dataset, split, rows, recipe, generator)
             with global_stream(seed, "dropout", step):
-                logits = network(images)
-            loss = functional.cross_entropy(logits, labels)
+                loss = mixed_loss(network, images, labels, recipe)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             for group in optimizer.param_groups:
                 group["lr"] = rate(recipe, step, steps)
             optimizer.step()
+            for average in averages.values():
+                average.update_parameters(network)
             losses.append(loss.item())
     found = {"train_loss": float(np.mean(losses[-steps:]))}
     for name, images_of in tests.items():
-        found[f"{name}_accuracy"], found[f"{name}_loss"] = tested(network, images_of, dataset)
+        for mark, own in {"": network, **{f"{d:g} ": a for d, a in averages.items()}}.items():
+            right, loss_of = tested(own, images_of, dataset)
+            found |= {f"{mark}{name}_accuracy": right, f"{mark}{name}_loss": loss_of}
     return found
+
+
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """Begin a moving average of weights and statistics."""
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def mixed_loss(network: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+    """Return the loss of a batch, each image of which may be mixed with another (Zhang 2018)."""
+    entropy = partial(functional.cross_entropy, label_smoothing=recipe.smoothing)
+    if recipe.mixup == 0:
+        return entropy(network(images), labels)
+    own = torch._sample_dirichlet(torch.full((2,), recipe.mixup))[0]
+    logits = network(torch.lerp(images.flip(0), images, own))
+    return own * entropy(logits, labels) + (1 - own) * entropy(logits, labels.flip(0))
 
 
 def of_size(space: SearchSpace, madds: int, count: int, *, seed: int) -> Genotypes:
