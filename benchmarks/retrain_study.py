@@ -32,22 +32,17 @@ BASE = Recipe(dropout=0.0, averages=(0.99, 0.998))
 OUTSIDE = replace(BASE, weight_decay=5e-4, crop="batch", schedule="one cycle", warmup=0)
 RECIPES = {
     "quickstart": BASE,
+    "these three": OUTSIDE,
+    "30 epochs": replace(BASE, epochs=30),
+    "one cycle": replace(BASE, schedule="one cycle"),
+    "smoothing 0.1": replace(BASE, smoothing=0.1),
+    "batch 32": replace(BASE, batch=32),
+    "trivial": replace(BASE, augment="trivial"),
+    "mixup 0.2": replace(BASE, mixup=0.2),
     "weight decay 5e-4": replace(BASE, weight_decay=5e-4),
     "one window a batch": replace(BASE, crop="batch"),
-    "one cycle": replace(BASE, schedule="one cycle"),
-    "these three": OUTSIDE,
-    "padding 4": replace(BASE, padding=4),
-    "no windows": replace(BASE, padding=0),
-    "smoothing 0.1": replace(BASE, smoothing=0.1),
-    "mixup 0.2": replace(BASE, mixup=0.2),
-    "30 epochs": replace(BASE, epochs=30),
-    "trivial": replace(BASE, augment="trivial"),
+    "padding 4, dropout 0.2": replace(BASE, dropout=0.2, padding=4),
     "rate 0.2": replace(BASE, learning_rate=0.2),
-    "linear": replace(BASE, schedule="linear"),
-    "batch 32": replace(BASE, batch=32),
-    "60 epochs": replace(BASE, epochs=60),
-    "30 epochs, trivial": replace(BASE, epochs=30, augment="trivial"),
-    "dropout 0.2, padding 4": replace(BASE, dropout=0.2, padding=4),
 }
 
 
@@ -69,9 +64,9 @@ class Case:
 def cases(seeds: int) -> Iterator[Case]:
     """List the trainings."""
     for seed in range(100, 100 + seeds):
-        for recipe in RECIPES:
-            for size in (300_000, 600_000):
-                for network in range(2):
+        for network in range(2):
+            for recipe in RECIPES:
+                for size in (300_000, 600_000):
                     yield Case(size, network, recipe, seed)
 
 

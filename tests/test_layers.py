@@ -28,6 +28,7 @@ LAYERS = {
             "evaluate",
             "predict",
             "latency",
+            "init",
         ],
         3,
     ),

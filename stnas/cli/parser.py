@@ -1,11 +1,6 @@
-"""What a command line asks for: one configuration, from files, the run folder and options.
-
-The lowest first: the defaults, the recipe of ``quickstart``, ``config.yaml`` of the run folder,
-the files of ``--config`` in their order, and the other options.
-"""
+"""What a command line asks for: an answer, or a command with its configuration and options."""
 
 import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,23 +8,19 @@ from typing import Any, NamedTuple
 import yaml
 
 import stnas
+from stnas.cli.layering import fitted, layered, recipe_of, recipes, typed
 from stnas.cli.usage import COMMANDS, command_usage, plain_usage, usage
 from stnas.cli.words import Option, Words, cut, stray
 from stnas.config import Config
 from stnas.config.evaluate import EvaluateOptions, PredictOptions
 from stnas.config.export import ExportOptions
+from stnas.config.init import InitOptions
 from stnas.config.keys import Key, build, keys, sections
 from stnas.config.latency import LatencyOptions
-from stnas.config.values import UsageError, Word, value_of
+from stnas.config.values import UsageError
 from stnas.config.words import shown, suggestion
-from stnas.store.names import CONFIG as CONFIG_OF_STAGE
-from stnas.store.names import SETTINGS
-from stnas.store.origin import ABSENT, plain
-from stnas.store.settings import read_file, stored_values
-from stnas.store.stages import BY_NAME
+from stnas.store.origin import plain
 
-RECIPES = Path(__file__).parent / "recipes"
-MICRO_BATCHES = ("train.micro_batches", "retrain.micro_batches")
 CONFIG = Key("config", str, None, Config)
 NETWORK_OPTIONS: dict[str, type] = {
     "export": ExportOptions,
@@ -67,16 +58,35 @@ class CountOptions:
     timm; may stand without its option."""
 
 
+ALONE: dict[str, tuple[type, str, str]] = {
+    "count": (
+        CountOptions,
+        "network",
+        "a network, got none: name a genotype (st1-...) or a model of torchvision or timm, such "
+        "as stnas count mobilenet_v2",
+    ),
+    "init": (
+        InitOptions,
+        "images",
+        "images, got none: name a folder with one folder of images for each class, such as "
+        "stnas init photos",
+    ),
+}
+"""Commands on no run: their options, the one that may stand without its name, and what to say where
+it is missing."""
+
+
 class Request(NamedTuple):
     """A command with its options, or an answer to print instead of any work.
 
-    options: what a command takes besides the configuration.
+    options: what a command takes besides the configuration. said: what is to be said first.
     """
 
     command: str
     config: Config | None = None
     options: Any = None
     answer: str | None = None
+    said: str | None = None
 
 
 def parse(arguments: list[str]) -> Request:
@@ -93,7 +103,7 @@ def parse(arguments: list[str]) -> Request:
         return parse_doctor(words)
     if command in NETWORK_OPTIONS:
         return parse_of_network(command, words)
-    return parse_count(words) if command == "count" else parse_stage(command, words)
+    return parse_alone(command, words) if command in ALONE else parse_stage(command, words)
 
 
 def parse_doctor(words: list[str]) -> Request:
@@ -104,22 +114,21 @@ def parse_doctor(words: list[str]) -> Request:
     return Request("doctor", answer=plain_usage("doctor", "") if found.has("help") else None)
 
 
-def parse_count(words: list[str]) -> Request:
-    """Parse the words of ``stnas count``."""
-    known = keys(CountOptions)
-    found = cut(words, known, command="count")
+def parse_alone(command: str, words: list[str]) -> Request:
+    """Parse the words of a command on no run: its options, of which one may stand without."""
+    kind, first, missing = ALONE[command]
+    known = keys(kind)
+    found = cut(words, known, command=command)
     if found.has("help"):
-        return Request("count", answer=plain_usage("count", " NETWORK [...]", CountOptions))
-    names = [Option("network", word) for word in found.others[:1]]
+        form = f" {first.upper()} [...]"
+        return Request(command, answer=plain_usage(command, form, kind))
+    names = [Option(first, word) for word in found.others[:1]]
     if found.others[1:]:
         raise stray(found.others[1], found.options)
-    options: CountOptions = build(typed([*names, *found.options], known), CountOptions)
-    if not options.network:
-        raise UsageError(
-            "stnas count must be given a network, got none: name a genotype (st1-...) or a model "
-            "of torchvision or timm, such as stnas count mobilenet_v2"
-        )
-    return Request("count", options=options)
+    options = build(typed([*names, *found.options], known), kind)
+    if not getattr(options, first):
+        raise UsageError(f"stnas {command} must be given {missing}")
+    return Request(command, options=options)
 
 
 def parse_of_network(command: str, words: list[str]) -> Request:
@@ -176,67 +185,13 @@ def parse_stage(command: str, words: list[str]) -> Request:
         return Request(command, answer=command_usage(command, recipes(), defaults))
     if found.others:
         raise stray(found.others[0], found.options)
-    config: Config = build(layered(command, found))
+    values = layered(command, found)
+    said = None
+    if command == "quickstart" and (for_images := fitted(found)):
+        values = layered(command, found, over_recipe=for_images)
+        shown_of = ", ".join(f"{name} {plain(value)}" for name, value in for_images.items())
+        said = f"stnas: for these images: {shown_of} (stnas init tells why)"
+    config: Config = build(values)
     if found.has("print_config"):
         return Request(command, answer=yaml.safe_dump(plain(config), sort_keys=False).rstrip())
-    return Request(command, config=config)
-
-
-def layered(command: str, words: Words) -> dict[str, object]:
-    """Return the values that a command line gives by name, the higher layers over the lower."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    base = {**dict.fromkeys(MICRO_BATCHES, processes), **recipe_of(command)}
-    files: dict[str, object] = {}
-    for option in words.options:
-        if option.name == "config":
-            files |= read_file(config_file(option.value))
-    given = typed((option for option in words.options if option.name in keys()), keys())
-    above = {**files, **given}
-    run = str(above.get("run", base.get("run", Config.run)))
-    return {**base, **run_settings(run), **above}
-
-
-def run_settings(run: str) -> dict[str, object]:
-    """Return the values that a run folder was made with; the folder is where it is found.
-
-    An option that did not exist when the run was begun has what its absence means.
-    """
-    folder = Path(os.path.expanduser(run))
-    begun = any((folder / stage / CONFIG_OF_STAGE).exists() for stage in BY_NAME)
-    file = folder / SETTINGS
-    found = stored_values(file) if file.is_file() else {}
-    absent = ABSENT if begun and found else {}
-    return {name: value for name, value in {**absent, **found}.items() if name != "run"}
-
-
-def recipe_of(command: str) -> dict[str, object]:
-    """Return the values of a command's own recipe, the run folder's name included."""
-    file = RECIPES / f"{command}.yaml"
-    return read_file(file) if command == "quickstart" else {}
-
-
-def typed(options: Iterable[Option], known: Mapping[str, Key]) -> dict[str, object]:
-    """Return the values of options by name, the last of each."""
-    return {
-        option.name: value_of(option.name, known[option.name].kind, Word(option.value))
-        for option in options
-    }
-
-
-def recipes() -> list[str]:
-    """List the names of the recipes that come with the package."""
-    return sorted(file.stem for file in RECIPES.glob("*.yaml"))
-
-
-def config_file(word: str) -> Path:
-    """Return the file that a word behind ``--config`` names, a recipe of the package or another."""
-    if word in recipes():
-        return RECIPES / f"{word}.yaml"
-    file = Path(os.path.expanduser(word))
-    if not file.exists():
-        repair = suggestion(word, recipes()) or "correct the name"
-        raise UsageError(
-            f"config must be a YAML file or a recipe ({', '.join(recipes())}), got {shown(word)}, "
-            f"which is neither: {repair}"
-        )
-    return file
+    return Request(command, config=config, said=said)

@@ -9,6 +9,7 @@ import torch
 from stnas import (
     evaluate,
     export,
+    init,
     latency,
     predict,
     rank,
@@ -21,6 +22,7 @@ from stnas import (
 )
 from stnas.cli.count import count
 from stnas.cli.doctor import doctor
+from stnas.cli.layering import recipe_of
 from stnas.cli.outcome import print_outcome
 from stnas.cli.parser import Request
 from stnas.config import Config
@@ -76,6 +78,8 @@ def run(request: Request, *, words: str = "") -> None:
         doctor()
     elif request.command == "count":
         count(request.options)
+    elif request.command == "init":
+        init.run(request.options, recipe_of("quickstart"), command=words)
     else:
         assert request.config is not None
         config = request.config
@@ -85,6 +89,8 @@ def run(request: Request, *, words: str = "") -> None:
             NETWORK_COMMANDS[request.command](config, request.options, command=words)
             return
         with joined(config.timeout) as group:
+            if request.said is not None and group.rank == 0:
+                say(request.said)
             run_stages(request.command, config, group)
         end(group)
 

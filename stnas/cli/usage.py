@@ -13,6 +13,7 @@ from stnas.store.stages import STAGES
 COMMANDS = {
     **{stage.name: stage.purpose for stage in STAGES},
     "run": "run all stages in order; complete ones are skipped",
+    "init": "look at a folder of images, and write a configuration for a run on it",
     "quickstart": "run all stages on the embedded images in minutes",
     "latency": "measure blocks and networks on this machine, for a search by latency",
     "evaluate": "tell how well a trained network classifies images, class by class",

@@ -22,7 +22,8 @@ from stnas.store.advice import of_the_machine
 
 FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "BMP": "BMP", "WEBP": "WebP", "GIF": "GIF"}
 """Formats that are read, by Pillow's names, and what people call them."""
-_GREY = ("1", "L", "LA")
+GREY = ("1", "L", "LA")
+"""Modes of Pillow without colour."""
 _COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 _LOG = logging.getLogger(__name__)
 _MAX_PIXELS = 2**26
@@ -41,7 +42,7 @@ def decode(files: Sequence[Path], *, root: Path, config: DataConfig) -> Tensor:
     """
     headers, broken = each(lambda file: _probe(file, config), files)
     refuse(broken, root=root, repair=SKIP)
-    channels = 1 if all(header[2] in _GREY for header in headers) else 3
+    channels = 1 if all(header[2] in GREY for header in headers) else 3
     width, height, size = _shape(files, headers, root=root, config=config)
     check_bytes(len(files), channels=channels, height=height, width=width, origin=root)
     images: Pixels = np.empty((len(files), height, width, channels), dtype=np.uint8)
@@ -108,7 +109,7 @@ def header(image: Image.Image) -> Header:
     width, height = image.size
     if width * height > _MAX_PIXELS:
         raise ValueError(f"{width}x{height} pixels, more than {_MAX_PIXELS}")
-    if image.mode not in _GREY + _COLOUR:
+    if image.mode not in GREY + _COLOUR:
         raise ValueError(f"mode {image.mode}, not 8 bits a channel")
     return width, height, image.mode
 

@@ -31,6 +31,8 @@ class Listing:
     labels: Indices
     test_files: list[Path]
     test_labels: Indices
+    apart: bool = True
+    """Whether test images have a folder of their own."""
 
 
 def folder_source(root: Path, *, config: DataConfig) -> Source:
@@ -114,7 +116,12 @@ def _divided(names: tuple[str, ...], files: list[Path], labels: Indices, *, root
         len(held),
     )
     return Listing(
-        names, [files[i] for i in kept], labels[kept], [files[i] for i in held], labels[held]
+        names,
+        [files[i] for i in kept],
+        labels[kept],
+        [files[i] for i in held],
+        labels[held],
+        apart=False,
     )
 
 

@@ -39,6 +39,11 @@ def prepare(config: Config, run: RunFolder | None = None) -> Task:
     current().agree("the images of data.path", dataset.fingerprint)
     if run is not None:
         check_same_images(run.result("train"), dataset)
+    return task_of(config, dataset)
+
+
+def task_of(config: Config, dataset: Dataset) -> Task:
+    """Build the search space and the sampler for some images."""
     space = SearchSpace.from_config(
         config.space,
         image_size=dataset.image_size,

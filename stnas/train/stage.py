@@ -8,6 +8,7 @@ from torch import nn
 from stnas.config import Config
 from stnas.data import describe_split, unequal_classes
 from stnas.group.processes import led
+from stnas.learn.forecast import forecast
 from stnas.learn.gradients import Parts, own_parts
 from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
@@ -22,7 +23,6 @@ from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
 from stnas.store.results import TrainResult
 from stnas.store.run_folder import RunFolder
 from stnas.store.tensors import write_tensors
-from stnas.train.forecast import forecast
 from stnas.train.law import describe_law
 
 

@@ -14,14 +14,23 @@ def forecast(config: Config, task: Task, images_per_second: float, left: float) 
 
     left: epochs of training that are still to come.
     """
-    seconds = {name: count / images_per_second for name, count in work(config, task, left).items()}
+    return told(work(config, task, left), images_per_second)
+
+
+def told(counts: dict[str, float], images_per_second: float) -> str:
+    """Say how long stages take that work through so many images."""
+    seconds = {name: count / images_per_second for name, count in counts.items()}
     parts = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items() if value)
     return f"time: about {duration(sum(seconds.values()))} for a whole run here ({parts})"
 
 
 def work(config: Config, task: Task, left: float) -> dict[str, float]:
     """Return what each stage works through, in images that the hyper-network trains on."""
-    train, held = len(task.dataset.train), len(task.dataset.validation)
+    return work_of(config, len(task.dataset.train), len(task.dataset.validation), left)
+
+
+def work_of(config: Config, train: int, held: int, left: float) -> dict[str, float]:
+    """Return the same for so many images to train on and held-out ones."""
     choices = len(config.search.limits or config.search.limit_shares or (0, 0))
     networks = choices * (1 + config.retrain.random_twins + len(config.retrain.baselines))
     own = train + held * config.retrain.with_validation

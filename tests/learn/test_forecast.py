@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from stnas.learn.forecast import duration, forecast, work
 from stnas.learn.task import prepare
 from stnas.train import run
-from stnas.train.forecast import duration, forecast, work
 
 
 @pytest.fixture
