@@ -1,7 +1,9 @@
 """The candidates of a block: an inverted residual, or a projection where shapes differ."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from stnas.config.space import Activation
 from stnas.space.part import Layer
 
 
@@ -20,6 +22,8 @@ class InvertedResidual:
     stride: int
     in_size: int
     out_size: int
+    squeeze: ClassVar[int] = 0
+    activation: ClassVar[Activation] = "relu"
 
     @property
     def hidden(self) -> int:

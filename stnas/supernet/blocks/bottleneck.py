@@ -1,8 +1,10 @@
-"""The SE linear bottleneck, the choice block of the topology augmented space."""
+"""Linear bottlenecks: with SE in the topology augmented space, without in NAS-Bench-Macro's."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from stnas._core import stores_expanded
@@ -14,6 +16,7 @@ from stnas.ops.bottleneck.path_plan import PathEdge
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import ACTIVATIONS
 from stnas.space import Arc
+from stnas.space.macro import InvertedResidual
 from stnas.space.topology import Bottleneck
 from stnas.supernet.as_built import (
     AsBuilt,
@@ -26,27 +29,34 @@ from stnas.supernet.as_built import (
 from stnas.supernet.blocks.block import MakeNorm, build
 from stnas.supernet.norms import Bound, advance_
 
-WEIGHTS = (
-    ("expand", "weight"),
-    ("depthwise", "weight"),
+CONVOLUTIONS = ("expand", "depthwise", "project")
+GATE = (
     ("squeeze", "weight"),
     ("squeeze", "bias"),
     ("excite", "weight"),
     ("excite", "bias"),
-    ("project", "weight"),
 )
-"""Layer and name of each of ``BottleneckWeights``."""
+"""Layer and name of the tensors of SE, in the order of ``BottleneckWeights``."""
+OPEN_GATE = tuple("_".join(name) for name in GATE)
+"""The buffers that stand for them in a block without SE."""
+OPEN = 100.0
+"""Bias of a gate that is open: its sigmoid is 1, to the last bit of a float64."""
 
 
 class LinearBottleneck(nn.Module):
-    """One choice block: an SE linear bottleneck.
+    """One choice block: a linear bottleneck, with SE or, where ``part.squeeze`` is 0, without.
+
+    The operators know bottlenecks with SE: without, they get a gate that is open and has no
+    weights of its own, ``sigmoid(100) = 1``.
 
     Where it is ``compiled`` one operator computes it and the layers only hold the tensors, as long
     as these are the layers that were built and the pass is one of plain numbers. Else each layer
     is called.
     """
 
-    def __init__(self, part: Bottleneck, *, kernels: Kernels, norm: MakeNorm) -> None:
+    def __init__(
+        self, part: Bottleneck | InvertedResidual, *, kernels: Kernels, norm: MakeNorm
+    ) -> None:
         super().__init__()
         hidden, kernel = part.hidden, part.kernel
         self.expand = nn.Conv2d(part.in_channels, hidden, 1, bias=False)
@@ -55,8 +65,19 @@ class LinearBottleneck(nn.Module):
             hidden, hidden, kernel, part.stride, kernel // 2, groups=hidden, bias=False
         )
         self.depthwise_norm = norm(hidden)
-        self.squeeze = nn.Linear(hidden, part.squeeze)
-        self.excite = nn.Linear(part.squeeze, hidden)
+        self.gated = part.squeeze > 0
+        if self.gated:
+            self.squeeze = nn.Linear(hidden, part.squeeze)
+            self.excite = nn.Linear(part.squeeze, hidden)
+        else:
+            gate = (
+                torch.zeros(1, hidden),
+                torch.zeros(1),
+                torch.zeros(hidden, 1),
+                torch.full((hidden,), OPEN),
+            )
+            for name, tensor in zip(OPEN_GATE, gate, strict=True):
+                self.register_buffer(name, tensor, persistent=False)
         self.project = nn.Conv2d(hidden, part.out_channels, 1, bias=False)
         self.project_norm = norm(part.out_channels)
         self.compiled = kernels == "fused"
@@ -80,8 +101,10 @@ class LinearBottleneck(nn.Module):
         act = ACTIVATIONS[self.options.activation]
         hidden = act(self.expand_norm(self.expand(x)))
         hidden = act(self.depthwise_norm(self.depthwise(hidden)))
-        gate = self.excite(self.squeeze(hidden.mean((2, 3))).relu()).sigmoid()
-        out: Tensor = self.project_norm(self.project(hidden * gate[:, :, None, None]))
+        if self.gated:
+            gate = self.excite(self.squeeze(hidden.mean((2, 3))).relu()).sigmoid()
+            hidden = hidden * gate[:, :, None, None]
+        out: Tensor = self.project_norm(self.project(hidden))
         return out + x if self.options.residual else out
 
     def fusible(self, x: Tensor) -> BottleneckWeights | None:
@@ -111,8 +134,14 @@ class LinearBottleneck(nn.Module):
 
     def weights(self) -> BottleneckWeights:
         """Return the weights in the order of the operators."""
-        modules: dict[str, Any] = self._modules
-        return BottleneckWeights(*(modules[own]._parameters[name] for own, name in WEIGHTS))
+        own: dict[str, Any] = self._modules
+        gate: Iterable[Any] = (
+            (own[layer]._parameters[name] for layer, name in GATE)
+            if self.gated
+            else map(self._buffers.__getitem__, OPEN_GATE)
+        )
+        expand, depthwise, project = (own[name]._parameters["weight"] for name in CONVOLUTIONS)
+        return BottleneckWeights(*(expand, depthwise, *gate, project))
 
     def bind(self) -> Bound:
         """Return the block as a function of x and the state of its BN layers."""
@@ -128,6 +157,8 @@ class LinearBottleneck(nn.Module):
 
 
 @build.register
-def choice_block(part: Bottleneck, *, kernels: Kernels, norm: MakeNorm) -> LinearBottleneck:
+def choice_block(
+    part: Bottleneck | InvertedResidual, *, kernels: Kernels, norm: MakeNorm
+) -> LinearBottleneck:
     """Make the choice block of a bottleneck."""
     return LinearBottleneck(part, kernels=kernels, norm=norm)
