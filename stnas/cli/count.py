@@ -57,10 +57,12 @@ def genotype_space(options: CountOptions) -> SearchSpace:
         result = read_json(file)
         return SearchSpace.from_json(result["space"])
     profile, changes = options.profile or "micro", sizes(options)
+    if options.scales is not None:
+        changes["scales"] = options.scales
     return SearchSpace.profile(profile, family=options.family, **changes)
 
 
-def sizes(options: CountOptions) -> dict[str, int]:
+def sizes(options: CountOptions) -> dict[str, Any]:
     """Collect the sizes that were given."""
     names = ("image_size", "in_channels", "num_classes")
     return {name: value for name in names if (value := getattr(options, name)) is not None}

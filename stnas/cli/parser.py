@@ -45,6 +45,8 @@ class CountOptions:
     """Profile of the genotype's space."""
     family: str | None = None
     """Family of the profile, such as spos; default: the first that has the profile."""
+    scales: tuple[int, ...] | None = None
+    """Tenths of a block's inner channels that the space searches, such as [2,4,6,8,10,12,14,16]."""
     image_size: int | None = None
     """Pixels a side."""
     in_channels: int | None = None

@@ -39,6 +39,9 @@ class SpaceConfig:
     """Depthwise kernel sizes of the linear bottlenecks, odd."""
     expands: tuple[int, ...] | None = None
     """Expansion ratios of the linear bottlenecks."""
+    scales: tuple[int, ...] | None = None
+    """Tenths of the channels inside a block that are searched beside its kind, such as
+    (6,8,10,12,14,16), in the family spos. Default: 10 tenths alone."""
     branch_distances: tuple[int, ...] | None = None
     """Distances j - i of the branch edges, each at least 2; empty for a chain space."""
     stem_width: int | None = None
@@ -61,7 +64,7 @@ class SpaceConfig:
     def __post_init__(self) -> None:
         """Check each field by itself; raise ValueError or TypeError that names the key."""
         rules.one_of("space.profile", self.profile, get_args(Profile))
-        for name in ("stages", "widths", "kernels", "expands", "branch_distances"):
+        for name in ("stages", "widths", "kernels", "expands", "scales", "branch_distances"):
             _check_tuple(name, getattr(self, name))
         if self.family is not None:
             rules.one_of("space.family", self.family, get_args(Family))
@@ -132,7 +135,7 @@ def _check_tuple(name: str, value: object) -> None:
         raise ValueError(f"space.{name} must not be empty, got (): give at least one integer")
     for item in value:
         _check_integer(name, item, least=2 if branch else 1)
-    ordered = branch or name in ("kernels", "expands")
+    ordered = branch or name in ("kernels", "expands", "scales")
     if ordered and list(value) != sorted(set(value)):
         raise ValueError(
             f"space.{name} must rise without repeats, got {value}: write"

@@ -59,6 +59,10 @@ class TrainConfig:
     madds: float | None = None
     """Mean multiply-adds of the drawn architectures (eq. 4); p_drop, or the tilt of a chain, is
     solved from it."""
+    scale_warmup: float | None = None
+    """With `space.scales`: the first half of the epochs trains the largest scale alone, then the
+    next smaller one enters every so many epochs; 0: all are there from the start. Default: the last
+    enters after three quarters of the epochs."""
     affine: bool = False
     """Whether the shared BN layers have a scale and a shift."""
     checkpoints: int = 10
@@ -86,6 +90,8 @@ class TrainConfig:
         rules.one_of("train.schedule", self.schedule, get_args(Schedule))
         rules.one_of("train.initialisation", self.initialisation, get_args(Initialisation))
         rules.share("train.momentum", self.momentum)
+        if self.scale_warmup is not None:
+            rules.not_negative("train.scale_warmup", self.scale_warmup)
         rules.share("train.label_smoothing", self.label_smoothing)
         rules.at_least("train.checkpoints", self.checkpoints, 0)
         for decay in self.ema:

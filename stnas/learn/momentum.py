@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from stnas.ops.slices import WHOLE, Slice, cut
+
 
 class Momentum:
     """Velocities of parameters: ``v <- mu v + g + weight_decay w``, then ``w <- w - lr v``.
 
     Without Nesterov's look ahead. Tensors of one dimension (biases, the affine parameters of BN) do
-    not decay. A tensor that a step does not name keeps its velocity byte for byte. factor: mu.
+    not decay. A tensor that a step does not name keeps its velocity byte for byte, and so does what
+    lies outside the slice of one that is named with a slice. factor: mu.
     """
 
     prefix = "momentum."
@@ -24,12 +27,15 @@ class Momentum:
         self.velocities = [torch.zeros_like(weight) for weight in self.weights]
 
     @torch.no_grad()
-    def advance_(self, ids: Sequence[int], grads: Sequence[Tensor]) -> list[Tensor]:
+    def advance_(
+        self, ids: Sequence[int], grads: Sequence[Tensor], slices: Mapping[int, Slice] = WHOLE
+    ) -> list[Tensor]:
         """Take the gradients of some parameters in, and return their velocities.
 
-        ids: numbers of the parameters. grads: theirs, in the same order.
+        ids: numbers of the parameters. grads: theirs, in the same order. slices: by the number of
+        a parameter, the part of it that moves and that its gradient is of; the result has views.
         """
-        moved = [self.velocities[i] for i in ids]
+        moved = [cut(self.velocities[i], slices.get(i)) for i in ids]
         if not moved:
             return moved
         torch._foreach_mul_(moved, self.factor)
@@ -37,8 +43,8 @@ class Momentum:
         decayed = [i for i in ids if self.weights[i].ndim > 1]
         if decayed and self.weight_decay:
             torch._foreach_add_(
-                [self.velocities[i] for i in decayed],
-                [self.weights[i] for i in decayed],
+                [cut(self.velocities[i], slices.get(i)) for i in decayed],
+                [cut(self.weights[i], slices.get(i)) for i in decayed],
                 alpha=self.weight_decay,
             )
         return moved

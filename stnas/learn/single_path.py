@@ -17,7 +17,8 @@ from stnas.learn.gradients import Parts, mean_gradients_, own_parts, total
 from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
 from stnas.learn.task import Task
-from stnas.ops.sgld import sgld_step_
+from stnas.ops.sgld import sgld_step_slices_
+from stnas.ops.slices import cut
 from stnas.space import Genotype
 from stnas.store.tensors import load_tensors_
 from stnas.supernet import SuperNet, synchronise_
@@ -69,6 +70,8 @@ def train_step_(
 ) -> tuple[float, float]:
     """Move the activated tensors by one step and return (loss, accuracy) of the batch.
 
+    Of a tensor that the architecture uses a slice of, only that slice moves.
+
     parameters: those of the hyper-network, in its order, for callers of many steps: to list them
     takes as long as to train a small path. parts: which parts of the batch the images are; those
     of the other processes count as much. precision: as ``mean_gradients_`` takes it. averages: of
@@ -103,15 +106,17 @@ def train_step_(
         )
     active = [(i, listed[i]) for i in used if listed[i].grad is not None]
     ids = [identity for identity, _ in active]
-    grads = [parameter.grad for _, parameter in active if parameter.grad is not None]
+    slices = supernet.active_slices(genotype)
+    grads = [cut(p.grad, slices.get(i)) for i, p in active if p.grad is not None]
     for average in averages:
         average.include_(step, ids)
     if momentum is not None:
-        grads, options = momentum.advance_(ids, grads), {**options, "weight_decay": 0.0}
-    sgld_step_(
+        grads, options = momentum.advance_(ids, grads, slices), {**options, "weight_decay": 0.0}
+    sgld_step_slices_(
         [parameter for _, parameter in active],
         grads,
         ids=ids,
+        slices=slices,
         lr=lr,
         seed=derive(seed, "noise"),
         step=step,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stnas.config import Config, TrainConfig
+from stnas.config import Config, TrainConfig, rules
 from stnas.data import Dataset, FileSplit, Split
 from stnas.data.epochs import union
 from stnas.data.image_scan import open_images
@@ -15,6 +15,7 @@ from stnas.space import Genotype, SearchSpace
 from stnas.space.draws import DROPPING
 from stnas.space.latency import LatencyTable
 from stnas.space.sampling import Sampler, make_sampler
+from stnas.space.warmup import WarmUp
 from stnas.store.files import read_json
 from stnas.store.run_folder import RunFolder, StageCompleteError
 from stnas.supernet import Network, SuperNet, initialise_
@@ -63,7 +64,45 @@ def task_of(config: Config, dataset: Dataset) -> Task:
         seed=derive(config.seed, "architecture"),
         bounds=train.madds_bins,
     )
+    steps = len(dataset.train) // train.batch_size
+    sampler = with_warmup(sampler, config, space, steps_per_epoch=steps)
     return Task(dataset=dataset, space=space, p_drop=p_drop, sampler=sampler)
+
+
+def with_warmup(
+    sampler: Sampler, config: Config, space: SearchSpace, *, steps_per_epoch: int
+) -> Sampler:
+    """Let the scales of a space that has several enter training one after the other.
+
+    Raises ValueError for a warm-up that would not end, or in a space without scales.
+    """
+    train, scales = config.train, len(config.space.scales or ())
+    if scales < 2:
+        rules.require(
+            train.scale_warmup is None,
+            "train.scale_warmup",
+            "left out without two or more space.scales",
+            train.scale_warmup,
+        )
+        return sampler
+    every, half = train.scale_warmup, train.epochs / 2
+    if every is None:
+        every = half / 2 / max(scales - 2, 1)
+    if every == 0:
+        return sampler
+    if half + every * (scales - 2) >= train.epochs:
+        raise ValueError(
+            f"train.scale_warmup must let all {scales} space.scales enter in the second half of"
+            f" train.epochs = {train.epochs}, so it must be less than"
+            f" {half / (scales - 2):g}, got {every:g}: set it lower, or train longer"
+        )
+    return WarmUp(
+        sampler,
+        space,
+        first=int(half * steps_per_epoch),
+        every=every * steps_per_epoch,
+        seed=derive(config.seed, "architecture"),
+    )
 
 
 def with_latency(space: SearchSpace, file: Path) -> SearchSpace:

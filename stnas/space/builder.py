@@ -1,7 +1,7 @@
 """Build a search space of one's own, node by node."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from stnas.config.space import Activation, Merge
 from stnas.space.cost import Cost
@@ -11,6 +11,17 @@ from stnas.space.recipe import VERSION, fingerprint
 from stnas.space.value import SearchSpace
 
 NONE = "none"
+
+
+class Form(NamedTuple):
+    """A choice that is one form of a part, whose other forms are choices of the same gene.
+
+    key: the part's name, which those have in common. option: the form.
+    """
+
+    key: str
+    part: Part
+    option: int
 
 
 class SpaceBuilder:
@@ -56,10 +67,15 @@ class SpaceBuilder:
         return self.nodes[node].resolution
 
     def choose(
-        self, source: int, name: str, choices: Mapping[str, Part | None], *, join: Merge = "sum"
+        self,
+        source: int,
+        name: str,
+        choices: Mapping[str, Part | Form | None],
+        *,
+        join: Merge = "sum",
     ) -> int:
         """Add a node behind another, and the gene that chooses what makes it; return the node."""
-        parts = [part for part in choices.values() if part is not None]
+        parts = [part for part in map(part_of, choices.values()) if part is not None]
         width = parts[0].out_channels if parts else self.width(source)
         size = -(-self.size(source) // parts[0].stride) if parts else self.size(source)
         target = self.node(width, size, join=join)
@@ -71,7 +87,7 @@ class SpaceBuilder:
         source: int,
         target: int,
         name: str,
-        choices: Mapping[str, Part | None],
+        choices: Mapping[str, Part | Form | None],
         *,
         optional: bool = False,
     ) -> None:
@@ -88,18 +104,20 @@ class SpaceBuilder:
         gene = len(self.genes)
         names = (*([NONE] if optional else []), *choices)
         self.genes.append(Gene(name, names, optional))
-        for choice, (own, part) in enumerate(choices.items(), start=int(optional)):
-            key = None if part is None else f"{name}.{own}"
+        for choice, (own, made) in enumerate(choices.items(), start=int(optional)):
+            word, part, option = made if isinstance(made, Form) else (own, made, 0)
+            key = None if part is None else f"{name}.{word}"
             if key is not None and part is not None:
                 self.parts[key] = part
-            self.arcs.append(Arc(source, target, key, when=((gene, choice),)))
+            self.arcs.append(Arc(source, target, key, option, when=((gene, choice),)))
 
     def _check_choices(
-        self, source: int, target: int, name: str, choices: Mapping[str, Part | None]
+        self, source: int, target: int, name: str, choices: Mapping[str, Part | Form | None]
     ) -> None:
         """Refuse names that no module can have, and parts whose shapes do not fit the nodes."""
         taken = {gene.name for gene in self.genes}
-        for word in (name, *choices):
+        words = [own.key if isinstance(own, Form) else word for word, own in choices.items()]
+        for word in (name, *words):
             if not word.isidentifier() or name in taken or NONE in choices:
                 raise ValueError(
                     f"names must be words of letters, digits and _ that are not taken and not"
@@ -108,7 +126,7 @@ class SpaceBuilder:
         if not choices or len(choices) > 35:
             raise ValueError(f"edge {name} must have 1 to 35 choices, got {len(choices)}")
         begin, end = self.nodes[source], self.nodes[target]
-        for own, part in choices.items():
+        for own, part in zip(choices, map(part_of, choices.values()), strict=True):
             shape = (begin.width, begin.width, 1)
             if part is not None:
                 shape = (part.in_channels, part.out_channels, part.stride)
@@ -182,3 +200,8 @@ class SpaceBuilder:
             "ends": (self.stem_stride, tail, activation),
         }
         return fingerprint(named, without=())
+
+
+def part_of(choice: Part | Form | None) -> Part | None:
+    """Return the part of a choice."""
+    return choice.part if isinstance(choice, Form) else choice

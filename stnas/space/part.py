@@ -1,6 +1,6 @@
 """What computes something on the way from one node to another, told without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple, Protocol, runtime_checkable
 
 
@@ -38,6 +38,18 @@ class Part(Protocol):
 def adds_input(part: Part) -> bool:
     """Tell whether a part's result contains its input as a summand."""
     return bool(getattr(part, "residual", False))
+
+
+def form_of(part: Part, options: Set[int]) -> Part:
+    """Return the part that a network which uses these forms alone has weights for.
+
+    One with ``form(option)`` says what it is where a single form is used; any other is itself.
+    """
+    form = getattr(part, "form", None)
+    if form is None or len(options) != 1:
+        return part
+    made: Part = form(*options)
+    return made
 
 
 def signature_of(part: Part, option: int) -> tuple[object, ...]:

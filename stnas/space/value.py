@@ -30,6 +30,8 @@ class SearchSpace:
     before its target. parts: by the keys of the arcs, ``a.b`` naming nested modules. recipe: the
     JSON object that the space is built from again. prefix: letters that its texts begin with.
     fingerprint: 8 hexadecimal digits that mark its texts. prior: what draws its architectures.
+    reader: reads other texts of genotypes as choices, and returns None for those that it does not
+    know.
     """
 
     genes: tuple[Gene, ...]
@@ -42,6 +44,7 @@ class SearchSpace:
     prefix: str = "st"
     prior: Prior = DROPPING
     more_costs: tuple[Cost, ...] = field(default=())
+    reader: Callable[[str], list[int] | None] | None = None
 
     def __post_init__(self) -> None:
         """Count, so that ValueError comes early where the largest network passes 2**62."""
@@ -252,6 +255,10 @@ class SearchSpace:
 
         Raises ValueError for text of another space.
         """
+        if self.reader is not None and isinstance(text, str):
+            genes = self.reader(text)
+            if genes is not None:
+                return self.check_row(genes)
         return genotype.parse_genotype(text, self.genes, self.fingerprint, prefix=self.prefix)
 
     def parse_digits(self, digits: str) -> Genotype:

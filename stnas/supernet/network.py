@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from stnas.config import Kernels
 from stnas.space import Arc, Genotype, SearchSpace
+from stnas.space.part import form_of
 from stnas.supernet.blocks import build
 from stnas.supernet.layers import (
     ConvNormAct,
@@ -65,8 +66,12 @@ class Network(nn.Module):
         genotype = space.check_row(genotype)
         arcs = space.arcs_of(genotype)
         make = partial(norm, affine=affine, tracked=True)
-        keys = dict.fromkeys(arc.part for arc in arcs if arc.part is not None)
-        blocks = {key: build(space.parts[key], kernels=kernels, norm=make) for key in keys}
+        uses: dict[str, set[int]] = {}
+        for arc in arcs:
+            if arc.part is not None:
+                uses.setdefault(arc.part, set()).add(arc.option)
+        parts = {key: form_of(space.parts[key], options) for key, options in uses.items()}
+        blocks = {key: build(part, kernels=kernels, norm=make) for key, part in parts.items()}
         network = cls(
             space,
             genotype,

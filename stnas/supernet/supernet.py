@@ -3,10 +3,12 @@
 import copy
 from collections import defaultdict
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
 from stnas.config import Kernels
+from stnas.ops.slices import Slice
 from stnas.space import Genotype, SearchSpace
 from stnas.space.graph import owner
 from stnas.supernet.blocks import build
@@ -45,8 +47,11 @@ class SuperNet(nn.Module):
             id(p): f"blocks.{key}" for key, own in self._parts.items() for p in own.parameters()
         }
         self._numbers = defaultdict[str, list[int]](list)
+        self._number = dict[str, int]()
         for number, (name, parameter) in enumerate(self.named_parameters()):
             self._numbers[owners.get(id(parameter), name.partition(".")[0])].append(number)
+            self._number[name] = number
+        self._sliced = {key for key, own in self._parts.items() if hasattr(own, "slices")}
 
     def block(self, key: str) -> nn.Module:
         """Return the block of a part."""
@@ -57,6 +62,21 @@ class SuperNet(nn.Module):
         arcs = self.space.arcs_of(self.space.check_row(genotype))
         blocks = dict.fromkeys(f"blocks.{arc.part}" for arc in arcs if arc.part is not None)
         return [i for part in ("stem", *blocks, "merges", "tail") for i in self._numbers[part]]
+
+    def active_slices(self, genotype: Genotype) -> dict[int, Slice]:
+        """Return what an architecture uses of parameters that it does not use whole, by number.
+
+        A block with ``slices(option)`` says it, by the names of its parameters.
+        """
+        if not self._sliced:
+            return {}
+        found: dict[int, Slice] = {}
+        for arc in self.space.arcs_of(self.space.check_row(genotype)):
+            if arc.part in self._sliced:
+                block: Any = self._parts[arc.part]
+                for name, used in block.slices(arc.option).items():
+                    found[self._number[f"blocks.{arc.part}.{name}"]] = used
+        return found
 
     def forward(self, x: Tensor, genotype: Genotype) -> Tensor:
         """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]`` along one architecture.

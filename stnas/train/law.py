@@ -4,18 +4,26 @@ import numpy as np
 
 from stnas.config import Config
 from stnas.learn.task import Task
+from stnas.space.warmup import WarmUp
 
 DRAWS, BARS, WIDTH = 2000, 8, 40
 
 
 def describe_law(config: Config, task: Task) -> str:
     """Say how the multiply-adds of the first ``DRAWS`` architectures are spread, as a histogram."""
-    drawn = np.stack([task.sampler.genotype(step) for step in range(DRAWS)])
+    sampler, lines = task.sampler, list[str]()
+    if isinstance(sampler, WarmUp):
+        lines.append(
+            f"train: the largest scale alone for {sampler.first:,} steps, then a smaller one more"
+            f" every {sampler.every:,.0f}; with all of them:"
+        )
+        sampler = sampler.sampler
+    drawn = np.stack([sampler.genotype(step) for step in range(DRAWS)])
     madds = task.space.madds(drawn)
-    lines = [
+    lines.append(
         f"train: {config.train.sampling} draws networks of {madds.mean():,.0f} MAdds on average, "
         f"standard deviation {madds.std():,.0f}, {madds.min():,} to {madds.max():,}"
-    ]
+    )
     counts, ends = np.histogram(madds, BARS)
     for count, low, high in zip(counts.tolist(), ends[:-1], ends[1:], strict=True):
         bar = "#" * round(WIDTH * count / max(counts))

@@ -106,13 +106,22 @@ class StoppedError(Exception):
     """The run is cut off."""
 
 
-@pytest.mark.parametrize("law", [{"sampling": "bins"}, {"sampling": "tilted", "madds": 8000.0}])
+LAWS = (
+    {"sampling": "bins"},
+    {"sampling": "tilted", "madds": 8000.0},
+    {"sampling": "uniform", "scales": (6, 8, 10), "scale_warmup": 0.5},
+)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law["sampling"])
 def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
     law, tiny_config, tmp_path, monkeypatch, results_of
 ):
     space = SpaceConfig(
-        family="spos", profile="nano", stages=(2, 1), widths=(8, 12), stem_width=4, tail_width=8
-    )
+        family="spos", profile="nano", stages=(2, 1), widths=(8, 12), stem_width=4, tail_width=8,
+        scales=law.get("scales"),
+    )  # fmt: skip
+    law = {name: value for name, value in law.items() if name != "scales"}
     train = replace(
         tiny_config.train, momentum=0.9, learning_rate=0.1, schedule="linear", label_smoothing=0.1,
         initialisation="normal", final_learning_rate=0.0, ema=(0.9,), **law,
@@ -122,12 +131,12 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
     run(whole)
     steps, moved = 0, Momentum.advance_
 
-    def counted(self, ids, grads):
+    def counted(self, *given):
         nonlocal steps
         steps += 1
         if steps == 40:
             raise StoppedError
-        return moved(self, ids, grads)
+        return moved(self, *given)
 
     monkeypatch.setattr(Momentum, "advance_", counted)
     with pytest.raises(StoppedError):
@@ -209,3 +218,26 @@ def test_laws_that_the_space_does_not_have_are_refused_before_training(
     with pytest.raises(ValueError, match=message):
         run(replace(tiny_config, space=space, train=train))
     assert not (tiny_config.folder / "train" / "weights.safetensors").exists()
+
+
+WARMUPS = {
+    5.0: ((6, 8, 10), r"train.scale_warmup must let all 3 .* less than 3, got 5: set it lower"),
+    1.0: (None, r"train.scale_warmup must be left out without two or more space.scales"),
+}
+
+
+@pytest.mark.parametrize("every", WARMUPS)
+def test_wrong_warm_ups_are_refused(every, tiny_config):
+    scales, message = WARMUPS[every]
+    space = SpaceConfig(
+        family="spos", profile="nano", stages=(2, 1), widths=(8, 12), stem_width=4, tail_width=8,
+        scales=scales,
+    )  # fmt: skip
+    train = replace(tiny_config.train, epochs=6, scale_warmup=every)
+    with pytest.raises(ValueError, match=message):
+        run(replace(tiny_config, space=space, train=train))
+
+
+def test_a_warm_up_backwards_is_refused(tiny_config):
+    with pytest.raises(ValueError, match=r"train.scale_warmup must be .* got -1"):
+        replace(tiny_config.train, scale_warmup=-1.0)

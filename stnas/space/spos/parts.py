@@ -5,8 +5,8 @@ and the authors' code. BN stands behind every convolution, ReLU behind every BN 
 depthwise ones.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 from stnas.space.part import Layer
 
@@ -40,6 +40,8 @@ class ChoiceBlock:
 
     With stride 1 the even channels pass by and the odd ones are worked on; otherwise both branches
     read all of them and the first halves the pixels, too. mid: channels inside the working branch.
+    mids: those of each form where there are several, rising, the last of which is mid; a form uses
+    the leading slices of the weights.
     """
 
     in_channels: int
@@ -48,6 +50,11 @@ class ChoiceBlock:
     in_size: int
     out_size: int
     mid: int
+    mids: tuple[int, ...] = ()
+
+    def form(self, option: int) -> Self:
+        """Return the block of one form, with weights of that form's sizes."""
+        return replace(self, mid=self.mids[option], mids=()) if self.mids else self
 
     @property
     def splits(self) -> bool:
@@ -86,9 +93,9 @@ class ChoiceBlock:
         )
 
     def layers(self, option: int = 0) -> dict[str, Layer]:
-        """Count each convolution with its affine BN."""
-        found = {}
-        for branch in (self.projection, self.main):
+        """Count each convolution of a form with its affine BN."""
+        own_form, found = self.form(option), {}
+        for branch in (own_form.projection, own_form.main):
             size = self.in_size
             for own in branch:
                 size = self.out_size if own.stride > 1 else size

@@ -1,10 +1,12 @@
 """The resolved description of an SPOS space, and the named ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
 from stnas.space import recipe
+from stnas.space.spos.scales import check_scales
 
 MULTIPLE = 4
 """Widths are multiples of it, so that half of a block's channels is an even number, too."""
@@ -14,8 +16,9 @@ MULTIPLE = 4
 class Spec:
     """A chain: each of ``stages`` begins with a block of stride 2, which widens to its width.
 
-    stages: blocks per stage. bias: whether the classifier has one. Raises ValueError or TypeError
-    that names the key and the repair.
+    stages: blocks per stage. bias: whether the classifier has one. scales: tenths of the usual
+    channels inside a block that every block may choose from, rising; none: the usual ones alone.
+    Raises ValueError or TypeError that names the key and the repair.
     """
 
     stages: tuple[int, ...]
@@ -25,6 +28,7 @@ class Spec:
     stem_stride: int = 1
     bias: bool = True
     dropout: float = 0.1
+    scales: tuple[int, ...] = ()
     image_size: int = 32
     in_channels: int = 3
     num_classes: int = 10
@@ -42,6 +46,7 @@ class Spec:
             )
         recipe.check_widths(self.stages, self.widths, least=1)
         self._check_widths()
+        check_scales(self.scales, self.widths)
         self._check_size()
 
     def _check_widths(self) -> None:
@@ -73,13 +78,17 @@ class Spec:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the versioned JSON object of this description."""
-        return {"family": "spos", **recipe.to_json(self)}
+        """Return the versioned JSON object of this description; scales only where there are any."""
+        found = {"family": "spos", **recipe.to_json(self)}
+        if not self.scales:
+            del found["scales"]
+        return found
 
     @classmethod
     def from_json(cls, value: Any) -> "Spec":
-        """Read what ``recipe.to_json`` wrote; every key must be there and no other."""
-        return recipe.from_json(cls, value)
+        """Read what ``to_json`` wrote; every key must be there and no other."""
+        whole = {"scales": [], **value} if isinstance(value, Mapping) else value
+        return recipe.from_json(cls, whole)
 
     @property
     def fingerprint(self) -> str:

@@ -4,11 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from stnas.config import Kernels
+from stnas.ops.layers.reference import BatchNorm
 from stnas.ops.shuffle.block import shuffle_block
 from stnas.ops.shuffle.reference import ShuffleWeights
+from stnas.ops.slices import Slice, cut
 from stnas.space.spos import ChoiceBlock, Pass, Shuffle, Xception
 from stnas.supernet.as_built import AsBuilt, agree, are_plain, is_plain
 from stnas.supernet.blocks.block import MakeNorm, build
+from stnas.supernet.blocks.slices import branch_slices, sliced_branch
 from stnas.supernet.norms import advance_
 
 
@@ -19,6 +22,7 @@ class TwoBranches(nn.Module):
     mix from block to block, which is the shuffle. Where the pixels are halved, both branches read
     every channel. Where it is ``compiled`` one operator computes it and the layers only hold the
     tensors, as long as these are the layers that were built and the pass is one of plain numbers.
+    A part with several forms has the weights of its largest; the others use leading slices.
     """
 
     def __init__(self, part: ChoiceBlock, *, kernels: Kernels, norm: MakeNorm) -> None:
@@ -28,28 +32,35 @@ class TwoBranches(nn.Module):
         self.main = branch(part.main, norm)
         self.compiled = kernels == "fused"
         self.built = [(module, AsBuilt(module)) for module in (self, self.proj, self.main)]
+        forms = [part.form(option).main for option, mid in enumerate(part.mids) if mid < part.mid]
+        self.smaller = [branch_slices(own) for own in forms]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, option: int = 0) -> Tensor:
         """Map ``[N, C_in, H, W]`` to ``[N, C_out, ceil(H / stride), ceil(W / stride)]``."""
-        weights = self.fusible() if self.compiled and is_plain(x) else None
+        weights = self.fusible(option) if self.compiled and is_plain(x) else None
         if weights is None:
-            return self.by_layers(x)
+            return self.by_layers(x, option)
         states = [advance_(layer) for layer in self.norms()]
         _, training, momentum = states[0]
         norms = [tensors for tensors, _, _ in states]
+        for place, own in enumerate(self.main_slices(option)):
+            norms[place] = BatchNorm(*(cut(value, own[:1]) for value in norms[place]))
         return shuffle_block(
             x, weights, norms, stride=self.stride, training=training, momentum=momentum
         )
 
-    def by_layers(self, x: Tensor) -> Tensor:
-        """Compute the block by calling its layers, whatever stands in their places."""
-        if self.splits:
-            kept, made = x[:, 0::2], self.main(x[:, 1::2].contiguous(memory_format=FORMAT))
-        else:
-            kept, made = self.proj(x), self.main(x)
+    def by_layers(self, x: Tensor, option: int = 0) -> Tensor:
+        """Compute the block by calling its layers, whatever stands in their places.
+
+        Layers of which a form uses a slice are not called: their tensors are read.
+        """
+        slices = self.main_slices(option)
+        worked = x[:, 1::2].contiguous(memory_format=FORMAT) if self.splits else x
+        kept = x[:, 0::2] if self.splits else self.proj(x)
+        made = sliced_branch(self.main, slices, worked) if slices else self.main(worked)
         return torch.cat((kept, made), 1)
 
-    def fusible(self) -> ShuffleWeights | None:
+    def fusible(self, option: int = 0) -> ShuffleWeights | None:
         """Return the weights if the block's operator may stand in for its layers."""
         if not all(built.holds(module) for module, built in self.built):
             return None
@@ -57,8 +68,26 @@ class TwoBranches(nn.Module):
             tuple(layer.weight for layer in head if isinstance(layer, nn.Conv2d))
             for head in (self.main, self.proj)
         )
-        known = are_plain((*main, *project)) and agree(self.norms())
-        return ShuffleWeights(main, project) if known else None
+        if not (are_plain((*main, *project)) and agree(self.norms())):
+            return None
+        slices = self.main_slices(option)
+        used = tuple(map(cut, main, slices)) if slices else main
+        return ShuffleWeights(used, project)
+
+    def main_slices(self, option: int) -> tuple[Slice, ...]:
+        """Return what a form uses of each convolution of the working branch; none: all of all."""
+        return self.smaller[option] if option < len(self.smaller) else ()
+
+    def slices(self, option: int) -> dict[str, Slice]:
+        """Return what a form uses of the parameters, by name, where that is not the whole."""
+        found: dict[str, Slice] = {}
+        places = [i for i, layer in enumerate(self.main) if isinstance(layer, nn.Conv2d)]
+        for place, own in zip(places, self.main_slices(option), strict=False):
+            for at, used in ((place, own), (place + 1, own[:1])):
+                for name, tensor in self.main[at].named_parameters():
+                    if tensor[used].shape != tensor.shape:
+                        found[f"main.{at}.{name}"] = used
+        return found
 
     def norms(self, option: int = 0) -> tuple[nn.BatchNorm2d, ...]:
         """List the BN layers, those of the working branch first."""
