@@ -17,7 +17,9 @@ from stnas.store.files import read_json
 from stnas.store.names import RESULT
 
 LIBRARIES = ("torchvision.models", "timm")
-GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-|\s*[(\[]")
+GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-|\s*[(\[|]")
+PUBLISHED = {"|": ("nb201", "paper"), "nb": ("nb201", "paper")}
+"""Family and profile of genotypes that begin so, where none is named."""
 
 
 def count(options: CountOptions) -> None:
@@ -56,10 +58,14 @@ def genotype_space(options: CountOptions) -> SearchSpace:
             )
         result = read_json(file)
         return SearchSpace.from_json(result["space"])
-    profile, changes = options.profile or "micro", sizes(options)
+    text = options.network.strip()
+    usual = next((own for begin, own in PUBLISHED.items() if text.startswith(begin)), None)
+    family, profile = usual or (None, "micro")
+    family, profile = options.family or family, options.profile or profile
+    changes = sizes(options)
     if options.scales is not None:
         changes["scales"] = options.scales
-    return SearchSpace.profile(profile, family=options.family, **changes)
+    return SearchSpace.profile(profile, family=family, **changes)
 
 
 def sizes(options: CountOptions) -> dict[str, Any]:

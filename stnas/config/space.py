@@ -6,9 +6,16 @@ from typing import Any, Literal, get_args
 from stnas.config import rules
 
 Profile = Literal[
-    "imagenet", "parity", "small", "micro", "nano", "nas_bench_macro", "nas_bench_macro_half"
+    "imagenet",
+    "parity",
+    "small",
+    "micro",
+    "nano",
+    "nas_bench_macro",
+    "nas_bench_macro_half",
+    "paper",
 ]
-Family = Literal["topology", "nas_bench_macro", "spos"]
+Family = Literal["topology", "nas_bench_macro", "spos", "nb201"]
 Activation = Literal["relu6", "relu", "hardswish", "silu"]
 Residual = Literal["stem", "none", "all"]
 Merge = Literal["sum", "mean", "shadow"]
@@ -24,10 +31,11 @@ class SpaceConfig:
     profile: Profile = "micro"
     """Named space: of the topology augmented ones imagenet (224x224), parity, small, micro, nano
     (32x32); nas_bench_macro (32x32), the chain of the public table, and that at half its width. The
-    first five also name spaces of the family spos."""
+    first five also name spaces of the family spos; paper, small and micro such of nb201."""
     family: Family | None = None
-    """Family of the profile: the `topology` augmented spaces, the chain of `nas_bench_macro`, or
-    the choice blocks of `spos` (Single Path One-Shot). Default: the first that has the profile."""
+    """Family of the profile: the `topology` augmented spaces, the chain of `nas_bench_macro`, the
+    choice blocks of `spos` (Single Path One-Shot), or the cells of NAS-Bench-201, `nb201`. Default:
+    the first that has the profile."""
     factory: str | None = None
     """A space of your own in place of a profile: `module:function`, found from the working
     directory; the function returns what SpaceBuilder.build gives."""
@@ -44,6 +52,10 @@ class SpaceConfig:
     (6,8,10,12,14,16), in the family spos. Default: 10 tenths alone."""
     branch_distances: tuple[int, ...] | None = None
     """Distances j - i of the branch edges, each at least 2; empty for a chain space."""
+    channels: int | None = None
+    """Channels of the first cells, in the families of cells."""
+    cells: int | None = None
+    """Cells of a stage, in the family nb201."""
     stem_width: int | None = None
     """Channels of the first convolution, in families whose first stage has others."""
     stem_stride: int | None = None
@@ -68,7 +80,7 @@ class SpaceConfig:
             _check_tuple(name, getattr(self, name))
         if self.family is not None:
             rules.one_of("space.family", self.family, get_args(Family))
-        for name in ("stem_width", "stem_stride", "tail_width"):
+        for name in ("channels", "cells", "stem_width", "stem_stride", "tail_width"):
             _check_integer(name, getattr(self, name), least=1)
         for name, kind in (("activation", Activation), ("residual", Residual), ("merge", Merge)):
             if getattr(self, name) is not None:

@@ -123,8 +123,9 @@ def check_aim(config: Config, space: SearchSpace) -> None:
         return
     if train.p_drop != TrainConfig.p_drop and space.prior is not DROPPING:
         raise ValueError(
-            "train.p_drop must be left out with space.family spos, whose networks leave nothing "
-            f"out, got {train.p_drop}: set --train.sampling tilted and --train.madds"
+            f"train.p_drop must be left out with space.family {space.recipe.get('family')}, whose "
+            f"networks leave nothing out, got {train.p_drop}: set --train.sampling tilted and "
+            "--train.madds"
         )
     if train.sampling == "fair" and train.madds is not None:
         raise ValueError(

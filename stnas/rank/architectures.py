@@ -53,7 +53,8 @@ def listed(space: SearchSpace, file: Path) -> Genotypes:
 
 
 def distinct(space: SearchSpace, genotypes: Genotypes) -> Genotypes:
-    """Keep the first genotype of every network."""
+    """Keep the first genotype of every network, and none that ignores the image."""
+    genotypes = genotypes[space.is_useful(genotypes)]
     _, first = np.unique(space.canonical(genotypes), return_index=True)
     return genotypes[np.sort(first)]
 

@@ -60,7 +60,7 @@ def random_twins(
     drawn = np.empty((0, space.num_genes), np.int8)
     for draw in range(DRAWS if count else 0):
         more = space.sample(SAMPLES, p_drop=p_drop, seed=seed if draw == 0 else derive(seed, draw))
-        drawn = np.unique(np.concatenate((drawn, more)), axis=0)
+        drawn = np.unique(np.concatenate((drawn, more[space.is_useful(more)])), axis=0)
         order = np.argsort(np.abs(costs(drawn) - target), kind="stable")
         twins = distinct(space, own, drawn[order], count)
         distances = np.abs(costs(np.stack(twins)) - target) if twins else np.zeros(0)

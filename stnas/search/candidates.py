@@ -46,8 +46,8 @@ class Bounds:
         return bounds
 
     def hold(self, genotypes: Genotypes) -> NDArray[np.bool_]:
-        """Tell which genotypes ``[n, genes]`` lie inside all windows."""
-        inside = np.ones(len(genotypes), np.bool_)
+        """Tell which genotypes ``[n, genes]`` are networks inside all windows."""
+        inside = self.space.is_useful(genotypes)
         for name, ends in self.ends.items():
             if ends != EVERYWHERE and len(genotypes):
                 costs = np.asarray(self.space.costs[name](genotypes))

@@ -162,8 +162,10 @@ class SpaceBuilder:
         if len(self.nodes) < 2:
             raise ValueError(f"{self.name} must have 2 nodes or more, got {len(self.nodes)}")
         for node in self.nodes[1:]:
-            entering = {arc.when[0][0] for arc in self.arcs if arc.target == node.index}
-            if all(self.genes[gene].optional for gene in entering):
+            arcs = [arc for arc in self.arcs if arc.target == node.index]
+            entering = {gene for arc in arcs for gene, _ in arc.when}
+            always = any(not arc.when for arc in arcs)
+            if not always and all(self.genes[gene].optional for gene in entering):
                 raise ValueError(
                     f"{self.name} must have an edge into {node.name} that is not optional, got"
                     f" {len(entering)} optional ones: add one"

@@ -6,12 +6,14 @@ from typing import Any
 
 from stnas.config.space import SpaceConfig
 from stnas.space import factory, hand_made, macro, spos, topology
+from stnas.space.cells import nb201
 from stnas.space.value import SearchSpace
 
 FAMILIES = {
     "topology": topology,
     "nas_bench_macro": macro,
     "spos": spos,
+    "nb201": nb201,
     "hand_made": hand_made,
 }
 """Each has ``PROFILES``, descriptions by name, and ``build``, which makes a space of one."""

@@ -1,7 +1,7 @@
 """Nodes, arcs and genes: what a search space is made of."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from stnas.config.space import Activation, Merge
 from stnas.space.part import Layer
@@ -68,7 +68,9 @@ class Head:
     """Both ends of every network: images, 3x3 stem convolution, and the tail behind the last node.
 
     The tail is a 1x1 convolution to ``tail_width`` channels, BN, activation, the mean over the
-    pixels, dropout and a linear classifier, with a ``bias`` or without.
+    pixels, dropout and a linear classifier, with a ``bias`` or without. features: ``convolution``,
+    or ``norm``, where BN and activation come without it. stem_activation: that of the stem where it
+    is another.
     """
 
     in_channels: int
@@ -79,10 +81,13 @@ class Head:
     activation: Activation = "relu6"
     dropout: float = 0.2
     bias: bool = True
+    features: Literal["convolution", "norm"] = "convolution"
+    stem_activation: Activation | Literal["identity"] | None = None
 
     def layers(self, first: Node, last: Node) -> dict[str, Layer]:
         """Count the layers that every network has, affine BN and the classifier's bias included."""
         stem, tail = 9 * self.in_channels * first.width, last.width * self.tail_width
+        tail *= self.features == "convolution"
         classifier = self.tail_width * self.num_classes
         return {
             "stem": Layer(stem * first.resolution**2, stem + 2 * first.width),

@@ -31,7 +31,8 @@ class SearchSpace:
     JSON object that the space is built from again. prefix: letters that its texts begin with.
     fingerprint: 8 hexadecimal digits that mark its texts. prior: what draws its architectures.
     reader: reads other texts of genotypes as choices, and returns None for those that it does not
-    know.
+    know. identity: gives a genotype's canonical key in place of the general form. useful: tells
+    which genotypes ``[n, genes]`` depend on the image.
     """
 
     genes: tuple[Gene, ...]
@@ -45,6 +46,8 @@ class SearchSpace:
     prior: Prior = DROPPING
     more_costs: tuple[Cost, ...] = field(default=())
     reader: Callable[[str], list[int] | None] | None = None
+    identity: Callable[[Genotype], str] | None = None
+    useful: Callable[[Genotypes], NDArray[np.bool_]] | None = None
 
     def __post_init__(self) -> None:
         """Count, so that ValueError comes early where the largest network passes 2**62."""
@@ -196,6 +199,10 @@ class SearchSpace:
         """
         return draws.sample(self.genes, n, p_drop=p_drop, seed=seed, prior=self.prior)
 
+    def is_useful(self, genotypes: Genotypes) -> NDArray[np.bool_]:
+        """Tell which genotypes ``[n, genes]`` depend on the image: all, in most spaces."""
+        return np.ones(len(genotypes), np.bool_) if self.useful is None else self.useful(genotypes)
+
     def madds(self, genotypes: ArrayLike) -> NDArray[np.int64]:
         """Count the multiply-adds ``[n]`` of convolutions and linear layers."""
         return self.madds_cost(self.check(genotypes))
@@ -243,6 +250,8 @@ class SearchSpace:
     def canonical(self, genotypes: ArrayLike) -> NDArray[np.str_]:
         """Return keys ``[n]``: equal if and only if the stand-alone networks are the same."""
         rows = self.check(genotypes)
+        if self.identity is not None:
+            return np.array([self.identity(row) for row in rows], np.str_)
         return np.array([canonical_key(self, row, self._coefficients) for row in rows], np.str_)
 
     def format(self, genotype_row: ArrayLike) -> str:
@@ -251,7 +260,7 @@ class SearchSpace:
         return genotype.format_genotype(row, self.fingerprint, prefix=self.prefix)
 
     def parse(self, text: str) -> Genotype:
-        """Read what ``format`` wrote, or ``(2, 1, 0, ...)``, as int8 ``[genes]``.
+        """Read what ``format`` wrote, ``(2, 1, 0, ...)`` or a published text as int8 ``[genes]``.
 
         Raises ValueError for text of another space.
         """

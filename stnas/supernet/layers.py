@@ -10,6 +10,7 @@ from torch.fx import Proxy
 from stnas.config import Kernels
 from stnas.ops import conv_norm_act, pool
 from stnas.ops.layers import reference
+from stnas.ops.layers.norm_act import norm_act
 from stnas.ops.layers.reference import ACTIVATIONS, BatchNorm, batch_norm
 from stnas.space import Node, SearchSpace
 from stnas.supernet.as_built import AsBuilt, agree, is_plain
@@ -63,6 +64,36 @@ class ConvNormAct(nn.Module):
         return compute
 
 
+class NormAct(nn.Module):
+    """BN and activation: a tail without a convolution."""
+
+    def __init__(self, channels: int, *, activation: str, kernels: Kernels, norm: MakeNorm) -> None:
+        super().__init__()
+        self.compiled = kernels == "fused"
+        self.norm = norm(channels)
+        self.activation = activation
+        self.built = AsBuilt(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise and activate ``[N, C, H, W]``."""
+        if self.compiled and is_plain(x) and self.built.holds(self) and agree(self.norms()):
+            return with_own_statistics(self.bind(), self.norms(), x)
+        return ACTIVATIONS[self.activation](self.norm(x))
+
+    def norms(self) -> tuple[nn.BatchNorm2d, ...]:
+        """List the BN layer."""
+        return (self.norm,)
+
+    def bind(self) -> Bound:
+        """Return the layer as a function of x and the state of its BN layer."""
+        function = norm_act if self.compiled else reference.norm_act
+
+        def compute(x: Tensor, *, norms: tuple[BatchNorm, ...], **state: Any) -> Tensor:
+            return function(x, norms[0], activation=self.activation, **state)
+
+        return compute
+
+
 class Merge(nn.Module):
     """Value of a node: the sum of the arcs that enter it, their mean, or the sum's own BN.
 
@@ -112,20 +143,12 @@ class Merge(nn.Module):
 
 
 class Tail(nn.Module):
-    """1x1 convolution, BN, activation, global average pool, dropout and linear classifier."""
+    """Features, global average pool, dropout and linear classifier."""
 
     def __init__(self, space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> None:
         super().__init__()
         head = space.head
-        self.features = ConvNormAct(
-            space.nodes[-1].width,
-            head.tail_width,
-            kernel=1,
-            stride=1,
-            activation=head.activation,
-            kernels=kernels,
-            norm=norm,
-        )
+        self.features = make_features(space, kernels=kernels, norm=norm)
         self.compiled = kernels == "fused"
         self.dropout = nn.Dropout(head.dropout)
         self.classifier = nn.Linear(head.tail_width, head.num_classes, bias=head.bias)
@@ -140,16 +163,33 @@ class Tail(nn.Module):
         return pool(features) if self.compiled and is_plain(features) else features.mean((2, 3))
 
 
-def make_stem(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> ConvNormAct:
-    """Make the stem convolution, whose result is v1."""
+def make_features(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> ConvNormAct | NormAct:
+    """Make what stands before the pool: 1x1 convolution, BN and activation, or the last two."""
     head = space.head
+    if head.features == "norm":
+        return NormAct(head.tail_width, activation=head.activation, kernels=kernels, norm=norm)
+    return ConvNormAct(
+        space.nodes[-1].width,
+        head.tail_width,
+        kernel=1,
+        stride=1,
+        activation=head.activation,
+        kernels=kernels,
+        norm=norm,
+    )
+
+
+def make_stem(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> ConvNormAct:
+    """Make the stem convolution, whose result is v1; without activation in plain PyTorch."""
+    head = space.head
+    linear = head.stem_activation == "identity"
     return ConvNormAct(
         head.in_channels,
         space.nodes[0].width,
         kernel=3,
         stride=head.stem_stride,
-        activation=head.activation,
-        kernels=kernels,
+        activation=head.stem_activation or head.activation,
+        kernels="reference" if linear else kernels,
         norm=norm,
     )
 

@@ -23,6 +23,8 @@ VALUES_OUTSIDE = {
     "stem_width": 0,
     "stem_stride": 0,
     "tail_width": 0,
+    "channels": 0,
+    "cells": -1,
     "activation": "gelu",
     "residual": "branch",
     "merge": "max",
@@ -38,6 +40,8 @@ KINDS_OUTSIDE = {
     "stem_width": (8,),
     "stem_stride": 1.5,
     "tail_width": "64",
+    "channels": 8.0,
+    "cells": "1",
     "se_ratio": "0.25",
     "dropout": False,
 }

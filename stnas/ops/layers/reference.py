@@ -7,11 +7,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-ACTIVATIONS = {
+
+def identity(x: Tensor) -> Tensor:
+    """Return x, where no activation follows a BN layer."""
+    return x
+
+
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": functional.relu,
     "relu6": functional.relu6,
     "hardswish": functional.hardswish,
     "silu": functional.silu,
+    "identity": identity,
 }
 EPS = 1e-5
 

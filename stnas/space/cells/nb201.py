@@ -1,0 +1,213 @@
+"""The cells of NAS-Bench-201 (Dong & Yang 2020): four nodes, six edges, five operations."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnas.space import recipe
+from stnas.space.builder import SpaceBuilder
+from stnas.space.cells.parts import Average, Convolve, Halve, Zero
+from stnas.space.genotype import Genotype, Genotypes
+from stnas.space.graph import Arc, Gene
+from stnas.space.part import Part
+from stnas.space.tilt import Tilt
+from stnas.space.value import SearchSpace
+
+OPERATIONS = ("none", "skip", "conv1", "conv3", "pool")
+"""In gene order, which is that of the benchmark's keys."""
+PUBLISHED = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""The same in the benchmark's texts."""
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""In gene order: source and target of each edge of a cell."""
+NONE, SKIP, POOL = 0, 1, 4
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Fix everything that the networks share: ``cells`` a stage, ``channels`` in the first.
+
+    There are three stages, each of half the pixels and twice the channels of the one before.
+    """
+
+    channels: int = 16
+    cells: int = 5
+    image_size: int = 32
+    in_channels: int = 3
+    num_classes: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the fields; raise ValueError or TypeError that names the key."""
+        for field in fields(self):
+            recipe.check_size(field.name, getattr(self, field.name))
+        if self.image_size < 5:
+            raise ValueError(
+                "space.image_size must be at least 5 with space.family nb201, which halves it"
+                f" twice, got {self.image_size}: give larger images"
+            )
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Spec":
+        """Read what ``recipe.to_json`` wrote."""
+        return recipe.from_json(cls, value)
+
+
+PROFILES = {
+    "paper": Spec(),
+    "small": Spec(cells=1),
+    "micro": Spec(channels=8, cells=1),
+}
+"""paper is the benchmark's network."""
+
+
+def read(text: str) -> list[int] | None:
+    """Read a text of the benchmark, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``, as choices.
+
+    None unless it begins like one; ValueError for a wrong one. The operations of a node may stand
+    in any order.
+    """
+    if not text.strip().startswith("|"):
+        return None
+    nodes = [node.strip().strip("|").split("|") for node in text.strip().split("+")]
+    if [len(node) for node in nodes] != [1, 2, 3]:
+        raise ValueError(
+            "cell must have three nodes of 1, 2 and 3 operations, such as |skip_connect~0|+"
+            f"|none~0|nor_conv_3x3~1|+|none~0|none~1|avg_pool_3x3~2|, got {text!r}: copy the"
+            " whole text"
+        )
+    found = {}
+    for target, node in enumerate(nodes, start=1):
+        for word in node:
+            source, operation = _operation(word, target)
+            found[source, target] = operation
+    if set(found) != set(EDGES):
+        raise ValueError(
+            f"cell must name each input of a node once, got {text!r}: copy the whole text"
+        )
+    return [found[edge] for edge in EDGES]
+
+
+def write(genotype: Genotype) -> str:
+    """Write a genotype ``[6]`` as the benchmark does."""
+    operations = dict(zip(EDGES, genotype.tolist(), strict=True))
+    nodes = ("|".join(f"{PUBLISHED[operations[i, j]]}~{i}" for i in range(j)) for j in range(1, 4))
+    return "+".join(f"|{node}|" for node in nodes)
+
+
+def _operation(word: str, target: int) -> tuple[int, int]:
+    """Read ``nor_conv_3x3~0``, an operation of a node, as its input and its number."""
+    name, _, source = word.partition("~")
+    if name not in PUBLISHED:
+        raise ValueError(
+            f"cell must have operations among {', '.join(PUBLISHED)}, got {name!r}: correct it"
+        )
+    if not source.isdecimal() or int(source) >= target:
+        raise ValueError(
+            f"cell must have inputs below {target} for node {target}, got {word!r}: name one of"
+            f" {', '.join(f'~{i}' for i in range(target))}"
+        )
+    return int(source), PUBLISHED.index(name)
+
+
+Terms = dict[Any, int]
+"""A sum: how often each term is in it. A term is the input, an operation on a sum, or the pooling
+of a term."""
+
+
+def terms(genotype: Genotype) -> Terms:
+    """Return the result of a cell as a sum of terms; without any where it ignores the image.
+
+    Zeros are dropped, skips are put in place, and pooling, which is linear, is distributed over
+    sums: 4,660 different results of 15,625 cells.
+    """
+    nodes: list[Terms] = [{"x": 1}]
+    for target in range(1, 4):
+        total = Counter[Any]()
+        for (source, end), operation in zip(EDGES, genotype.tolist(), strict=True):
+            if end == target:
+                total.update(_applied(operation, nodes[source]))
+        nodes.append(dict(total))
+    return nodes[-1]
+
+
+def _applied(operation: int, value: Terms) -> Terms:
+    if operation == NONE or not value:
+        return {}
+    if operation == SKIP:
+        return value
+    if operation == POOL:
+        return {("pool", term): count for term, count in value.items()}
+    return {(operation, tuple(sorted(value.items(), key=repr))): 1}
+
+
+def canonical(genotype: Genotype) -> str:
+    """Return a text that is equal for cells with the same result."""
+    return repr(sorted(terms(genotype).items(), key=repr))
+
+
+def reads_images(genotypes: Genotypes) -> NDArray[np.bool_]:
+    """Tell which cells ``[n, 6]`` depend on their input: all but 341."""
+    return np.array([_reads(row.tobytes()) for row in genotypes], np.bool_)
+
+
+@cache
+def _reads(genes: bytes) -> bool:
+    return bool(terms(np.frombuffer(genes, np.int8)))
+
+
+def build(spec: Spec) -> SearchSpace:
+    """Build the space of a description: one gene an edge, which decides it in every cell."""
+    builder = SpaceBuilder("nb201")
+    node = builder.stem(spec.channels, spec.image_size)
+    arcs: list[Arc] = []
+    for stage in range(3):
+        if stage:
+            halve = Halve(builder.width(node), 2 * builder.width(node), -(-builder.size(node) // 2))
+            before, node = node, builder.node(halve.out_channels, halve.out_size)
+            builder.parts[f"halve{stage}"] = halve
+            arcs.append(Arc(before, node, f"halve{stage}"))
+        for place in range(spec.cells):
+            nodes = [node, *(builder.node(builder.width(node), builder.size(node)) for _ in "123")]
+            arcs += cell(builder, f"cell{stage * spec.cells + place}", nodes)
+            node = nodes[-1]
+    builder.arcs = arcs
+    builder.genes = [Gene(f"edge{i}{j}", OPERATIONS) for i, j in EDGES]
+    space = builder.build(
+        tail=builder.width(node),
+        classes=spec.num_classes,
+        channels=spec.in_channels,
+        activation="relu",
+        dropout=0.0,
+        recipe={"family": "nb201", **recipe.to_json(spec)},
+        prefix="nb",
+    )
+    return replace(
+        space,
+        head=replace(space.head, stem_activation="identity", features="norm"),
+        fingerprint=recipe.fingerprint({"family": "nb201"}, without=()),
+        prior=Tilt.of(space),
+        reader=read,
+        identity=canonical,
+        useful=reads_images,
+    )
+
+
+def cell(builder: SpaceBuilder, name: str, nodes: list[int]) -> Iterator[Arc]:
+    """Add the parts of a cell and yield its arcs; nodes: its four nodes."""
+    width, size = builder.width(nodes[0]), builder.size(nodes[0])
+    for gene, (i, j) in enumerate(EDGES):
+        parts: dict[str, Part | None] = {
+            f"none{width}": Zero(width),
+            "": None,
+            f"{name}.edge{i}{j}.conv1": Convolve(width, width, 1, size),
+            f"{name}.edge{i}{j}.conv3": Convolve(width, width, 3, size),
+            f"pool{width}": Average(width),
+        }
+        for choice, (key, part) in enumerate(parts.items()):
+            if part is not None:
+                builder.parts[key] = part
+            yield Arc(nodes[i], nodes[j], key or None, when=((gene, choice),))
