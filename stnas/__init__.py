@@ -15,8 +15,10 @@ except ImportError as error:
 if TYPE_CHECKING:
     from stnas.classifier import Classifier, load
     from stnas.classifier.backbone import backbone, register_timm
-    from stnas.config import Kernels
+    from stnas.config import Config, Kernels
     from stnas.ops.flops import count_madds
+    from stnas.pipeline.configuration import configure
+    from stnas.pipeline.run import Run, run
     from stnas.space import AdditiveCost, Cost, Layer, Part, SearchSpace, SpaceBuilder
     from stnas.supernet.blocks import MakeNorm, build
     from stnas.supernet.load import load_network
@@ -26,20 +28,24 @@ if TYPE_CHECKING:
 __all__ = [
     "AdditiveCost",
     "Classifier",
+    "Config",
     "Cost",
     "Kernels",
     "Layer",
     "MakeNorm",
     "Part",
+    "Run",
     "SearchSpace",
     "SpaceBuilder",
     "__version__",
     "backbone",
     "build",
+    "configure",
     "count_madds",
     "load",
     "load_network",
     "register_timm",
+    "run",
 ]
 SPACE = ("AdditiveCost", "Cost", "Layer", "Part", "SearchSpace", "SpaceBuilder")
 HOMES = {
@@ -47,7 +53,9 @@ HOMES = {
     **dict.fromkeys(("MakeNorm", "build"), "stnas.supernet.blocks"),
     **dict.fromkeys(("Classifier", "load"), "stnas.classifier"),
     **dict.fromkeys(("backbone", "register_timm"), "stnas.classifier.backbone"),
-    "Kernels": "stnas.config",
+    **dict.fromkeys(("Config", "Kernels"), "stnas.config"),
+    **dict.fromkeys(("Run", "run"), "stnas.pipeline.run"),
+    "configure": "stnas.pipeline.configuration",
     "count_madds": "stnas.ops.flops",
     "load_network": "stnas.supernet.load",
 }

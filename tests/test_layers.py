@@ -32,7 +32,7 @@ LAYERS = {
         ],
         3,
     ),
-    **{"cli": 4},
+    **{"pipeline": 4, "cli": 5},
 }
 SIDEWAYS = {
     ("store", "group"),

@@ -1,6 +1,7 @@
 """What a command line asks for: an answer, or a command with its configuration and options."""
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +9,6 @@ from typing import Any, NamedTuple
 import yaml
 
 import stnas
-from stnas.cli.layering import fitted, layered, recipe_of, recipes, typed
 from stnas.cli.usage import COMMANDS, command_usage, plain_usage, usage
 from stnas.cli.words import Option, Words, cut, stray
 from stnas.config import Config
@@ -17,8 +17,9 @@ from stnas.config.export import ExportOptions
 from stnas.config.init import InitOptions
 from stnas.config.keys import Key, build, keys, sections
 from stnas.config.latency import LatencyOptions
-from stnas.config.values import UsageError
+from stnas.config.values import UsageError, Word, value_of
 from stnas.config.words import shown, suggestion
+from stnas.pipeline.configuration import configured, of_files, recipe_of, recipes
 from stnas.store.origin import plain
 
 CONFIG = Key("config", str, None, Config)
@@ -161,7 +162,8 @@ def parse_of_network(command: str, words: list[str]) -> Request:
     options = build({**given, "network": network}, kind)
     rest = [option for option in found.options if option.name not in own and option.name != "run"]
     run = Option("run", str(run_of_network(network)))
-    return Request(command, build(layered(command, Words([*rest, run], []))), options)
+    config, _ = configured(command, above(Words([*rest, run], [])))
+    return Request(command, config, options)
 
 
 def run_of_network(network: str) -> Path:
@@ -187,13 +189,21 @@ def parse_stage(command: str, words: list[str]) -> Request:
         return Request(command, answer=command_usage(command, recipes(), defaults))
     if found.others:
         raise stray(found.others[0], found.options)
-    values = layered(command, found)
-    said = None
-    if command == "quickstart" and (for_images := fitted(found)):
-        values = layered(command, found, over_recipe=for_images)
-        shown_of = ", ".join(f"{name} {plain(value)}" for name, value in for_images.items())
-        said = f"stnas: for these images: {shown_of} (stnas init tells why)"
-    config: Config = build(values)
+    config, said = configured(command, above(found))
     if found.has("print_config"):
         return Request(command, answer=yaml.safe_dump(plain(config), sort_keys=False).rstrip())
     return Request(command, config=config, said=said)
+
+
+def above(words: Words) -> dict[str, object]:
+    """Return the values that files and options give by name."""
+    files = of_files(option.value for option in words.options if option.name == "config")
+    return files | typed((option for option in words.options if option.name in keys()), keys())
+
+
+def typed(options: Iterable[Option], known: Mapping[str, Key]) -> dict[str, object]:
+    """Return the values of options by name, the last of each."""
+    return {
+        option.name: value_of(option.name, known[option.name].kind, Word(option.value))
+        for option in options
+    }

@@ -9,6 +9,7 @@ import errno
 import os
 import select
 import sys
+from importlib.util import find_spec
 from typing import IO, Literal, cast
 
 from rich.console import Console
@@ -151,6 +152,11 @@ ERRORS = console(Outlet("stderr"))
 ANSWERS = console(Outlet("stdout", insists=True))
 """For commands whose text is all that they give."""
 _SAID: set[str] = set()
+
+
+def moves(console: Console) -> bool:
+    """Tell whether a bar that moves can be shown: in a terminal, or in a notebook with widgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
 
 
 def say(text: str) -> None:

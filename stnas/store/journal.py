@@ -9,7 +9,7 @@ from typing import Self
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stnas.group.processes import current
-from stnas.store.console import CONSOLE, say
+from stnas.store.console import CONSOLE, moves, say
 from stnas.store.metrics import Metrics
 from stnas.store.run_folder import RunFolder
 
@@ -65,7 +65,7 @@ class Journal:
             TextColumn("{task.fields[text]}", markup=False),
             TimeRemainingColumn(),
             console=CONSOLE,
-            disable=not (CONSOLE.is_terminal and self._leads),
+            disable=not (moves(CONSOLE) and self._leads),
             transient=True,
         )
         self._task = self._live.add_task("", total=total, completed=start, stage=stage, text="")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stnas.cli import main, pipeline
+from stnas.cli import main
+from stnas.pipeline import stages
 from stnas.space import SearchSpace
 
 TINY = {
@@ -238,7 +239,7 @@ def test_a_signal_ends_with_its_code_and_the_command_that_goes_on(
         os.kill(os.getpid(), number)
         raise AssertionError("the signal came late")
 
-    monkeypatch.setitem(pipeline.STAGES, "train", interrupted)
+    monkeypatch.setitem(stages.STAGES, "train", interrupted)
     text = refused(["train", *options], 128 + number, capsys)
     assert f"stopped by {number.name}" in text
     assert f"the same command goes on from there: stnas train --config {options[1]}" in text
@@ -260,7 +261,7 @@ def test_a_full_disk_has_a_repair_wherever_it_is_met(options, monkeypatch, capsy
     def full(config):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setitem(pipeline.STAGES, "train", full)
+    monkeypatch.setitem(stages.STAGES, "train", full)
     assert "No space left on device: free some space and run the" in refused(
         ["train", *options], 1, capsys
     )

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from stnas.cli import main, pipeline
+from stnas.pipeline import stages
 from stnas.store import console
 
 LATER = ["sgld", "search", "verdict", "rank", "retrain", "report"]
@@ -41,9 +42,9 @@ def test_the_run_that_was_meant_is_named(tmp_path, capsys):
 def ran(monkeypatch):
     """Record the stages instead of running them."""
     found = []
-    for stage in pipeline.STAGES:
+    for stage in stages.STAGES:
         monkeypatch.setitem(
-            pipeline.STAGES, stage, lambda config, stage=stage, **_: found.append(stage)
+            stages.STAGES, stage, lambda config, stage=stage, **_: found.append(stage)
         )
     monkeypatch.setattr(pipeline, "print_outcome", lambda config: None)
     return found
@@ -63,7 +64,7 @@ def test_a_warning_is_said_once_a_run(ran, monkeypatch, tmp_path, capsys):
         logging.getLogger("stnas.data.folder").warning("%d files are passed over: [x]", 3)
 
     monkeypatch.setattr(console, "_SAID", set())
-    for stage in pipeline.STAGES:
-        monkeypatch.setitem(pipeline.STAGES, stage, warned)
+    for stage in stages.STAGES:
+        monkeypatch.setitem(stages.STAGES, stage, warned)
     main(["run", f"--run={tmp_path}"])
     assert capsys.readouterr().out.count("3 files are passed over: [x]\n") == 1

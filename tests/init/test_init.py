@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stnas.cli import main
-from stnas.cli.layering import recipe_of
 from stnas.cli.parser import parse
 from stnas.config.data import DataConfig
 from stnas.config.values import UsageError
 from stnas.init.look import look
 from stnas.init.proposal import batch_size, proposals
+from stnas.pipeline.configuration import recipe_of
 
 COUNTS = {"ball": 15, "box": 5}
 
