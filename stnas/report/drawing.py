@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from stnas.space import Arc, Genotype, Node, Part, SearchSpace
+from stnas.space.description import kind_of, label
 
 STEP, RADIUS, MARGIN, HEADER = 72, 14, 100, 52
 _ABOVE, _BELOW = 34, 30
@@ -50,15 +51,15 @@ def links(space: SearchSpace, genotype: Genotype) -> list[Link]:
         source, target = space.nodes[arc.source].name, space.nodes[arc.target].name
         stride = f", stride {part.stride}" if part is not None and part.stride > 1 else ""
         title = (
-            f"{source} \u2192 {target}, {space.kind_of(arc)}, {space.label(arc)}{stride}: "
+            f"{source} \u2192 {target}, {kind_of(space, arc)}, {label(space, arc)}{stride}: "
             f"{cost:,} MAdds ({cost / total:.1%})"
         )
-        name = "id" if part is None else space.label(arc)
-        found.append(Link(arc, name, title, kind_of(part), cost, cost / total))
+        name = "id" if part is None else label(space, arc)
+        found.append(Link(arc, name, title, line_of(part), cost, cost / total))
     return found
 
 
-def kind_of(part: Part | None) -> str:
+def line_of(part: Part | None) -> str:
     """Return the class of a part's line: its kernel where it has one; ``identity`` without."""
     if part is None:
         return "identity"

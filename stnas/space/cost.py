@@ -1,9 +1,9 @@
 """Costs of architectures: any function of genotypes, and those that are sums over the genes."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,11 @@ from stnas.space.distribution import CostDistribution, convolve_genes, empirical
 from stnas.space.draws import DROPPING, Prior, sample
 from stnas.space.genotype import Genotypes, choice_counts
 from stnas.space.graph import Arc, Gene
-from stnas.space.part import Layer, Part
+from stnas.space.part import Layer
 from stnas.space.prior import check_p_drop
+
+if TYPE_CHECKING:
+    from stnas.space.value import SearchSpace
 
 Table = NDArray[np.int64]
 SAMPLES = 2**16
@@ -151,28 +154,28 @@ def _over(term: Term, genes: Sequence[int], chances: Chances) -> NDArray[np.floa
 
 
 def additive(
-    name: str,
-    unit: str,
-    *,
-    genes: tuple[Gene, ...],
-    arcs: Sequence[Arc],
-    parts: Mapping[str, Part],
-    fixed: int,
-    amount: Callable[[Layer], int],
-    prior: Prior = DROPPING,
+    space: "SearchSpace", name: str, unit: str, *, fixed: int, amount: Callable[[Layer], int]
 ) -> AdditiveCost:
-    """Add up an amount of every layer of every part that the arcs carry.
+    """Add up an amount of every layer of every part that a space's arcs carry.
 
     fixed: what every architecture has besides. Raises ValueError where the largest sum passes
     2**62.
     """
 
     def cost_of(arc: Arc) -> int:
-        layers = {} if arc.part is None else parts[arc.part].layers(arc.option)
+        layers = {} if arc.part is None else space.parts[arc.part].layers(arc.option)
         return sum(amount(layer) for layer in layers.values())
 
-    carried = [arc for arc in arcs if arc.part is not None]
-    return summed(name, unit, genes=genes, arcs=carried, fixed=fixed, cost_of=cost_of, prior=prior)
+    carried = [arc for arc in space.arcs if arc.part is not None]
+    return summed(
+        name,
+        unit,
+        genes=space.genes,
+        arcs=carried,
+        fixed=fixed,
+        cost_of=cost_of,
+        prior=space.prior,
+    )
 
 
 def summed(

@@ -1,10 +1,9 @@
 """The search space: one value that knows its graph, its costs and its genotypes."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib import import_module
-from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -15,10 +14,12 @@ from stnas.config.space import SpaceConfig
 from stnas.space import draws, genotype
 from stnas.space.canonical import canonical_key, coefficient_dtype, is_distinct
 from stnas.space.cost import AdditiveCost, Cost, additive
+from stnas.space.decoding import Decoder, decoder
+from stnas.space.description import describe, madds_by_layer
 from stnas.space.distribution import MAX_POINTS, CostDistribution
 from stnas.space.draws import DROPPING, Prior
 from stnas.space.genotype import Genotype, Genotypes
-from stnas.space.graph import Arc, Gene, Head, Node, owner
+from stnas.space.graph import Arc, Gene, Head, Node
 from stnas.space.part import Layer, Part
 
 
@@ -92,6 +93,19 @@ class SearchSpace:
         """Hash the mark of the genes' meaning."""
         return hash((self.fingerprint, self.head))
 
+    def __deepcopy__(self, _: object) -> "SearchSpace":
+        """Return the space itself, which nobody changes."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the recipe of a family's space; of another one the fields, without what is cached.
+
+        So a pickled network is little larger than its weights.
+        """
+        if "factory" not in self.recipe and "built" not in self.recipe:
+            return SearchSpace.from_json, (dict(self.recipe),)
+        return SearchSpace, tuple(getattr(self, own.name) for own in fields(self))
+
     @cached_property
     def num_genes(self) -> int:
         """Return the number of genes."""
@@ -125,8 +139,8 @@ class SearchSpace:
     @cached_property
     def madds_cost(self) -> AdditiveCost:
         """Return the multiply-adds of convolutions and linear layers."""
-        fixed = sum(layer.madds for layer in self._ends.values())
-        return self._additive("madds", "MAdds", fixed, lambda layer: layer.madds)
+        fixed = sum(layer.madds for layer in self.ends.values())
+        return additive(self, "madds", "MAdds", fixed=fixed, amount=lambda layer: layer.madds)
 
     @cached_property
     def params_cost(self) -> AdditiveCost:
@@ -135,26 +149,15 @@ class SearchSpace:
         Weights, SE and classifier biases, and the affine parameters of BN, which the supernet
         lacks and the stand-alone network has.
         """
-        fixed = sum(layer.params for layer in self._ends.values())
+        fixed = sum(layer.params for layer in self.ends.values())
         fixed += 2 * sum(node.width for node in self.nodes[1:] if node.join == "shadow")
-        return self._additive("params", "parameters", fixed, lambda layer: layer.params)
-
-    def _additive(
-        self, name: str, unit: str, fixed: int, amount: Callable[[Layer], int]
-    ) -> AdditiveCost:
         return additive(
-            name,
-            unit,
-            genes=self.genes,
-            arcs=self.arcs,
-            parts=self.parts,
-            fixed=fixed,
-            amount=amount,
-            prior=self.prior,
+            self, "params", "parameters", fixed=fixed, amount=lambda layer: layer.params
         )
 
     @cached_property
-    def _ends(self) -> Mapping[str, Layer]:
+    def ends(self) -> Mapping[str, Layer]:
+        """Return the layers that every network has, by name."""
         return self.head.layers(self.nodes[0], self.nodes[-1])
 
     def check(self, genotypes: ArrayLike) -> Genotypes:
@@ -173,24 +176,11 @@ class SearchSpace:
 
     def arcs_of(self, genotype_row: Genotype) -> tuple[Arc, ...]:
         """List the arcs of one checked genotype ``[genes]``, in order."""
-        genes = genotype_row.tolist()
-        return tuple(
-            arc for gene, ways in self._runs for arc in ways(genes if gene is None else genes[gene])
-        )
+        return self._decode(genotype_row.tolist())
 
     @cached_property
-    def _runs(self) -> list[tuple[int | None, Any]]:
-        """Index the arcs: for each run that one gene decides, its arcs by the gene's choice."""
-        runs: list[tuple[int | None, Any]] = []
-        for own, members in groupby(self.arcs, key=owner):
-            arcs = tuple(members)
-            if len(arcs[0].when) == 1:
-                choices = range(len(self.genes[own[0]].choices))
-                table = [tuple(a for a in arcs if a.when[0][1] == choice) for choice in choices]
-                runs.append((own[0], table.__getitem__))
-            else:
-                runs.append((None, lambda genes, arcs=arcs: [a for a in arcs if holds(a, genes)]))
-        return runs
+    def _decode(self) -> Decoder:
+        return decoder(self.genes, self.arcs)
 
     def sample(self, n: int, *, p_drop: float, seed: int) -> Genotypes:
         """Draw ``n`` genotypes ``[n, genes]`` (Guo et al. 2020, equations 2 and 5).
@@ -276,51 +266,11 @@ class SearchSpace:
 
     def describe(self, genotype_row: ArrayLike) -> list[str]:
         """Return one line per arc that is present: ``v1 -> v2 stem k3e6``."""
-        row = self.check(np.asarray(genotype_row)[None])[0]
-        return [
-            f"{self.nodes[arc.source].name} -> {self.nodes[arc.target].name} {self.kind_of(arc)} "
-            f"{self.label(arc)}"
-            for arc in self.arcs_of(row)
-        ]
-
-    def kind_of(self, arc: Arc) -> str:
-        """Return ``branch`` for an arc that may be left out, ``stem`` for all others."""
-        return "branch" if any(self.genes[gene].optional for gene, _ in arc.when) else "stem"
-
-    def label(self, arc: Arc) -> str:
-        """Return the names of the choices that an arc stands for; without any, its part's key."""
-        names = [self.genes[gene].choices[choice] for gene, choice in arc.when]
-        return " ".join(names) or arc.part or "identity"
+        return describe(self, self.check_row(genotype_row))
 
     def madds_by_layer(self, genotype_row: ArrayLike) -> dict[str, int]:
         """Count the layers of one genotype ``[genes]``, by names such as ``v1->v2 k3e6 expand``."""
-        row = self.check(np.asarray(genotype_row)[None])[0]
-        layers = {
-            f"{self.nodes[arc.source].name}->{self.nodes[arc.target].name} {self.label(arc)} "
-            f"{name}": layer.madds
-            for arc in self.arcs_of(row)
-            if arc.part is not None
-            for name, layer in self.parts[arc.part].layers(arc.option).items()
-        }
-        ends = {name: layer.madds for name, layer in self._ends.items()}
-        return {"stem": ends.pop("stem"), **layers, **ends}
-
-    def arc_names(self, arcs: tuple[Arc, ...]) -> Iterator[tuple[Arc, str]]:
-        """Yield the arcs of an architecture that carry a part with their names: ``v1_v3``.
-
-        A further part between the same nodes has a number behind: ``v1_v3_2``.
-        """
-        seen: dict[str, int] = {}
-        for arc in arcs:
-            if arc.part is not None:
-                name = f"{self.nodes[arc.source].name}_{self.nodes[arc.target].name}"
-                seen[name] = seen.get(name, 0) + 1
-                yield arc, name if seen[name] == 1 else f"{name}_{seen[name]}"
-
-
-def holds(arc: Arc, genes: list[int]) -> bool:
-    """Tell whether all conditions of an arc hold for a genotype."""
-    return all(genes[gene] == choice for gene, choice in arc.when)
+        return madds_by_layer(self, self.check_row(genotype_row))
 
 
 def _families() -> Any:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from stnas.config import Kernels
 from stnas.space import Arc, Genotype, SearchSpace
+from stnas.space.description import arc_names
 from stnas.space.part import form_of
 from stnas.supernet.blocks import build
 from stnas.supernet.layers import (
@@ -46,7 +47,7 @@ class Network(nn.Module):
         self.stem = stem
         self._names = dict[Arc, str]()
         owners: dict[str, str] = {}
-        for arc, name in space.arc_names(self.arcs):
+        for arc, name in arc_names(space, self.arcs):
             assert arc.part is not None
             self._names[arc] = owners.setdefault(arc.part, name)
         self.edges = nn.ModuleDict({name: blocks[key] for key, name in owners.items()})

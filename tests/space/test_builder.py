@@ -1,6 +1,8 @@
 """Spaces of one's own: what the builder makes and refuses, costs that genes decide together."""
 
+import copy
 import itertools
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -203,3 +205,21 @@ def test_a_node_that_may_stay_empty_is_refused():
 def test_a_space_without_a_recipe_cannot_be_read_back():
     with pytest.raises(ValueError, match=r"built in Python.*space\.factory"):
         SearchSpace.from_json(dict(diamond().recipe))
+
+
+@pytest.mark.parametrize("make", [diamond, lambda: SearchSpace.profile("nano")])
+def test_a_space_goes_through_pickle_without_what_it_has_cached(make):
+    space = make()
+    before = len(pickle.dumps(space))
+    row = space.sample(1, p_drop=0.5, seed=0)
+    space.canonical(row)
+    assert len(pickle.dumps(space)) == before
+    again = pickle.loads(pickle.dumps(space))
+    assert again == space
+    assert again.arcs_of(row[0]) == space.arcs_of(row[0])
+    assert again.madds(row).tolist() == space.madds(row).tolist()
+    assert copy.deepcopy([space])[0] is space
+
+
+def test_a_family_s_space_is_pickled_as_its_recipe():
+    assert len(pickle.dumps(SearchSpace.profile("imagenet"))) < 1000

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stnas.ops.bottleneck.block import node_moments
 from stnas.space import Arc, Genotypes
+from stnas.space.description import arc_names
 from stnas.supernet.layers import Merge, check_images
 from stnas.supernet.supernet import SuperNet
 from stnas.supernet.together.values import (
@@ -53,7 +54,7 @@ class Trie:
     def _add_path(self, arcs: tuple[Arc, ...]) -> int:
         """Append the values of an architecture that are not there, and return the last one."""
         nodes = {0: self._value(("stem",), (0,))}
-        names = dict(self.space.arc_names(arcs))
+        names = dict(arc_names(self.space, arcs))
         for target, entering in groupby(arcs, key=lambda arc: arc.target):
             inputs = []
             for arc in entering:
