@@ -15,10 +15,10 @@ from ranking_study import Study, rounded, studies
 from ranking_text import PAGE, calibration_table, filled, skip_table, tau_table, variant_table
 from record import RESULTS, load, machine, save
 
+from stnas.learn.ranks import ranks
 from stnas.rank.analysis import calibration, ceiling, judge
 from stnas.rank.estimators import Estimator, sample_scores
 from stnas.rank.ledger import vectors
-from stnas.rank.statistics import ranks
 
 NAMES = {"fashion": "Fashion-MNIST", "cifar": "CIFAR-10"}
 SHOWN = ("baseline", "checkpoint", "parameters", "scores", "network")

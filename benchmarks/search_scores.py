@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ranking_study import Study, rounded, studies
 from record import load
 
-from stnas.rank.statistics import interval, resamples, signs, tau, weighted_tau
+from stnas.learn.ranks import signs
+from stnas.rank.statistics import interval, resamples, tau, weighted_tau
 from stnas.space import Genotype, SearchSpace
 
 SINGLE = ("single", "checkpoint", "own", "loss")

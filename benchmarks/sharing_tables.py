@@ -12,7 +12,8 @@ from space_study_tables import PAGE
 
 from stnas.config.data import DataConfig
 from stnas.data import load as load_images
-from stnas.rank.statistics import interval, resamples, signs, tau, weighted_tau
+from stnas.learn.ranks import signs
+from stnas.rank.statistics import interval, resamples, tau, weighted_tau
 from stnas.verdict.model import predicted, standardised
 
 Vector = NDArray[np.float64]

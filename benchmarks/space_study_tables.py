@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ranking_text import filled, lines, show
 from record import Row, load
 
-from stnas.rank.statistics import interval, resamples, signs, tau, weighted_tau
+from stnas.learn.ranks import signs
+from stnas.rank.statistics import interval, resamples, tau, weighted_tau
 
 PAGE = Path(__file__).parents[1] / "docs" / "search-value.md"
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}

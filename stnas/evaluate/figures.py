@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stnas.learn.evaluation import balanced, shares
+
 
 @dataclass(frozen=True)
 class ClassFigures:
@@ -47,10 +49,8 @@ def figures(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Figures:
     count, answers = len(names), logits.argmax(1)
     losses = functional.cross_entropy(logits.double(), labels, reduction="none")
     confusion = (labels * count + answers).bincount(minlength=count * count).view(count, count)
-    right, own, given = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    recalls = [share(int(r), int(n)) for r, n in zip(right, own, strict=True)]
-    precisions = [share(int(r), int(n)) for r, n in zip(right, given, strict=True)]
-    known = [recall for recall in recalls if recall is not None]
+    right, own = confusion.diagonal().tolist(), confusion.sum(1).tolist()
+    recalls, precisions = shares(right, own), shares(right, confusion.sum(0).tolist())
     top5 = None
     if count > 5:
         best = logits.topk(5, 1).indices
@@ -59,10 +59,10 @@ def figures(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Figures:
         images=len(labels),
         top1=float((answers == labels).double().mean()),
         top5=top5,
-        balanced=sum(known) / len(known),
+        balanced=balanced(recalls),
         loss=float(losses.mean()),
         classes=tuple(
-            ClassFigures(name, int(n), recall, precision)
+            ClassFigures(name, n, recall, precision)
             for name, n, recall, precision in zip(names, own, recalls, precisions, strict=True)
         ),
         confusion=confusion.tolist(),
@@ -70,8 +70,3 @@ def figures(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Figures:
         losses=losses.tolist(),
         answers=answers.tolist(),
     )
-
-
-def share(part: int, whole: int) -> float | None:
-    """Return a share; None of nothing."""
-    return part / whole if whole else None

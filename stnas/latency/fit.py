@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stnas.learn.ranks import spearman
 from stnas.space import Genotypes, SearchSpace
 from stnas.space.latency import LatencyTable, measured_as
 
@@ -14,7 +15,8 @@ from stnas.space.latency import LatencyTable, measured_as
 class Trust:
     """How predictions agree with measurements of networks that took no part in the fit.
 
-    median, worst: shares of the measured latency. correlation: Spearman's.
+    median, worst: shares of the measured latency. correlation: Spearman's; NaN where all
+    are alike.
     """
 
     networks: int
@@ -68,19 +70,5 @@ def trust(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> Trus
         networks=len(measured),
         median=float(np.median(errors)),
         worst=float(errors.max()),
-        correlation=correlation(predicted, measured),
+        correlation=spearman(predicted, measured),
     )
-
-
-def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Return Spearman's rank correlation, ties at their mean ranks; 0 where one is constant."""
-    ranks = [_ranks(values) for values in (first, second)]
-    if min(float(rank.std()) for rank in ranks) == 0:
-        return 0.0
-    return float(np.asarray(np.corrcoef(ranks))[0, 1])
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    middles: NDArray[np.float64] = counts.cumsum() - (counts - 1) / 2
-    return middles[places]

@@ -80,12 +80,20 @@ class Tally:
 
     def result(self) -> Evaluation:
         """Return the shares over all images."""
-        pairs = zip(self.right, self.seen, strict=True)
-        recalls = tuple(right / seen if seen else None for right, seen in pairs)
-        count, known = sum(self.seen), [recall for recall in recalls if recall is not None]
-        return Evaluation(
-            sum(self.right) / count, self.loss / count, sum(known) / len(known), recalls
-        )
+        count, recalls = sum(self.seen), shares(self.right, self.seen)
+        return Evaluation(sum(self.right) / count, self.loss / count, balanced(recalls), recalls)
+
+
+def shares(parts: Sequence[int], wholes: Sequence[int]) -> Recalls:
+    """Return what share of each whole a part is; None of nothing."""
+    pairs = zip(parts, wholes, strict=True)
+    return tuple(part / whole if whole else None for part, whole in pairs)
+
+
+def balanced(recalls: Recalls) -> float:
+    """Return the mean recall of the classes that have images."""
+    known = [recall for recall in recalls if recall is not None]
+    return sum(known) / len(known)
 
 
 def added(first: Sequence[int], second: Sequence[int]) -> list[int]:

@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from stnas.learn.ranks import Vector, signs, spearman
 from stnas.rank.estimators import Estimator
 from stnas.rank.statistics import (
-    Vector,
     band_tau,
     better_probability,
     interval,
     regret,
     resamples,
-    signs,
-    spearman,
     tau,
     top_precision,
     weighted_tau,

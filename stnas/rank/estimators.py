@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from stnas.config.rank import Way
+from stnas.learn.ranks import Vector
 from stnas.rank.ledger import Key, Statistics, vectors
-from stnas.rank.statistics import Vector
 from stnas.rank.weights import MEAN, TRAINED
 from stnas.store.rows import ScoreRow
 

@@ -1,16 +1,12 @@
-"""How well a ranking agrees with another: tau-b, Spearman, top share, regret, intervals."""
+"""How well a ranking agrees with another: tau-b, top share, regret, intervals."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
+from stnas.learn.ranks import Vector, signs
+
 TOP = 0.1
 """Share of the architectures that counts as the top."""
-
-
-def signs(values: Vector) -> Vector:
-    """Return ``s[i, j] = sign(v[i] - v[j])``."""
-    return np.sign(values[:, None] - values[None, :])
 
 
 def weighted_tau(first: Vector, second: Vector, counts: Vector) -> Vector:
@@ -32,18 +28,6 @@ def weighted_tau(first: Vector, second: Vector, counts: Vector) -> Vector:
 def tau(first: Vector, second: Vector) -> float:
     """Return Kendall's tau-b of two vectors ``[n]``; NaN where one is constant."""
     return float(weighted_tau(signs(first), signs(second), np.ones((1, len(first))))[0])
-
-
-def ranks(values: Vector) -> Vector:
-    """Return the ranks ``[n]``, 0 for the least; equal values share their mean rank."""
-    return (signs(values).sum(axis=1) + len(values) - 1) / 2  # type: ignore[no-any-return]
-
-
-def spearman(first: Vector, second: Vector) -> float:
-    """Return the correlation of the ranks; NaN where a vector is constant."""
-    a, b = (ranks(v) - (len(v) - 1) / 2 for v in (first, second))
-    with np.errstate(invalid="ignore"):
-        return float(np.divide(a @ b, np.sqrt((a @ a) * (b @ b))))
 
 
 def best_first(score: Vector, madds: Vector) -> NDArray[np.int64]:

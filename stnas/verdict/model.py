@@ -23,13 +23,11 @@ SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 class Prediction:
     """What a model says of architectures.
 
-    mean: of what training would reach ``[n]``. deviation: standard deviation of that ``[n]``.
-    left_out: for every trained one, what the others predict ``[m]``. shares: of the variance, by
-    genes and by numbers.
+    mean: of what training would reach ``[n]``. left_out: for every trained one, what the others
+    predict ``[m]``. shares: of the variance, by genes and by numbers.
     """
 
     mean: Vector
-    deviation: Vector
     left_out: Vector
     shares: tuple[float, float]
 
@@ -56,11 +54,9 @@ def predicted(
     prior = shares[0] * kernels[0] + shares[1] * kernels[1]
     cross = prior[:, trained]
     mean = cross @ inverse @ target
-    variance = np.diag(prior) - np.einsum("nm,mk,nk->n", cross, inverse, cross)
     left_out = target - inverse @ target / np.diag(inverse)
     return Prediction(
         mean=middle + spread * mean,
-        deviation=spread * np.sqrt(np.maximum(variance, 0.0)),
         left_out=middle + spread * left_out,
         shares=shares,
     )

@@ -8,15 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from stnas.learn.ranks import ranks, signs, spearman
 from stnas.rank.statistics import (
     band_tau,
     better_probability,
     interval,
-    ranks,
     regret,
     resamples,
-    signs,
-    spearman,
     tau,
     top_precision,
     weighted_tau,
