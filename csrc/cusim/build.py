@@ -1,11 +1,13 @@
 """Build the CUDA kernels on the emulator as a library of operators, ``torch.ops.stnas_sim``.
 
-    python csrc/cusim/build.py [--mode plain|quick|sanitized|checked] FOLDER
+    python csrc/cusim/build.py [--mode plain|quick|sanitized|checked|gpu] FOLDER
 
 The same launchers and bindings as those of the product go in. ``sanitized`` looks for faults of
 memory and undefined behaviour with the compiler's own runtime, which must be loaded first;
 ``checked`` puts the emulator's checker behind every load and store of a kernel; ``quick`` compiles
-fast, for mutants. Prints the path of the library. What is newer than all that went into it is kept.
+fast, for mutants. ``gpu`` builds another library: torch's device ``emulated``, which computes the
+operators of stnas by the emulator's. Prints the path of the library. What is newer than all that
+went into it is kept.
 """
 
 import argparse
@@ -86,13 +88,30 @@ def build(into: Path, *, mode: str = "plain") -> Path:
     return library
 
 
+def build_gpu(into: Path) -> Path:
+    """Build torch's device ``emulated`` in a folder and return the library's path."""
+    into.mkdir(parents=True, exist_ok=True)
+    options = ("g++", "-O0", "-g1", "-std=c++20", "-fPIC", *includes())
+    api = ("-isystem", torch_folder("include/torch/csrc/api/include"))
+    objects = compile_all([Unit(CSRC / "cusim/gpu.cpp", into / "gpu.o", (*options, *api))])
+    library = into / "stnas_gpu.so"
+    made = library.stat().st_mtime if library.exists() else 0
+    if not all(Path(file).stat().st_mtime < made for file in objects):
+        torch_libraries = ("-L", torch_folder("lib"), "-lc10", "-ltorch_cpu")
+        subprocess.run(
+            ["g++", "-shared", *objects, *torch_libraries, "-o", str(library)], check=True
+        )
+    return library
+
+
 def main() -> None:
     """Build what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("into", type=Path)
-    parser.add_argument("--mode", choices=MODES, default="plain")
+    parser.add_argument("--mode", choices=(*MODES, "gpu"), default="plain")
     options = parser.parse_args()
-    print(build(options.into, mode=options.mode))
+    made = options.mode == "gpu"
+    print(build_gpu(options.into) if made else build(options.into, mode=options.mode))
 
 
 if __name__ == "__main__":

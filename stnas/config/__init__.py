@@ -1,6 +1,7 @@
 """Configuration: one frozen dataclass a section, standard library alone."""
 
 import os.path
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,10 @@ class Config:
     """Seed of every random choice: weights, architectures, batches, augmentation, search."""
     threads: int | None = None
     """Threads of the processor to compute on; default: all of them."""
+    device: str = "auto"
+    """What every stage computes on: `cpu`; `cuda`, which gives each process of a machine a GPU of
+    its own; `cuda:N`, one of them; or `auto`, a GPU where there is one that stnas has kernels for.
+    A run may go on on another device, with other last bits, which its log and records say."""
     timeout: float = 600.0
     """Seconds that a process waits for the others, where torchrun started several."""
     kernels: Kernels = "fused"
@@ -57,6 +62,10 @@ class Config:
         rules.require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
         if self.threads is not None:
             rules.at_least("threads", self.threads, 1)
+        if re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", self.device, re.ASCII) is None:
+            raise ValueError(
+                f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}: correct the word"
+            )
         rules.positive("timeout", self.timeout)
         if self.search.bound > 0:
             rules.at_least("sgld.samples with search.bound", self.sgld.samples, 2)

@@ -9,6 +9,7 @@ from stnas.config.data import DataConfig
 from stnas.data.dataset import Split
 from stnas.data.order import Stream, permutation, resampled
 from stnas.ops.images import Places, crop_mirror_normalise, normalise, windows
+from stnas.ops.sending import sent
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -28,15 +29,18 @@ def epoch_rows(labels: Tensor, *, config: DataConfig, seed: int, epoch: int) -> 
     return torch.from_numpy(resampled(labels.numpy(), seed=seed, index=epoch))
 
 
-def class_weights(labels: Tensor, classes: int, *, config: DataConfig) -> Tensor | None:
+def class_weights(
+    labels: Tensor, classes: int, *, config: DataConfig, device: torch.device | None = None
+) -> Tensor | None:
     """Return the factors ``N / (K n_c)`` of the loss of each class c, float32 ``[K]``.
 
-    labels: of the N training images, n_c of them of class c. None: ``data.balance`` is another.
+    labels: of the N training images, n_c of them of class c. device: where they are to be; default:
+    the processor. None: ``data.balance`` is another.
     """
     if config.balance != "weights":
         return None
     counts = labels.bincount(minlength=classes).clamp(min=1)
-    return (len(labels) / (classes * counts.double())).float()
+    return (len(labels) / (classes * counts.double())).float().to(device)
 
 
 def train_batch(
@@ -52,29 +56,37 @@ def train_batch(
 
     Images: float32 ``[B, C, H, W]``, channels last; labels: int64 ``[B]``. A window is cut out of
     the image padded with black pixels, then mirrored, then jittered. The generator is drawn from in
-    that order, and only for what is on. IndexError: a row does not exist.
+    that order, and only for what is on. It draws on the processor, so the images are the same on
+    every device: the one that those of the split are on. IndexError: a row does not exist.
     """
+    device = split.images.device
     padding, count = config.padding(split.image_size), len(indices)
     offsets = mirrored = None
     if padding > 0:
         offsets = torch.randint(0, 2 * padding + 1, (2, count), generator=generator)
     if config.flip:
         mirrored = torch.rand(count, generator=generator) < 0.5
-    places = Places(offsets, mirrored, padding)
+    labels, rows = sent(split.labels[indices], device), sent(indices, device)
+    places = Places(
+        None if offsets is None else sent(offsets, device),
+        None if mirrored is None else sent(mirrored, device),
+        padding,
+    )
     if config.jitter > 0.0:
         factors = torch.rand((3, count), generator=generator)
         factors = factors.mul_(2 * config.jitter).add_(1 - config.jitter)
-        images = jittered(windows(split.images[indices], places), factors, mean=mean, std=std)
+        images = jittered(windows(split.images[rows], places), factors, mean=mean, std=std)
     else:
-        images = crop_mirror_normalise(split.images, indices, places, mean=mean, std=std)
-    return images, split.labels[indices]
+        images = crop_mirror_normalise(split.images, rows, places, mean=mean, std=std)
+    return images, labels
 
 
 def eval_batch(
     split: Split, start: int, stop: int, *, mean: Sequence[float], std: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
     """Return the normalised images and the labels of the rows ``start`` to ``stop - 1``."""
-    return normalise(split.images[start:stop], mean=mean, std=std), split.labels[start:stop]
+    images = normalise(split.images[start:stop], mean=mean, std=std)
+    return images, sent(split.labels[start:stop], images.device)
 
 
 def jittered(
@@ -94,11 +106,11 @@ def _jitter(images: Tensor, factors: Tensor) -> Tensor:
 
     images: float in [0, 1]. factors: ``[3, B]``.
     """
-    bright, contrast, saturation = factors[:, :, None, None, None].to(images.device)
+    bright, contrast, saturation = sent(factors, images.device)[:, :, None, None, None]
     images = (images * bright).clamp_(0, 1)
     images = torch.lerp(images.mean((1, 2, 3), keepdim=True), images, contrast).clamp_(0, 1)
     if images.shape[1] == 3:
-        weights = torch.tensor(_LUMA, device=images.device)[:, None, None]
+        weights = sent(torch.tensor(_LUMA), images.device)[:, None, None]
         luma = (images * weights).sum(1, keepdim=True)
         images = torch.lerp(luma, images, saturation).clamp_(0, 1)
     return images

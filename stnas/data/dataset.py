@@ -1,7 +1,7 @@
 """Hold labelled images, or the names of their files."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,11 @@ class Split:
 
     def take(self, rows: Tensor) -> "Split":
         """Return the images of some rows."""
-        return Split(self.images[rows], self.labels[rows])
+        return Split(self.images[rows.to(self.images.device)], self.labels[rows])
+
+    def on(self, device: torch.device) -> "Split":
+        """Return the same with the images in a device's memory; labels stay on the processor."""
+        return Split(self.images.to(device), self.labels)
 
     def joined(self, other: "Split") -> "Split":
         """Return the images of both splits."""
@@ -100,6 +104,10 @@ class FileSplit:
             self.config,
         )
 
+    def on(self, device: torch.device) -> "FileSplit":
+        """Return the same: batches are sent as they come."""
+        return self
+
     def joined(self, other: "FileSplit") -> "FileSplit":
         """Return the images of both splits."""
         return FileSplit(
@@ -128,6 +136,13 @@ class Dataset:
     """Standard deviation of each channel, likewise; 1 where a channel is constant."""
     fingerprint: str
     """First 16 hexadecimal digits of the SHA-256 of pixels, labels and their division."""
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 it is frozen
+    """Where batches are made, or sent to."""
+
+    def on(self, device: torch.device) -> "Dataset":
+        """Return the same with its batches on a device."""
+        parts = {name: getattr(self, name).on(device) for name in ("train", "validation", "test")}
+        return replace(self, **parts, device=device)
 
     @property
     def image_size(self) -> int:

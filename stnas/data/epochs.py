@@ -19,6 +19,7 @@ from stnas.data import (
     training_requests,
 )
 from stnas.group.streams import derive, torch_generator
+from stnas.ops.sending import sent_ahead
 
 Batch = tuple[Tensor, Tensor]
 Item = TypeVar("Item", covariant=True)
@@ -83,7 +84,8 @@ def training_batches(
         requests = training_requests(
             split, **seeds, size=size, start=start, stop=steps, rank=rank, world=world
         )
-        yield from batches(split, requests, mean=dataset.mean, std=dataset.std)
+        read = batches(split, requests, mean=dataset.mean, std=dataset.std)
+        yield from sent_ahead(read, dataset.device)
         return
     order = epoch_rows(split.labels, config=config.data, seed=seed, epoch=epoch)
     own = part(size, rank=rank, world=world)
@@ -122,7 +124,8 @@ def evaluation_batches(
 
         def begin() -> Iterator[Batch]:
             requests = evaluation_requests(split, size=size, rank=rank, world=world)
-            return batches(split, requests, mean=dataset.mean, std=dataset.std)
+            read = batches(split, requests, mean=dataset.mean, std=dataset.std)
+            return sent_ahead(read, dataset.device)
 
         return Passes(len(starts), begin)
     count = len(split)

@@ -19,6 +19,7 @@ from stnas.data import Dataset, FileSplit, Split
 from stnas.data.epochs import evaluation_batches
 from stnas.data.image_scan import open_images
 from stnas.evaluate.figures import Figures, figures
+from stnas.group.device import take
 from stnas.store.console import ANSWERS, folding_table, say
 from stnas.store.files import make_folder, write_text
 
@@ -30,11 +31,12 @@ SIDE = 96
 def run(config: Config, options: EvaluateOptions, *, command: str) -> None:
     """Evaluate a network; print its figures, and write ``evaluation.json`` and ``.html``."""
     place = Path(options.network).expanduser()
-    classifier = load(place)
+    device = take(config.device)
+    classifier = load(place).to(device)
     if place.is_file() and config.data.image_size in (None, "auto"):
         size = classifier.preprocess.image_size
         config = replace(config, data=replace(config.data, image_size=size))
-    dataset = open_images(config)
+    dataset = open_images(config).on(device)
     check_classes(classifier, dataset)
     split: Split | FileSplit = getattr(dataset, options.part)
     logits, labels = answers(classifier, dataset, split)
@@ -83,11 +85,12 @@ def answers(
 ) -> tuple[Tensor, Tensor]:
     """Return the logits and labels of a split, prepared with the network's own mean and std."""
     mean, std = (
-        torch.tensor(values)[:, None, None]
+        torch.tensor(values, device=dataset.device)[:, None, None]
         for values in (classifier.preprocess.mean, classifier.preprocess.std)
     )
     own_mean, own_std = (
-        torch.tensor(values)[:, None, None] for values in (dataset.mean, dataset.std)
+        torch.tensor(values, device=dataset.device)[:, None, None]
+        for values in (dataset.mean, dataset.std)
     )
     logits, labels = [], []
     with torch.no_grad():
@@ -99,7 +102,7 @@ def answers(
                 images = (images * own_std + own_mean - mean) / std
             logits.append(classifier(images))
             labels.append(own)
-    return torch.cat(logits), torch.cat(labels)
+    return torch.cat(logits).cpu(), torch.cat(labels).cpu()
 
 
 def summary(found: Figures) -> list[str]:
@@ -146,7 +149,7 @@ def worst(
         return []
     ((images, _),) = evaluation_batches(dataset, split.take(torch.tensor(rows)), size=len(rows))
     mean, std = (torch.tensor(values)[:, None, None] for values in (dataset.mean, dataset.std))
-    pixels = (255 * (images * std + mean)).round().clamp(0, 255).to(torch.uint8)
+    pixels = (255 * (images.cpu() * std + mean)).round().clamp(0, 255).to(torch.uint8)
     names = classifier.classes
     return [
         {

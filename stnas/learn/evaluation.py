@@ -63,25 +63,48 @@ def fresh_statistics(module: nn.Module) -> Iterator[None]:
 
 
 class Tally:
-    """Running count of the images of each class, those classified rightly, and cross entropy."""
+    """Running count of the images of each class, those classified rightly, and cross entropy.
+
+    Kept where the logits are, so that a GPU is waited for once, when somebody reads.
+    """
 
     def __init__(self) -> None:
-        self.loss = 0.0
-        self.right: list[int] = []
-        self.seen: list[int] = []
+        self._counts: Tensor | None = None
+        self._losses: list[Tensor] = []
 
     def add_(self, logits: Tensor, labels: Tensor) -> None:
         """Count a batch: logits ``[N, classes]``, labels ``[N]``."""
-        classes = logits.shape[1]
-        hits = labels[logits.argmax(1) == labels]
-        self.right = added(self.right, hits.bincount(minlength=classes).tolist())
-        self.seen = added(self.seen, labels.bincount(minlength=classes).tolist())
-        self.loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+        if self._counts is None:
+            self._counts = labels.new_zeros((2, logits.shape[1]))
+        right, seen = self._counts
+        right.index_add_(0, labels, (logits.argmax(1) == labels).to(labels.dtype))
+        seen.index_add_(0, labels, torch.ones_like(labels))
+        self._losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
+
+    @property
+    def right(self) -> list[int]:
+        """Return how many images of each class were classified rightly."""
+        return [] if self._counts is None else self._counts[0].tolist()
+
+    @property
+    def seen(self) -> list[int]:
+        """Return how many images of each class there were."""
+        return [] if self._counts is None else self._counts[1].tolist()
+
+    @property
+    def loss(self) -> float:
+        """Return the sum of the cross entropies."""
+        return sum(torch.stack(self._losses).tolist()) if self._losses else 0.0
 
     def result(self) -> Evaluation:
         """Return the shares over all images."""
-        count, recalls = sum(self.seen), shares(self.right, self.seen)
-        return Evaluation(sum(self.right) / count, self.loss / count, balanced(recalls), recalls)
+        return evaluation(self.right, self.seen, self.loss)
+
+
+def evaluation(right: Sequence[int], seen: Sequence[int], loss: float) -> Evaluation:
+    """Return what counts by class and a sum of cross entropies say of all images."""
+    count, recalls = sum(seen), shares(right, seen)
+    return Evaluation(sum(right) / count, loss / count, balanced(recalls), recalls)
 
 
 def shares(parts: Sequence[int], wholes: Sequence[int]) -> Recalls:
@@ -123,8 +146,8 @@ def evaluate_together(
     tally = Tally()
     for images, labels in data:
         tally.add_(network(images), labels)
-    together = Tally()
+    total_right, total_seen, total_loss = list[int](), list[int](), 0.0
     for right, seen, loss in group.gather((tally.right, tally.seen, tally.loss)):
-        together.right, together.seen = added(together.right, right), added(together.seen, seen)
-        together.loss += loss
-    return together.result()
+        total_right, total_seen = added(total_right, right), added(total_seen, seen)
+        total_loss += loss
+    return evaluation(total_right, total_seen, total_loss)

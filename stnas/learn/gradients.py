@@ -19,6 +19,7 @@ from torch.nn import functional
 from stnas.config import RetrainConfig, TrainConfig
 from stnas.config.train import Precision
 from stnas.group.processes import current
+from stnas.learn.readings import Number
 from stnas.ops.bottleneck.path import direct_gradients
 from stnas.ops.dtypes import widen
 
@@ -35,22 +36,45 @@ class Parts:
         return (part,) if self.count > 1 else ()
 
 
-@dataclass(frozen=True)
 class Outcome:
-    """Loss and accuracy of every part of a batch, whoever computed them."""
+    """Loss and accuracy ``[parts]`` of every part of a batch, whoever computed them.
 
-    losses: list[float]
-    accuracies: list[float]
+    On the device: to read them is to wait for it.
+    """
+
+    def __init__(self, losses: Tensor, accuracies: Tensor) -> None:
+        self._losses, self._accuracies = losses, accuracies
+
+    @property
+    def losses(self) -> list[float]:
+        """Return the cross entropy of every part."""
+        return self._losses.tolist()
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Return the share of every part that was classified rightly."""
+        return self._accuracies.tolist()
 
     @property
     def loss(self) -> float:
         """Return the mean cross entropy of the batch."""
-        return sum(self.losses) / len(self.losses)
+        return mean(self.losses)
 
     @property
     def accuracy(self) -> float:
         """Return the share of the batch that was classified rightly."""
-        return sum(self.accuracies) / len(self.accuracies)
+        return mean(self.accuracies)
+
+    def unread(self) -> tuple[Number, Number]:
+        """Return (loss, accuracy) without waiting: of a GPU as tensors."""
+        if self._losses.is_cpu:
+            return self.loss, self.accuracy
+        return self._losses.double().mean(), self._accuracies.double().mean()
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean, the sum in order."""
+    return sum(values) / len(values)
 
 
 def own_parts(name: str, section: TrainConfig | RetrainConfig) -> Parts:
@@ -127,7 +151,7 @@ def mean_gradients_(
         loss, accuracy = backward(
             logits(0, images), labels, share=1.0, weights=weights, smoothing=smoothing
         )
-        return Outcome([loss], [accuracy])
+        return Outcome(loss[None], accuracy[None])
     before = [value.clone() for value in statistics]
     own = len(parts.own)
     pieces = list(zip(parts.own, images.chunk(own), labels.chunk(own), strict=True))
@@ -137,7 +161,7 @@ def mean_gradients_(
         share = 1 / parts.count
         results = backward(found, labels, share=share, weights=weights, smoothing=smoothing)
         numbers = images.new_zeros(2, parts.count)
-        numbers[:, part] = torch.tensor(results)
+        numbers[0, part], numbers[1, part] = results
         grads = [p.grad for p in parameters if p.grad is not None]
         moved = [value / parts.count for value in statistics]
         for value, start in zip(statistics, before, strict=True):
@@ -153,7 +177,7 @@ def mean_gradients_(
         parameter.grad = gradient.view(parameter.shape)
     for value, mean in zip(statistics, sums[len(active) :], strict=True):
         value.copy_(mean.view(value.shape))
-    return Outcome(losses.tolist(), accuracies.tolist())
+    return Outcome(losses, accuracies)
 
 
 def autocast(precision: Precision, images: Tensor) -> AbstractContextManager[Any]:
@@ -170,8 +194,8 @@ def backward(
     share: float,
     weights: Tensor | None = None,
     smoothing: float = 0.0,
-) -> tuple[float, float]:
-    """Add the gradient of ``share`` times the cross entropy; return (loss, accuracy).
+) -> tuple[Tensor, Tensor]:
+    """Add the gradient of ``share`` times the cross entropy; return (loss, accuracy), unread.
 
     weights: the loss is ``mean_i weights[y_i] * cross_entropy_i``. smoothing: a label counts
     ``1 - smoothing``, and ``smoothing / classes`` is added for every class.
@@ -181,11 +205,11 @@ def backward(
         loss = entropy(logits, labels)
     else:
         each = entropy(logits, labels, reduction="none")
-        loss = (each * weights.to(labels.device)[labels]).mean()
+        loss = (each * weights[labels]).mean()
     scaled = loss if share == 1.0 else loss * share
     scaled.backward()  # type: ignore[no-untyped-call]
-    right = int((logits.argmax(1) == labels).sum())
-    return loss.item(), right / len(labels)
+    right = (logits.detach().argmax(1) == labels).sum()
+    return loss.detach(), right.double() / len(labels)
 
 
 def tree_sum(

@@ -18,6 +18,7 @@ from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.learn.evaluation import evaluate_together, recalibrate_
 from stnas.learn.gradients import check_alike, mean_gradients_, own_parts, total
+from stnas.learn.readings import Number, Readings
 from stnas.learn.single_path import FALLS
 from stnas.learn.supernet_epoch import steps_per_epoch
 from stnas.store.checkpoint import Saver
@@ -107,7 +108,9 @@ class Fit:
         self.rate = rate or partial(learning_rate, config, steps=self.steps)
         self.group = current()
         self.parts = own_parts("retrain", config.retrain)
-        self.weights = class_weights(split.labels, dataset.num_classes, config=config.data)
+        self.weights = class_weights(
+            split.labels, dataset.num_classes, config=config.data, device=dataset.device
+        )
         if config.retrain.sync_batch_norm and self.group.size > 1:
             synchronise_(network, total)
         self.parameters = list(network.parameters())
@@ -167,14 +170,17 @@ class Fit:
         first = now.steps - epoch * self.steps
         seed = derive(self.config.seed, "retrain", self.name)
         data = self.batches(epoch, start=first, **self.ranks)
+        readings = Readings(lambda loss, _: now.add_(loss), partial(self.stopped_at, seed=seed))
+        self.saver.settle = readings.read_
         self.network.train()
         for i, (images, labels) in enumerate(data, start=first):
             step = epoch * self.steps + i
             loss = self.step_(images, labels, rate=self.rate(step), seed=seed, step=step)
-            now.add_(loss)
-            journal.progress(epoch + (i + 1) / self.steps, loss=loss)
+            readings.add_(step, loss, loss)
+            journal.progress(epoch + (i + 1) / self.steps, loss=readings.loss)
             if i + 1 < self.steps:
                 self.saver.step()
+        readings.read_()
 
     def batches(self, epoch: int, **place: int) -> Iterator[Batch]:
         """Return the training batches of an epoch; place: as ``training_batches`` takes it."""
@@ -189,8 +195,8 @@ class Fit:
             **place,
         )
 
-    def step_(self, images: Tensor, labels: Tensor, *, rate: float, seed: int, step: int) -> float:
-        """Take one step of SGD on a batch and return its loss.
+    def step_(self, images: Tensor, labels: Tensor, *, rate: float, seed: int, step: int) -> Number:
+        """Take one step of SGD on a batch and return its loss, that of a GPU unread.
 
         The running statistics count one batch, however many parts it has.
         """
@@ -201,7 +207,7 @@ class Fit:
             with global_stream(seed, "dropout", step, *self.parts.words(part)):
                 return self.network(own)  # type: ignore[no-any-return]
 
-        loss = mean_gradients_(
+        loss, _ = mean_gradients_(
             self.parameters,
             forward,
             images,
@@ -211,8 +217,8 @@ class Fit:
             precision=self.config.retrain.precision,
             weights=self.weights,
             smoothing=self.config.retrain.label_smoothing,
-        ).loss
-        if not math.isfinite(loss):
+        ).unread()
+        if not isinstance(loss, Tensor) and not math.isfinite(loss):
             raise self.stopped_at(step, loss, seed=seed)
         for count, before in zip(self.counts, counts, strict=False):
             count.copy_(before + 1)
@@ -251,6 +257,7 @@ class Fit:
             return
         for name, parameter in self.network.named_parameters():
             if f"momentum.{name}" in tensors:
-                momentum: Any = {"momentum_buffer": tensors.pop(f"momentum.{name}")}
+                buffer = tensors.pop(f"momentum.{name}").to(parameter.device)
+                momentum: Any = {"momentum_buffer": buffer}
                 self.optimizer.state[parameter] = momentum
         load_tensors_(self.network, tensors, self.saver.path)

@@ -16,6 +16,7 @@ from stnas.group.streams import derive, global_stream
 from stnas.learn.gradients import Parts, mean_gradients_, own_parts, total
 from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
+from stnas.learn.readings import Number
 from stnas.learn.task import Task
 from stnas.ops.sgld import sgld_step_slices_
 from stnas.ops.slices import cut
@@ -67,7 +68,7 @@ def train_step_(
     smoothing: float = 0.0,
     momentum: Momentum | None = None,
     **options: Any,
-) -> tuple[float, float]:
+) -> tuple[Number, Number]:
     """Move the activated tensors by one step and return (loss, accuracy) of the batch.
 
     Of a tensor that the architecture uses a slice of, only that slice moves.
@@ -79,7 +80,7 @@ def train_step_(
     there. momentum: of the parameters, which has a weight decay of its own. options: those of
     ``sgld_step_``.
     Raises FloatingPointError that names genotype and step, before anything moves, where the
-    loss is not finite.
+    loss is not finite. A GPU is not waited for: its numbers are tensors, which nobody has read.
     """
 
     def forward(part: int, own: Tensor) -> Tensor:
@@ -98,10 +99,11 @@ def train_step_(
         weights=weights,
         smoothing=smoothing,
     )
-    if not math.isfinite(outcome.loss):
+    loss, accuracy = outcome.unread()
+    if not isinstance(loss, Tensor) and not math.isfinite(loss):
         supernet.zero_grad()
         raise FloatingPointError(
-            f"the loss is {outcome.loss} at step {step} with the architecture "
+            f"the loss is {loss} at step {step} with the architecture "
             f"{supernet.space.format(genotype)}: lower train.learning_rate"
         )
     active = [(i, listed[i]) for i in used if listed[i].grad is not None]
@@ -124,7 +126,7 @@ def train_step_(
     )
     for _, parameter in active:
         parameter.grad = None
-    return outcome.loss, outcome.accuracy
+    return loss, accuracy
 
 
 class SinglePath:
@@ -150,11 +152,13 @@ class SinglePath:
         self.parts = own_parts("train", config.train)
         self.parameters = list(supernet.parameters())
         dataset = task.dataset
-        self.weights = class_weights(dataset.train.labels, dataset.num_classes, config=config.data)
+        self.weights = class_weights(
+            dataset.train.labels, dataset.num_classes, config=config.data, device=dataset.device
+        )
         if config.train.sync_batch_norm and current().size > 1:
             synchronise_(supernet, total)
 
-    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
+    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[Number, Number]:
         """Take a step on this process's part of a batch; return the whole's (loss, accuracy)."""
         return train_step_(
             self.supernet,

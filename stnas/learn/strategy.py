@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from stnas.learn.readings import Number
 from stnas.supernet import SuperNet
 
 
@@ -18,11 +19,12 @@ class Strategy(Protocol):
 
     supernet: SuperNet
 
-    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
+    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[Number, Number]:
         """Take a step on this process's part of a batch; return the whole's (loss, accuracy).
 
         A function of (seed, step, state). Raises FloatingPointError, before anything moves, where
-        the loss is not finite.
+        the loss is not finite. Where it does not wait for a GPU the numbers are tensors, which the
+        loop reads later.
         """
         ...
 

@@ -10,6 +10,7 @@ from stnas.data.epochs import batch_text, training_batches
 from stnas.group.processes import current
 from stnas.group.streams import derive
 from stnas.learn.gradients import check_alike
+from stnas.learn.readings import Number, Readings
 from stnas.learn.strategy import Strategy
 from stnas.learn.task import Task
 from stnas.store.checkpoint import Saver
@@ -30,7 +31,7 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 def epoch_steps_(
     strategy: Strategy, task: Task, *, config: Config, epoch: int, first: int = 0
-) -> Iterator[tuple[float, float]]:
+) -> Iterator[tuple[Number, Number]]:
     """Train the hyper-network for one epoch and yield (loss, accuracy) of each batch.
 
     first: the batch to begin with. Everything random is a function of the seed and of the step,
@@ -64,6 +65,20 @@ def epoch_steps_(
         yield result
 
 
+def diverged(task: Task, config: Config, step: int, loss: float) -> FloatingPointError:
+    """Make the error for a loss that turned out later not to be finite."""
+    size = config.train.batch_size
+    epoch, batch = divmod(step, steps_per_epoch(len(task.dataset.train), size))
+    seed = derive(config.seed, "order")
+    about = batch_text(
+        task.dataset.train, config=config, seed=seed, epoch=epoch, batch=batch, size=size
+    )
+    return FloatingPointError(
+        f"the loss is {loss} at step {step} with the architecture "
+        f"{task.space.format(task.sampler.genotype(step))}: lower train.learning_rate; {about}"
+    )
+
+
 def load_together_(supernet: SuperNet, file: Path, *, origin: str) -> None:
     """Load the leader's file into the hyper-network of every process."""
     current().first(partial(load_weights_, supernet, file, origin=origin))
@@ -88,13 +103,16 @@ def train_epoch_(
     steps = steps_per_epoch(len(task.dataset.train), config.train.batch_size)
     begin, now = time.perf_counter(), saver.standing
     first, speed = now.steps - epoch * steps, 0.0
-    for result in epoch_steps_(strategy, task, config=config, epoch=epoch, first=first):
-        now.add_(*result)
-        done = now.steps - epoch * steps
+    readings = Readings(now.add_, partial(diverged, task, config))
+    saver.settle = readings.read_
+    data = epoch_steps_(strategy, task, config=config, epoch=epoch, first=first)
+    for done, result in enumerate(data, start=first + 1):
+        readings.add_(epoch * steps + done - 1, *result)
         speed = (done - first) * config.train.batch_size / (time.perf_counter() - begin)
-        journal.progress(shown + done / steps, loss=result[0], images_per_second=speed)
+        journal.progress(shown + done / steps, loss=readings.loss, images_per_second=speed)
         if done < steps:
             saver.step()
+    readings.read_()
     check_alike(strategy.supernet)
     journal.record(
         shown,

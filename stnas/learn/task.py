@@ -9,6 +9,7 @@ from stnas.config import Config, TrainConfig, rules
 from stnas.data import Dataset, FileSplit, Split
 from stnas.data.epochs import union
 from stnas.data.image_scan import open_images
+from stnas.group.device import device_of, take
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.space import Genotype, SearchSpace
@@ -36,7 +37,8 @@ def prepare(config: Config, run: RunFolder | None = None) -> Task:
 
     run: refuse images other than those that its hyper-network was trained on.
     """
-    dataset = open_images(config)
+    device = take(config.device)
+    dataset = open_images(config).on(device)
     current().agree("the images of data.path", dataset.fingerprint)
     if run is not None:
         check_same_images(run.result("train"), dataset)
@@ -171,11 +173,11 @@ def check_same_images(trained: dict[str, Any], dataset: Dataset) -> None:
 
 
 def build_supernet(config: Config, space: SearchSpace) -> SuperNet:
-    """Make the hyper-network with the seed's initial weights."""
+    """Make the hyper-network with the seed's initial weights, which no device changes."""
     with global_stream(config.seed, "weights"):
         supernet = SuperNet(space, affine=config.train.affine, kernels=config.kernels)
         initialise_(supernet, config.train.initialisation)
-        return supernet
+        return supernet.to(device_of(config.device))
 
 
 def build_network(config: Config, space: SearchSpace, genotype: Genotype, name: str) -> Network:
@@ -183,7 +185,7 @@ def build_network(config: Config, space: SearchSpace, genotype: Genotype, name: 
     with global_stream(config.seed, "retrain", name):
         network = Network.build(space, genotype, kernels=config.kernels)
         initialise_(network, config.retrain.initialisation)
-        return network
+        return network.to(device_of(config.device))
 
 
 def training_images(config: Config, task: Task) -> Split | FileSplit:

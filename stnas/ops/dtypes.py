@@ -16,10 +16,21 @@ def autocast_input(x: Tensor, weight: Tensor) -> Tensor:
 
     In the weight's dtype where that is float64, or where there are no kernels for autocast's.
     """
-    if not torch.is_autocast_enabled("cpu"):
+    if not autocasts(x):
         return x
-    dtype = torch.get_autocast_dtype("cpu")
+    dtype = torch.get_autocast_dtype(place(x))
     return x.to(dtype if weight.dtype in (dtype, COMPUTE.get(dtype)) else weight.dtype)
+
+
+def autocasts(x: Tensor) -> bool:
+    """Tell whether autocast is on where x is."""
+    return torch.is_autocast_enabled(place(x))
+
+
+def place(x: Tensor) -> str:
+    """Return the kind of device whose autocast x obeys; a stand-in without data the CPU's."""
+    kind = x.device.type
+    return "cpu" if kind == "meta" else kind
 
 
 def check_dtypes(x: Tensor, weight: Tensor) -> None:

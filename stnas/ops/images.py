@@ -8,12 +8,13 @@ from torch import Tensor
 from torch.nn import functional
 
 import stnas.ops.extension  # noqa: F401
+from stnas.ops.sending import sent
 
 OPERATOR = torch.ops.stnas.crop_mirror_normalise.default
 
 
 class Places(NamedTuple):
-    """Where the windows of B images are, all on the CPU; None leaves a step out.
+    """Where the windows of B images are, on the images' device; None leaves a step out.
 
     offsets: top and left in the image with ``padding`` black pixels on each side, int64 ``[2, B]``
     in ``[0, 2 padding]``. mirrored: whether left and right change places, bool ``[B]``.
@@ -29,7 +30,8 @@ def crop_mirror_normalise(
 ) -> Tensor:
     """Return ``normalise(windows(images[rows], places))``: float32, channels last.
 
-    One pass on the CPU, with the same bits. images: uint8 ``[N, C, H, W]``. rows: int64 ``[B]``.
+    One pass on the CPU; elsewhere torch's operators, by which the host waits for nothing. images:
+    uint8 ``[N, C, H, W]``. rows: int64 ``[B]``, on the images' device.
     Raises IndexError for a row that does not exist, ValueError for places outside their range, for
     a wrong shape or dtype, and unless mean and std have one number a channel.
     """
@@ -44,13 +46,12 @@ def windows(images: Tensor, places: Places) -> Tensor:
         images = _crop(images, places.offsets, padding=places.padding)
     if places.mirrored is None:
         return images
-    mirrored = places.mirrored.to(images.device)[:, None, None, None]
-    return torch.where(mirrored, images.flip(3), images)
+    return torch.where(places.mirrored[:, None, None, None], images.flip(3), images)
 
 
 def _crop(images: Tensor, offsets: Tensor, *, padding: int) -> Tensor:
     batch, _, height, width = images.shape
-    top, left = offsets.to(images.device)
+    top, left = offsets
     padded = functional.pad(images, (padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
     return padded[torch.arange(batch, device=images.device), :, top, left]
 
@@ -69,8 +70,8 @@ def normalise(
             f"got {len(mean)} and {len(std)}: take those of the data set"
         )
     out = torch.empty((batch, height, width, channels), device=images.device).permute(0, 3, 1, 2)
-    centre = torch.tensor(mean, device=images.device).mul_(top)[:, None, None]
-    scale = torch.tensor(std, device=images.device).mul_(top).reciprocal_()[:, None, None]
+    centre = sent(torch.tensor(mean), images.device).mul_(top)[:, None, None]
+    scale = sent(torch.tensor(std), images.device).mul_(top).reciprocal_()[:, None, None]
     return torch.sub(images, centre, out=out).mul_(scale)
 
 

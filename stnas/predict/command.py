@@ -9,6 +9,7 @@ from stnas.classifier import Prediction, load
 from stnas.config import Config
 from stnas.config.evaluate import PredictOptions
 from stnas.data.decode import FORMATS
+from stnas.group.device import take
 from stnas.store.console import ANSWERS, folding_table
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
@@ -20,7 +21,7 @@ def run(config: Config, options: PredictOptions, *, command: str) -> None:
 
     The others are answered all the same, first.
     """
-    classifier = load(options.network)
+    classifier = load(options.network).to(take(config.device))
     found: list[Answer] = []
     broken: list[str] = []
     for file in image_files(options.files):

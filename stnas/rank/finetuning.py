@@ -33,9 +33,6 @@ def finetuned(
     """
     text = task.space.format(genotype)
     network = copy.deepcopy(supernet.extract(genotype))
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = None
     dataset, size = task.dataset, config.train.batch_size
     data = training_batches(
         dataset,
@@ -47,9 +44,14 @@ def finetuned(
         size=size,
     )
     parameters = list(network.parameters())
-    weights = class_weights(dataset.train.labels, dataset.num_classes, config=config.data)
+    weights = class_weights(
+        dataset.train.labels, dataset.num_classes, config=config.data, device=dataset.device
+    )
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     for step, (images, labels) in enumerate(data, start=1):
         network.train()
+        for layer in norms:
+            layer.momentum = 1.0 / step
         with global_stream(config.seed, "finetune", text, step):
             mean_gradients_(
                 parameters,

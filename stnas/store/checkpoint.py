@@ -45,13 +45,18 @@ class Standing:
         self.loss = self.accuracy = 0.0
 
 
+def nothing() -> None:
+    """Leave the standing as it is."""
+
+
 class Saver:
     """Saves a loop's tensors and standing; a context manager that holds Ctrl-C back meanwhile.
 
     A FloatingPointError that ends the loop tells where the last good state is.
 
     path: of the last state; the one before it lies beside. every: seconds between two states.
-    origin: marks what the state belongs to. tensors: gives those that are saved.
+    origin: marks what the state belongs to. tensors: gives those that are saved. settle: called
+    before they are, to bring the standing up to date.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Saver:
         self.path, self.every, self.origin, self.tensors = path, every, origin, tensors
         self.previous = path.with_name(previous(path.name))
         self.standing = Standing()
+        self.settle: Callable[[], None] = nothing
         self.stop = Deferral()
         self._saved = self._begun = time.perf_counter()
 
@@ -136,6 +142,7 @@ class Saver:
 
         Raises FloatingPointError, and keeps the states that are there, if a number is not finite.
         """
+        self.settle()
         tensors = self.tensors()
         check_finite(tensors, self)
         self.standing.seconds = self.seconds()

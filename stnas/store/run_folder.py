@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from stnas.config import Config
 from stnas.config.settling import settled
+from stnas.group.device import described
 from stnas.group.processes import current, led
 from stnas.store.advice import advice
 from stnas.store.files import check_origin, make_folder, read_json, write_json, write_whole
@@ -44,6 +45,7 @@ class RunFolder:
         self.config = dataclasses.replace(config, data=settled(config.data))
         self.path = config.folder
         self._lock = Lock(self.path / LOCK)
+        self._tell = tell
         self._records = Records(self.path, self.config, tell=tell)
         self._whole: set[str] = set()
         self._anew: set[str] = set()
@@ -113,6 +115,7 @@ class RunFolder:
         A result that is to be made anew goes; one of networks that stay is kept under its origin.
         """
         folder, before = self.path / stage, self._records.find(stage)
+        self._tell(f"{stage}: device {described(self.config.device)}")
         make_folder(folder)
         if before is None:
             self._anew.add(stage)

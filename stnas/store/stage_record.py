@@ -10,6 +10,7 @@ import torch
 
 from stnas import __version__
 from stnas.config import Config
+from stnas.group.device import device_of, kind_of
 from stnas.store.checksum import digest
 from stnas.store.files import read_json, write_json
 from stnas.store.names import CONFIG, RESULT, SETTINGS
@@ -40,14 +41,15 @@ FIRST_FREE = {
 """Keys that origins of version 1 leave out; they contain all others that there were then."""
 
 
-def environment() -> dict[str, str]:
-    """Return what decides the last bits beside the configuration: versions, instruction sets."""
+def environment(config: Config) -> dict[str, str]:
+    """Return what decides the last bits beside the sections: versions, instructions, the device."""
     import_module("stnas._C")
     return {
         "stnas": __version__,
         "torch": str(torch.__version__),
         "instructions": torch.ops.stnas.isa(),
         "torch_instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": kind_of(device_of(config.device)),
     }
 
 
@@ -69,14 +71,16 @@ class StageRecord:
     def of(cls, config: Config, stage: str) -> "StageRecord":
         """Make the record of a stage that begins now, with a settled configuration."""
         found = sections(config, stage)
-        return cls(stage, found, origin_of(found, stage), (environment(),))
+        return cls(stage, found, origin_of(found, stage), (environment(config),))
 
     @classmethod
     def from_json(cls, found: dict[str, Any], stage: str) -> "StageRecord":
         """Take what ``write`` wrote, or what version 1 did: the sections alone."""
         rest = dict(found)
         version, origin = rest.pop("version"), rest.pop("origin", None)
-        made_with = tuple(rest.pop("made_with", ()))
+        made_with = tuple(
+            {**made, "device": made.get("device", "cpu")} for made in rest.pop("made_with", ())
+        )
         if origin is None:
             return cls(stage, rest, first_origin(rest, stage), made_with, version)
         return cls(stage, rest, str(origin), made_with)

@@ -76,13 +76,17 @@ class Records:
         return found
 
     def check_environment(self, stage: str) -> None:
-        """Raise where a half-done stage would go on with other code, unless that is allowed."""
+        """Raise where a half-done stage would go on with other code, unless that is allowed.
+
+        On another device it may go on.
+        """
         changed = self._other_environment(stage)
         if not changed or not has_work(self.path / stage):
             return
-        if not self.config.allow_mixed:
+        code = [line for line in changed if not line.startswith("device: ")]
+        if code and not self.config.allow_mixed:
             raise ValueError(
-                f"{self.path / stage} was begun with another environment ({'; '.join(changed)}), "
+                f"{self.path / stage} was begun with another environment ({'; '.join(code)}), "
                 "so that its result would be neither's: go on with that one, delete "
                 f"{self.path / stage}, or mix them with --allow_mixed true"
             )
@@ -97,7 +101,7 @@ class Records:
         record = self.find(stage)
         if record is None or not record.made_with:
             return []
-        return differences(record.made_with[-1], environment())
+        return differences(record.made_with[-1], environment(self.config))
 
 
 def said(error: Exception) -> str:

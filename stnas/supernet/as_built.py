@@ -17,6 +17,7 @@ from torch.autograd import forward_ad
 from torch.nn.modules.module import _has_any_global_hook
 from torch.utils.hooks import RemovableHandle
 
+from stnas.group import device
 from stnas.ops.dtypes import COMPUTE
 from stnas.ops.layers.reference import EPS
 
@@ -24,7 +25,6 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 SETTINGS = itemgetter("stride", "padding", "dilation", "groups", "padding_mode")
 """What a convolution depends on besides its tensors."""
 PLAIN = frozenset((Tensor, nn.Parameter))
-DEVICES = ("cpu", "cuda", "meta")
 
 
 class AsBuilt:
@@ -94,7 +94,7 @@ def have_kernels(x: Tensor, weight: Tensor, norm: nn.BatchNorm2d) -> bool:
     running = norm._buffers["running_mean"]
     return (
         weight.dtype in COMPUTE
-        and weight.device.type in DEVICES
+        and weight.device.type in ("cpu", device.GPU, "meta")
         and (running is None or running.dtype is COMPUTE[weight.dtype])
     )
 

@@ -46,8 +46,8 @@ class Kernels:
 
 
 @pytest.fixture(scope="session")
-def emulator() -> Any:
-    """Build the kernels on the emulator and load them."""
+def emulator_library() -> str:
+    """Build the kernels on the emulator; give the library's path."""
     if platform.machine() != "x86_64":
         pytest.skip(f"the emulator switches stacks on x86-64 alone, not on {platform.machine()}")
     if MODE == "sanitized" and "libasan" not in os.environ.get("LD_PRELOAD", ""):
@@ -59,8 +59,26 @@ def emulator() -> Any:
     plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     done = subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    torch.ops.load_library(done.stdout.strip())
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def emulator(emulator_library: str) -> Any:
+    """Load the kernels on the emulator."""
+    torch.ops.load_library(emulator_library)
     return torch.ops.stnas_sim
+
+
+@pytest.fixture(scope="session")
+def gpu_libraries(emulator_library: str) -> list[str]:
+    """Build torch's device on top of the emulator; give the libraries in the order of loading."""
+    if MODE != "plain":
+        pytest.skip("whole runs are made by the plain emulator alone: they would take too long")
+    command = [sys.executable, str(SOURCES / "cusim/build.py"), "--mode", "gpu"]
+    folder = SOURCES.parent / "build/cusim/gpu"
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [emulator_library, done.stdout.strip()]
 
 
 @pytest.fixture(params=["emulated", "cuda"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stnas.cli import main
+from stnas.config import Config
 from stnas.report.load import load_record
 from stnas.store.files import read_json, read_rows, write_json, write_rows
 from stnas.store.tensors import read_tensors, write_tensors
@@ -176,9 +177,9 @@ def test_other_versions_are_said_and_not_mixed_unasked(run, monkeypatch, capsys)
     from stnas.store import stage_record, stage_records
 
     (run / "sgld/result.json").unlink()
-    other = {**stage_record.environment(), "torch": "9.9"}
+    other = {**stage_record.environment(Config()), "torch": "9.9"}
     for module in (stage_record, stage_records):
-        monkeypatch.setattr(module, "environment", lambda: other)
+        monkeypatch.setattr(module, "environment", lambda _: other)
     told = error(capsys, "sgld", "--run", run)
     assert "now '9.9'" in told
     assert "--allow_mixed true" in told

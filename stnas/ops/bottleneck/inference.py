@@ -6,6 +6,7 @@ from torch.autograd.graph import increment_version
 
 from stnas.ops.bottleneck.arguments import OPS, Affine, Norms, Options, checked_input
 from stnas.ops.bottleneck.reference import BottleneckWeights
+from stnas.ops.dtypes import autocasts
 from stnas.ops.shapes import check_count, empty_image, out_size
 
 ADD = OPS.linear_bottleneck_add_.default
@@ -41,7 +42,7 @@ class BoundBlock:
                 "a bound block has no gradient: call it under torch.inference_mode(), or use "
                 "stnas.ops.linear_bottleneck"
             )
-        if torch.is_autocast_enabled("cpu") or x.dim() != 4:
+        if autocasts(x) or x.dim() != 4:
             x = checked_input(x, self._weights.expand)
         x = x.contiguous(memory_format=torch.channels_last)
         tensors = (self._weights, self._affine, self._running)

@@ -131,8 +131,14 @@ def _check_kernels(tensor: Tensor) -> None:
             f"params are on {tensor.device}, but stnas was built without CUDA kernels: install "
             "it again with STNAS_CUDA=1 and nvcc on PATH"
         )
-    if not (tensor.is_cpu or tensor.is_cuda):
+    if not (tensor.is_cpu or tensor.is_cuda or has_kernel(tensor.device)):
         raise ValueError(f"params[0] must be on the CPU, got {tensor.device}: move it")
+
+
+def has_kernel(device: torch.device) -> bool:
+    """Tell whether the step has a kernel for a kind of device."""
+    key = torch._C._dispatch_key_for_device(device.type)
+    return torch._C._dispatch_has_kernel_for_dispatch_key("stnas::sgld_step_", key)
 
 
 def _check_devices(params: Sequence[Tensor], grads: Sequence[Tensor]) -> None:
