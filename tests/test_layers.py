@@ -14,7 +14,7 @@ PACKAGE = Path(stnas.__file__).parent
 LAYERS = {
     **{"config": 0},
     **dict.fromkeys(["space", "ops", "store", "group"], 1),
-    **dict.fromkeys(["data", "supernet", "learn", "classifier"], 2),
+    **dict.fromkeys(["data", "supernet", "learn", "classifier", "engine"], 2),
     **dict.fromkeys(
         [
             "train",

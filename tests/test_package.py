@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
@@ -81,3 +81,11 @@ def test_public_names_resolve_and_are_listed():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'stnas' has no attribute 'nothing'"):
         stnas.nothing  # noqa: B018
+
+
+def test_the_former_name_of_store_gives_its_modules(monkeypatch):
+    monkeypatch.delitem(sys.modules, "stnas.engine", raising=False)
+    with pytest.deprecated_call(match=r"stnas\.store: import it from there"):
+        import_module("stnas.engine")
+    for name in ("files", "journal", "checksum", "run_folder"):
+        assert import_module(f"stnas.engine.{name}") is import_module(f"stnas.store.{name}")
