@@ -9,11 +9,13 @@ from stnas.classifier.preprocessing import Preprocessing
 from stnas.config import Config, DataConfig, Kernels
 from stnas.config.keys import build
 from stnas.space import SearchSpace
+from stnas.store.complete import read_result, record_of
 from stnas.store.files import read_json
-from stnas.store.names import CONFIG, DESCRIPTION, NETWORK, RESULT
+from stnas.store.names import CONFIG, DESCRIPTION, RESULT
 from stnas.store.origin import completed
 from stnas.store.tensors import load_tensors_, read_tensors, write_tensors
 from stnas.supernet import Network
+from stnas.supernet.load import described_network
 
 RETRAIN = "retrain"
 
@@ -28,9 +30,8 @@ def load(path: str | Path, *, kernels: Kernels = "fused") -> Classifier:
     place = Path(path).expanduser()
     if place.is_dir():
         folder = networks_of(place)[-1]
-        tensors, _ = read_tensors(folder / NETWORK)
-        description = read_json(folder / DESCRIPTION)
-        return classifier(description, preprocessing_of(folder, description), tensors, kernels)
+        network, known = described_network(folder, kernels=kernels)
+        return Classifier(network, preprocessing_of(folder, known), known).eval()
     if not place.exists():
         raise FileNotFoundError(
             f"path must be a run folder, a folder in its retrain/ or a file that was exported, got "
@@ -42,8 +43,12 @@ def load(path: str | Path, *, kernels: Kernels = "fused") -> Classifier:
             f"path must be a file that `stnas export --to safetensors` wrote, got {path}, which "
             f"holds weights alone: give its folder, {place.parent}"
         )
+    description = metadata["description"]
+    space = SearchSpace.from_json(description["space"])
+    network = Network.build(space, space.parse(description["genotype"]), kernels=kernels)
+    load_tensors_(network, tensors, place)
     preprocess = Preprocessing.from_json(metadata["preprocessing"])
-    return classifier(metadata["description"], preprocess, tensors, kernels, file=place)
+    return Classifier(network, preprocess, description).eval()
 
 
 def save(made: Classifier, file: Path) -> None:
@@ -56,25 +61,11 @@ def save(made: Classifier, file: Path) -> None:
     )
 
 
-def classifier(
-    description: Mapping[str, Any],
-    preprocess: Preprocessing,
-    tensors: Mapping[str, Any],
-    kernels: Kernels,
-    *,
-    file: Path = Path(NETWORK),
-) -> Classifier:
-    """Build a network, load its weights and put its preprocessing beside it."""
-    space = SearchSpace.from_json(description["space"])
-    network = Network.build(space, space.parse(description["genotype"]), kernels=kernels)
-    load_tensors_(network, tensors, file)
-    return Classifier(network, preprocess, description).eval()
-
-
 def networks_of(path: Path) -> list[Path]:
     """List the folders of networks that a path means: one, or the chosen ones of a run.
 
-    Those of a run come in the order of their limits, smallest first.
+    Those of a run come in the order of their limits, smallest first. FileNotFoundError: one of
+    them, or the result of retraining, is not there.
     """
     if (path / DESCRIPTION).exists():
         return [path]
@@ -83,19 +74,26 @@ def networks_of(path: Path) -> list[Path]:
             f"{path} must be the folder of a run whose networks are trained, or of one of them "
             f"(RUN/retrain/A), got neither: correct it, or run `stnas retrain --run {path}`"
         )
-    rows = read_json(path / RETRAIN / RESULT)["networks"]
+    rows = read_result(path, RETRAIN, files=False)["networks"]
     wanted = [(row["genotype"], row["origin"]) for row in rows if row["role"] == "chosen"]
     found = {}
     for file in sorted((path / RETRAIN).glob(f"*/{DESCRIPTION}")):
         row = read_json(file)
-        found[(row["genotype"], row["origin"])] = file.parent
-    return [found[key] for key in wanted if key in found]
+        found[(row.get("genotype"), row.get("origin"))] = file.parent
+    for genotype, _ in (key for key in wanted if key not in found):
+        raise FileNotFoundError(
+            f"{path / RETRAIN} has no {DESCRIPTION} of the chosen network {genotype}: restore it "
+            f"from a copy, or delete {path / RETRAIN / RESULT} and run "
+            f"`stnas retrain --run {path}`; what is whole is kept"
+        )
+    return [found[key] for key in wanted]
 
 
 def preprocessing_of(folder: Path, description: Mapping[str, Any]) -> Preprocessing:
     """Return how the images of a network's run are prepared; the defaults without its record."""
-    record = folder.absolute().parent / CONFIG
-    sections = read_json(record) if record.exists() else {}
+    stage = folder.absolute().parent
+    begun = stage.name == RETRAIN and (stage / CONFIG).exists()
+    sections = record_of(stage.parent, RETRAIN).sections if begun else {}
     data = completed({k: v for k, v in sections.items() if k == "data"}, ("data",))["data"]
     named = {f"data.{name}": _tuples(value) for name, value in data.items()}
     config: DataConfig = build(named, Config).data

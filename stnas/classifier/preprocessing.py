@@ -1,7 +1,7 @@
 """From an image, wherever it comes from, to what a network takes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,12 @@ class Preprocessing:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "Preprocessing":
         """Make it of what ``to_json`` gave."""
+        known = {field.name for field in fields(cls)}
+        if later := sorted(found.keys() - known):
+            raise ValueError(
+                f"preprocessing must be of keys that this stnas knows, got {', '.join(later)} of a "
+                "later release: upgrade stnas"
+            )
         lists = {name: value for name, value in found.items() if isinstance(value, list | tuple)}
         return cls(**{**found, **{name: tuple(value) for name, value in lists.items()}})
 

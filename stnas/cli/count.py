@@ -12,8 +12,8 @@ from torch import nn
 from stnas.cli.parser import CountOptions
 from stnas.ops.flops import madds_by_layer
 from stnas.space import SearchSpace
+from stnas.store.complete import read_result
 from stnas.store.console import ANSWERS, folding_table
-from stnas.store.files import read_json
 from stnas.store.names import RESULT
 
 LIBRARIES = ("torchvision.models", "timm")
@@ -56,8 +56,8 @@ def genotype_space(options: CountOptions) -> SearchSpace:
                 f"run must be the folder of a run that is trained, got {options.run}: correct "
                 "--run, or name the space with --profile"
             )
-        result = read_json(file)
-        return SearchSpace.from_json(result["space"])
+        found = read_result(file.parents[1], "train", files=False)
+        return SearchSpace.from_json(found["space"])
     text = options.network.strip()
     usual = next((own for begin, own in PUBLISHED.items() if text.startswith(begin)), None)
     family, profile = usual or (None, "micro")

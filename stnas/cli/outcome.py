@@ -1,5 +1,6 @@
 """What a whole run ends with: the front, the chosen networks, and where the page is."""
 
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from statistics import fmean
 from typing import Any
@@ -10,9 +11,12 @@ from rich.text import Text
 
 from stnas.config import Config
 from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
+from stnas.store.complete import read_result
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
 from stnas.store.names import FRONT, REPORT, RESULT
+from stnas.store.results import FrontFile
+from stnas.store.rows import typed_row
 from stnas.store.stages import whole_run
 
 
@@ -32,20 +36,22 @@ def points(value: float | None, half: float = inf) -> str:
 def print_outcome(config: Config) -> None:
     """Print the tables of a complete run."""
     run = config.folder
-    CONSOLE.print(front_table(read_json(run / "search" / FRONT)["front"]), crop=False)
-    networks = read_json(run / "retrain" / RESULT)["networks"]
+    stages = [name for name in whole_run(config) if (run / name / RESULT).exists()]
+    results = {name: read_result(run, name, files=False) for name in stages}
+    front = typed_row(FrontFile, read_json(run / "search" / FRONT), run / "search" / FRONT)
+    CONSOLE.print(front_table(front["front"]), crop=False)
+    networks = results["retrain"]["networks"]
     found = leads(networks)
     CONSOLE.print(network_table(networks))
     CONSOLE.print(lead_table(found))
     CONSOLE.print(worth(found), soft_wrap=True)
-    stages = [name for name in whole_run(config) if (run / name / RESULT).exists()]
-    seconds = {name: read_json(run / name / RESULT)["seconds"] for name in stages}
+    seconds = {name: result["seconds"] for name, result in results.items()}
     times = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
     CONSOLE.print(f"time: {times}, together {sum(seconds.values()) / 60:.1f} min")
     CONSOLE.print(f"report: {run / REPORT}", soft_wrap=True)
 
 
-def front_table(front: list[dict[str, Any]]) -> Group:
+def front_table(front: Sequence[Mapping[str, Any]]) -> Group:
     """Tabulate the front; below it the genotypes, each a line that can be copied."""
     table = folding_table("", "MAdds", "parameters", "accuracy, shared weights", title="Front")
     for number, row in enumerate(front, start=1):

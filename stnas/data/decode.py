@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -19,6 +20,7 @@ from stnas.data.proposal import advice, settled_size
 from stnas.data.showing import shown, shown_size
 from stnas.data.source import Pixels
 from stnas.store.advice import of_the_machine
+from stnas.store.places import kind_of
 
 FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "BMP": "BMP", "WEBP": "WebP", "GIF": "GIF"}
 """Formats that are read, by Pillow's names, and what people call them."""
@@ -95,8 +97,12 @@ def _probe(file: Path, config: DataConfig) -> Header:
 
 def opened(file: Path | BytesIO, formats: Iterable[str] = FORMATS) -> Image.Image:
     """Open an image file, whose pixels are not read yet; ValueError: it is in no such format."""
-    if isinstance(file, Path) and file.stat().st_size == 0:
-        raise ValueError("the file is empty")
+    if isinstance(file, Path):
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
+            raise ValueError(f"it is no file but {kind_of(found.st_mode)}")
+        if found.st_size == 0:
+            raise ValueError("the file is empty")
     try:
         return Image.open(file, formats=tuple(formats))
     except UnidentifiedImageError:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stnas.config.data import DataConfig
 from stnas.data.batches import jittered
+from stnas.data.decode import opened
 from stnas.data.requests import AHEAD, Request
 from stnas.data.scan import FORMATS
 from stnas.data.showing import shown, shown_size
@@ -67,10 +68,10 @@ def cut(request: Request, row: int, config: DataConfig) -> Pixels:
 def picture(request: Request, row: int, config: DataConfig) -> Image.Image:
     """Decode one file to what it shows, in colour; ValueError: its size has changed."""
     height, width = request.sizes[row].tolist()
-    with Image.open(request.files[row], formats=FORMATS) as opened:
-        if (found := shown_size(opened, config)) != (width, height):
+    with opened(request.files[row], FORMATS) as image:
+        if (found := shown_size(image, config)) != (width, height):
             raise ValueError(f"{found[0]}x{found[1]} pixels, {width}x{height} at the start")
-        return shown(opened, "RGB", config)
+        return shown(image, "RGB", config)
 
 
 def _finished(

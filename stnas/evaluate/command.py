@@ -1,6 +1,5 @@
 """Classify labelled images, and write down how well: figures, and a page with the worst."""
 
-import json
 from base64 import b64encode
 from dataclasses import asdict, replace
 from io import BytesIO
@@ -21,9 +20,13 @@ from stnas.data.image_scan import open_images
 from stnas.evaluate.figures import Figures, figures
 from stnas.group.device import take
 from stnas.store.console import ANSWERS, folding_table, say
-from stnas.store.files import make_folder, write_text
+from stnas.store.files import write_json, write_text
+from stnas.store.listing import check_own, listed
+from stnas.store.names import EVALUATE
+from stnas.store.places import check_own_folders
 
 HERE = Path(__file__).parent
+PAGE, FIGURES = "evaluation.html", "evaluation.json"
 SIDE = 96
 """Pixels that a small image is enlarged to on the page."""
 
@@ -36,6 +39,10 @@ def run(config: Config, options: EvaluateOptions, *, command: str) -> None:
     if place.is_file() and config.data.image_size in (None, "auto"):
         size = classifier.preprocess.image_size
         config = replace(config, data=replace(config.data, image_size=size))
+    target = folder_of(options, place, config)
+    if options.output is None and place.is_dir():
+        check_own_folders(config.folder, [EVALUATE])
+    check_own(target, (PAGE, FIGURES), record=FIGURES)
     dataset = open_images(config).on(device)
     check_classes(classifier, dataset)
     split: Split | FileSplit = getattr(dataset, options.part)
@@ -44,15 +51,13 @@ def run(config: Config, options: EvaluateOptions, *, command: str) -> None:
     for line in summary(found):
         ANSWERS.print(line)
     ANSWERS.print(class_table(found))
-    target = folder_of(options, place, config)
-    make_folder(target)
-    kept = {"command": command, "part": options.part, "data": dataset.name, **asdict(found)}
-    write_text(target / "evaluation.json", json.dumps(kept, indent=1) + "\n")
     rows = [row for row in found.hardest if found.answers[row] != int(labels[row])]
     pictures = worst(classifier, dataset, split, found, labels, rows[: options.worst])
     title = f"{classifier.description['name']} on {dataset.name}, {options.part}"
-    write_text(target / "evaluation.html", page(found, pictures, title=title, command=command))
-    say(f"evaluate: {target / 'evaluation.html'} has the confusions and the worst images")
+    write_text(target / PAGE, page(found, pictures, title=title, command=command))
+    kept = {"command": command, "part": options.part, "data": dataset.name, **asdict(found)}
+    write_json(target / FIGURES, {**kept, "files": listed(target, [target / PAGE])})
+    say(f"evaluate: {target / PAGE} has the confusions and the worst images")
 
 
 def folder_of(options: EvaluateOptions, place: Path, config: Config) -> Path:
@@ -60,7 +65,7 @@ def folder_of(options: EvaluateOptions, place: Path, config: Config) -> Path:
     if options.output is not None:
         return Path(options.output).expanduser()
     if place.is_dir():
-        return config.folder / "evaluate" / networks_of(place)[-1].name
+        return config.folder / EVALUATE / networks_of(place)[-1].name
     return place.with_name(f"{place.stem}-evaluation")
 
 

@@ -1,8 +1,8 @@
 """Export the networks of a run, check every file, and write its card."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,17 +20,21 @@ from stnas.export.graph import Inside, graph, sources
 from stnas.export.parity import accuracy, in_batches, milliseconds, parity
 from stnas.export.quantise import quantise
 from stnas.learn.task import check_same_images
+from stnas.store.complete import read_result
 from stnas.store.console import say
-from stnas.store.files import make_folder, read_json, write_text
-from stnas.store.names import DESCRIPTION, RESULT
+from stnas.store.files import read_json, write_json, write_text, write_whole
+from stnas.store.listing import check_own, left, listed
+from stnas.store.names import DESCRIPTION, EXPORT
+from stnas.store.places import check_own_folders
 
-EXPORT = "export"
+CARD, README, INT8 = "card.json", "README.md", ".int8.onnx"
 
 
 def run(config: Config, options: ExportOptions, *, command: str) -> None:
     """Export a network, or every chosen one of a run, with its card beside it.
 
     RuntimeError: a file computes something else than the network; it is not kept.
+    FileExistsError: what stnas did not make is in its place.
     """
     form = FORMS[options.to]
     check_installed(options.to, form)
@@ -41,13 +45,26 @@ def run(config: Config, options: ExportOptions, *, command: str) -> None:
             f"output must be the folder of one network, got {len(folders)} networks: name one, "
             f"{folders[0]}, or leave --output out"
         )
-    trained = read_json(config.folder / "train" / RESULT)
+    if options.output is None:
+        check_own_folders(config.folder, [EXPORT])
+    trained = read_result(config.folder, "train", files=False)
     dataset = open_images(config)
     check_same_images(trained, dataset)
-    for folder in folders:
-        own = Path(options.output).expanduser() if options.output else None
-        target = own or config.folder / EXPORT / folder.name
-        Export(config, options, form, dataset, folder, target).write(trained["data"], command)
+    exports = [
+        Export(options, form, dataset, folder, target_of(config, options, folder))
+        for folder in folders
+    ]
+    for each in exports:
+        check_own(each.target, each.names, record=CARD)
+    for each in exports:
+        each.write(trained["data"], command)
+
+
+def target_of(config: Config, options: ExportOptions, folder: Path) -> Path:
+    """Return the folder that the files of a network are written to."""
+    if options.output is not None:
+        return Path(options.output).expanduser()
+    return config.folder / EXPORT / folder.name
 
 
 class Export:
@@ -55,41 +72,57 @@ class Export:
 
     def __init__(
         self,
-        config: Config,
         options: ExportOptions,
         form: Form,
         dataset: Dataset,
         folder: Path,
         target: Path,
     ) -> None:
-        self.config, self.options, self.form = config, options, form
+        self.options, self.form = options, form
         self.dataset, self.folder, self.target = dataset, folder, target
         self.classifier = load(folder)
-        self.file = target / f"{folder.name}.{form.suffix}"
+        self.name = f"{folder.name}.{form.suffix}"
         self.inside = Inside(options.normalise, options.source_size)
         self.threads = torch.get_num_threads()
 
+    @property
+    def names(self) -> list[str]:
+        """Name the files that are written, the card last."""
+        file = Path(self.name)
+        more = [file.with_suffix(suffix).name for suffix in self.form.more]
+        small = [file.with_suffix(INT8).name] if self.options.int8 else []
+        return [self.name, *more, *small, README, CARD]
+
     def write(self, data: Mapping[str, Any], command: str) -> None:
-        """Write the file and its card, check it, and say what was found."""
-        make_folder(self.target)
+        """Write the file and its card, once it is checked, and say what was found.
+
+        It is made elsewhere first, so that no other program's half or wrong file comes in place.
+        """
+        with TemporaryDirectory() as made:
+            checked = self.checked(Path(made) / self.name)
+            for file in sorted(Path(made).iterdir()):
+                write_whole(self.target / file.name, file.read_bytes())
+        self.describe(data, command, checked)
+
+    def checked(self, file: Path) -> dict[str, Any]:
+        """Write the file in a folder of its own and return what is found of it."""
         plain = load(self.folder, kernels="reference")
         module = graph(plain, self.inside)
         images, _ = some_images(self.dataset, self.dataset.test, self.options.images)
         given = self.given(images)
         if self.form.write is None:
-            save(self.classifier, self.file)
+            save(self.classifier, file)
         else:
-            self.form.write(module, given[:2], self.file)
-        compute = self.form.read(self.file, self.threads)
+            self.form.write(module, given[:2], file)
+        compute = self.form.read(file, self.threads)
         with torch.no_grad():
             scaled = self.options.source_size is not None
             expected = in_batches(module, given) if scaled else in_batches(self.eager, images)
         found = parity(expected, in_batches(compute, given))
-        say(f"export: {self.file}: {found}")
+        say(f"export: {self.target / self.name}: {found}")
         if not found.holds:
-            self.file.unlink()
             raise RuntimeError(
-                f"{self.file} computed something else than the network ({found}) and was removed: "
+                f"{self.name} computed something else than the network ({found}) and was not kept: "
                 "report this, and export --to torch-export meanwhile"
             )
         checked = {
@@ -101,8 +134,8 @@ class Export:
             "input": self.input(given),
         }
         if self.options.int8:
-            checked |= {"int8": self.quantised(compute)}
-        self.describe(data, command, checked)
+            checked |= {"int8": self.quantised(file, compute)}
+        return checked
 
     def eager(self, images: Tensor) -> Tensor:
         """Compute the logits of normalised images as ``stnas.load`` does."""
@@ -119,26 +152,26 @@ class Export:
         values = "pixels of 0 to 255" if self.inside.takes_pixels else "normalised images"
         return f"{values}, float32 [N, {shape}]; the result is logits [N, classes]"
 
-    def quantised(self, compute: Compute) -> dict[str, Any]:
-        """Write the int8 form beside, and compare accuracies on all test images."""
-        file = self.file.with_suffix(".int8.onnx")
+    def quantised(self, whole: Path, compute: Compute) -> dict[str, Any]:
+        """Write the int8 form beside a file, and compare accuracies on all test images."""
+        file = whole.with_suffix(INT8)
         drawn, _ = some_images(self.dataset, self.dataset.train, self.options.calibration)
-        quantise(self.file, file, self.given(drawn))
+        quantise(whole, file, self.given(drawn))
         images, labels = some_images(self.dataset, self.dataset.test, len(self.dataset.test))
         given = self.given(images)
         small = self.form.read(file, self.threads)
         before, after = (accuracy(in_batches(c, given), labels) for c in (compute, small))
         times = [milliseconds(c, given[:1]) for c in (compute, small)]
-        sizes = [path.stat().st_size for path in (self.file, file)]
+        sizes = [path.stat().st_size for path in (whole, file)]
         text = (
             f"test accuracy {100 * before:.2f} % in float32, {100 * after:.2f} % in int8; "
             f"{times[0]:.3f} and {times[1]:.3f} ms an image; {sizes[0]:,} and {sizes[1]:,} bytes"
         )
-        say(f"export: {file}: {text}")
+        say(f"export: {self.target / file.name}: {text}")
         return {"file": file.name, "before": before, "after": after, "text": text}
 
     def describe(self, data: Mapping[str, Any], command: str, checked: Mapping[str, Any]) -> None:
-        """Write the card as JSON and as Markdown."""
+        """Write the card as Markdown and as JSON, with the facts of all that lies beside it."""
         kept = ("name", "train", "validation", "test", "fingerprint")
         found = card(
             self.classifier,
@@ -148,9 +181,11 @@ class Export:
             command=command,
             checked=checked,
         )
-        write_text(self.target / "card.json", json.dumps(found, indent=1) + "\n")
-        write_text(self.target / "README.md", readme(found, file=self.file.name))
-        say(f"export: {self.target / 'README.md'} is its card")
+        write_text(self.target / README, readme(found, file=self.name))
+        names = sorted({*left(self.target, CARD), *self.names} - {CARD})
+        files = [self.target / name for name in names if (self.target / name).is_file()]
+        write_json(self.target / CARD, {**found, "files": listed(self.target, files)})
+        say(f"export: {self.target / README} is its card")
 
 
 def some_images(dataset: Dataset, split: Any, count: int) -> tuple[Tensor, Tensor]:

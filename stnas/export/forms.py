@@ -23,6 +23,7 @@ class Form(NamedTuple):
 
     write: None for weights, which ``stnas.classifier.save`` writes. needs: modules that must be
     installed. extra: the extra of the package that brings them. engine: what computes the file.
+    more: endings of files that come with it.
     """
 
     suffix: str
@@ -30,6 +31,7 @@ class Form(NamedTuple):
     read: Callable[[Path, int], Compute]
     engine: str
     needs: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
     extra: str = ""
 
 
@@ -161,8 +163,8 @@ FORMS = {
         write_onnx,
         read_onnx,
         "ONNX Runtime",
-        ("onnx", "onnxscript", "onnxruntime"),
-        "export",
+        needs=("onnx", "onnxscript", "onnxruntime"),
+        extra="export",
     ),
     "torch-export": Form("pt2", write_program, read_program, "torch.export"),
     "openvino": Form(
@@ -170,7 +172,8 @@ FORMS = {
         write_openvino,
         read_openvino,
         "OpenVINO",
-        ("onnx", "onnxscript", "openvino"),
-        "openvino",
+        needs=("onnx", "onnxscript", "openvino"),
+        more=(".bin",),
+        extra="openvino",
     ),
 }

@@ -16,10 +16,13 @@ from stnas.latency.timing import least_times
 from stnas.learn.evaluation import fresh_statistics
 from stnas.space import Genotypes, SearchSpace
 from stnas.space.latency import measured_as
+from stnas.store.complete import read_result
 from stnas.store.console import say
-from stnas.store.files import make_folder, read_json, write_json
+from stnas.store.files import write_json
+from stnas.store.listing import check_own
 from stnas.store.machine import processor
-from stnas.store.names import RESULT
+from stnas.store.names import LATENCY, RESULT
+from stnas.store.places import check_own_folders
 from stnas.supernet import Network
 from stnas.supernet.blocks import build
 from stnas.supernet.layers import channels_last_
@@ -41,7 +44,12 @@ def run(config: Config, options: LatencyOptions, *, command: str) -> None:
             f"{options.network} must be a run whose hyper-network is trained, got none: run "
             f"`stnas train --run {options.network}` first"
         )
-    space, threads = SearchSpace.from_json(read_json(place)["space"]), torch.get_num_threads()
+    trained, threads = read_result(config.folder, "train", files=False), torch.get_num_threads()
+    space = SearchSpace.from_json(trained["space"])
+    file = file_of(config, options, threads)
+    if options.output is None:
+        check_own_folders(config.folder, [LATENCY])
+    check_own(file.parent, [file.name], record=file.name)
     drawn = networks(space, options.networks)
     parts = part_calls(space, options, threads)
     whole = [network_call(space, row, options, threads) for row in drawn]
@@ -54,8 +62,6 @@ def run(config: Config, options: LatencyOptions, *, command: str) -> None:
     by_madds = trust(scaled(space.madds(drawn), measured)[1::2], measured[1::2])
     say(f"latency: {len(parts)} parts of {min(times):,.0f} to {max(known.values()):,.0f} ns")
     say(f"latency: {found}; by multiply-adds: {by_madds}")
-    file = file_of(config, options, threads)
-    make_folder(file.parent)
     write_json(
         file,
         {
@@ -85,7 +91,7 @@ def file_of(config: Config, options: LatencyOptions, threads: int) -> Path:
     if options.output is not None:
         return Path(options.output).expanduser()
     name = f"{options.backend}-batch-{options.batch}-threads-{threads}.json"
-    return config.folder / "latency" / name
+    return config.folder / LATENCY / name
 
 
 def networks(space: SearchSpace, count: int) -> Genotypes:

@@ -1,8 +1,8 @@
 """The weights of each way of scoring, read or made one after the other."""
 
 import dataclasses
-import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,16 @@ from stnas.learn.task import Task, build_supernet
 from stnas.store.checkpoint import Saver
 from stnas.store.files import check_identity, check_origin
 from stnas.store.journal import Chapter, Journal
-from stnas.store.names import CHAINS, STATE, WEIGHTS, average_file, checkpoint_files, sample_files
+from stnas.store.names import (
+    CHAINS,
+    STATE,
+    WEIGHTS,
+    average_file,
+    checkpoint_files,
+    previous,
+    sample_files,
+)
+from stnas.store.places import forget
 from stnas.store.run_folder import RunFolder
 from stnas.store.tensors import read_tensors, write_tensors
 
@@ -143,5 +152,10 @@ class WeightSource:
         yield MEAN, mean(files)
 
     def forget(self, way: Way) -> None:
-        """Remove the files of a chain whose scores are known."""
-        shutil.rmtree(self.chain_folder(way), ignore_errors=True)
+        """Remove the files of a chain whose scores are known, and its folder once it is empty."""
+        folder = self.chain_folder(way)
+        for file in (*sample_files(folder, self.config.sgld.samples), folder / STATE):
+            forget(file)
+        forget(folder / previous(STATE))
+        with suppress(OSError):
+            folder.rmdir()

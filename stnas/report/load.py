@@ -6,14 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from stnas.space import SearchSpace
 from stnas.space.distribution import CostDistribution
 from stnas.store.checksum import damaged
+from stnas.store.complete import check_together, read_result
 from stnas.store.files import read_json, read_rows, scan_rows
-from stnas.store.listing import check_listed
-from stnas.store.results import RESULTS, DataRow, FieldRow, FrontFile, PosteriorRow
+from stnas.store.results import DataRow, FieldRow, FrontFile, PosteriorRow
 from stnas.store.rows import (
     CandidateRow,
     ChoiceRow,
@@ -25,7 +23,7 @@ from stnas.store.rows import (
     typed_row,
     typed_rows,
 )
-from stnas.store.settings import check_settings
+from stnas.store.settings import check_settings, values_of
 
 Row = Mapping[str, Any]
 Kind = TypeVar("Kind")
@@ -106,9 +104,8 @@ class Record:
     @property
     def madds_target(self) -> float | None:
         """Return the MAdds target that p_drop was solved from, if one was configured."""
-        section = (yaml.safe_load(self.config) or {}).get("train") or {}
-        target = section.get("madds") if isinstance(section, dict) else None
-        return None if target is None else float(target)
+        target = values_of(self.config, "config.yaml").get("train.madds")
+        return float(target) if isinstance(target, int | float) else None
 
 
 def load_record(folder: Path) -> Record:
@@ -117,7 +114,8 @@ def load_record(folder: Path) -> Record:
     FileNotFoundError: training is not complete. ValueError: a file lacks what it must hold.
     """
     shown = [stage for stage in (*STAGES, *OPTIONAL) if _done(folder, stage)]
-    results = {stage: _result(folder, stage) for stage in shown}
+    results: dict[str, Row] = {stage: read_result(folder, stage) for stage in shown}
+    check_together(folder, shown)
     if "train" not in results:
         raise FileNotFoundError(
             f"{folder / 'train' / 'result.json'} is missing, so there is nothing to report: run "
@@ -160,15 +158,6 @@ def _choices(results: dict[str, Row], folder: Path, costs: Names) -> list[Choice
 def _done(folder: Path, stage: str) -> bool:
     """Tell whether a stage has written its result."""
     return (folder / stage / "result.json").exists()
-
-
-def _result(folder: Path, stage: str) -> Row:
-    """Read one stage's result; the files that it lists must be there, whole."""
-    file = folder / stage / "result.json"
-    result = read_json(file)
-    check_listed(folder / stage, result)
-    found: Row = typed_row(RESULTS[stage], result, file)
-    return found
 
 
 def _front(path: Path, costs: Names) -> list[CandidateRow]:

@@ -21,13 +21,17 @@ KINDS = {
 
 
 def host() -> str:
-    """Name this machine and its space of process numbers, which containers have of their own."""
+    """Name this machine since it was started, and its space of process numbers.
+
+    Containers have a space of their own, and machines that have one name were started apart.
+    """
     try:
         space = os.stat("/proc/self/ns/pid").st_ino
+        start = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
     except OSError:
-        space = 0
+        space, start = 0, ""
     node = re.sub(r"[^A-Za-z0-9]+", "-", platform.node())[:40]
-    return f"{node}-{space:x}"
+    return f"{node}-{start}-{space:x}"
 
 
 def beside(path: Path) -> Path:

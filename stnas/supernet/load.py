@@ -4,7 +4,8 @@ from pathlib import Path
 
 from stnas.config import Kernels
 from stnas.space import SearchSpace
-from stnas.store.files import read_json
+from stnas.store.complete import check_part
+from stnas.store.files import check_identity, read_json
 from stnas.store.names import DESCRIPTION, NETWORK
 from stnas.store.rows import NetworkRow, check_keys, typed_row
 from stnas.store.tensors import load_weights_
@@ -21,7 +22,15 @@ def load_network(folder: str | Path, *, kernels: Kernels = "fused") -> Network:
     classes in ``network.json``. Raises FileNotFoundError or ValueError for a folder that holds no
     whole network.
     """
-    path = Path(folder)
+    return described_network(Path(folder), kernels=kernels)[0]
+
+
+def described_network(path: Path, *, kernels: Kernels) -> tuple[Network, NetworkRow]:
+    """Load a retrained network with its description.
+
+    DamagedError: weights and description are not of one training, or not those that the result of
+    their stage lists, where they lie in a run.
+    """
     if not (path / DESCRIPTION).exists():
         raise FileNotFoundError(
             f"{path / DESCRIPTION} is missing: give a folder that `stnas retrain` has written, "
@@ -30,7 +39,10 @@ def load_network(folder: str | Path, *, kernels: Kernels = "fused") -> Network:
     description = read_json(path / DESCRIPTION)
     check_keys(description, ("space", "genotype"), path / DESCRIPTION)
     space = SearchSpace.from_json(description["space"])
-    typed_row(NetworkRow, description, path / DESCRIPTION, costs=space.costs)
+    row = typed_row(NetworkRow, description, path / DESCRIPTION, costs=space.costs)
+    check_part(path)
     network = Network.build(space, space.parse(description["genotype"]), kernels=kernels)
-    load_weights_(network, path / NETWORK)
-    return network.eval()
+    metadata = load_weights_(network, path / NETWORK)
+    marks = {name: description[name] for name in ("genotype", "origin") if name in description}
+    check_identity(metadata, path / NETWORK, **marks)
+    return network.eval(), row

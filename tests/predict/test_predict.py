@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -45,6 +46,15 @@ def test_broken_files_are_named_after_the_answers(files, trained_run, tmp_path, 
     said = capsys.readouterr()
     assert "a.png" in said.out
     assert "notes.txt (not a PNG" in " ".join(said.err.split())
+
+
+def test_what_is_no_file_is_named_and_not_waited_for(files, trained_run, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(SystemExit):
+        main(["predict", str(trained_run), str(tmp_path / "pipe.png"), os.devnull, files[0]])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "pipe.png (it is no file but a named pipe)" in said
+    assert f"{os.devnull} (it is no file but a device)" in said
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,12 @@ def part(host_name, pid, token="0" * 16):
 
 
 def test_a_sweep_removes_what_processes_of_this_host_left_that_are_gone(tmp_path, gone):
-    own, other = part(host(), gone), part("elsewhere-1", gone)
+    node, start, space = host().rsplit("-", 2)
+    namesake = f"{node}-{int(start, 16) ^ 1:08x}-{space}"
+    own, other = part(host(), gone), part("elsewhere-1-1", gone)
     alive, self_made = part(host(), os.getppid()), part(host(), os.getpid())
     foreign = [".env.20240101", ".a.json.123", f".stnas-{gone}", f"a{own}", f"{own}.bak", ".lock"]
-    kept = {other, alive, self_made, part(host(), gone, "0" * 15), *foreign}
+    kept = {other, part(namesake, gone), alive, self_made, part(host(), gone, "0" * 15), *foreign}
     for place in (tmp_path, tmp_path / "A"):
         place.mkdir(exist_ok=True)
         for name in (own, *kept):
