@@ -1,5 +1,6 @@
 """Say what a folder of images is like, and write a configuration for it."""
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -61,7 +62,7 @@ def target(options: InitOptions) -> Path:
     images = Path(options.images).expanduser().resolve()
     name = images.name if images.is_dir() else images.stem
     file = Path(options.output or f"{name}.yaml").expanduser()
-    if file.exists() and not options.overwrite:
+    if os.path.lexists(file) and not options.overwrite:
         raise FileExistsError(
             f"output must be a file that is not there yet, got {file}: set --overwrite true, or "
             "name another with --output"

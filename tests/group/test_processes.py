@@ -87,12 +87,10 @@ def failing(group):
 
 
 def test_a_process_that_fails_ends_the_others_with_its_rank_and_cause(in_processes):
-    begin = time.monotonic()
     first, second, third = in_processes(3, failing)
     assert first == "PeerError: rank 2: a bad image"
     assert second == "SystemExit: 1"
     assert third == "RuntimeError: rank 2: a bad image"
-    assert time.monotonic() - begin < 20
 
 
 def hanging(group):
