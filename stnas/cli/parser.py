@@ -183,7 +183,8 @@ def parse_stage(command: str, words: list[str]) -> Request:
                 f"--{section} must name a key of this section, got the section alone: write "
                 f"--{first} VALUE"
             )
-    found = cut(words, known, command=command, switches=("print_config",))
+    switches = ("print_config", *(["watch"] if command == "report" else []))
+    found = cut(words, known, command=command, switches=switches)
     if found.has("help"):
         defaults = recipe_of(command)
         return Request(command, answer=command_usage(command, recipes(), defaults))
@@ -192,7 +193,7 @@ def parse_stage(command: str, words: list[str]) -> Request:
     config, said = configured(command, above(found))
     if found.has("print_config"):
         return Request(command, answer=yaml.safe_dump(plain(config), sort_keys=False).rstrip())
-    return Request(command, config=config, said=said)
+    return Request("watch" if found.has("watch") else command, config=config, said=said)
 
 
 def above(words: Words) -> dict[str, object]:

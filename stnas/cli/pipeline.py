@@ -50,6 +50,10 @@ def run(request: Request, *, words: str = "") -> None:
         config = request.config
         if config.threads is not None:
             torch.set_num_threads(config.threads)
+        if request.command == "watch":
+            check_run("report", config)
+            report.watch(config)
+            return
         if request.options is not None:
             NETWORK_COMMANDS[request.command](config, request.options, command=words)
             return

@@ -24,6 +24,7 @@ COMMANDS = {
 }
 KINDS = {int: "N", float: "X", bool: "true|false", str: "TEXT"}
 INDENT = " " * 6
+WATCH = ("--watch", f"{INDENT}Write the page again whenever a running search has got further.")
 
 
 def usage() -> str:
@@ -57,6 +58,7 @@ def command_usage(command: str, recipes: list[str], defaults: dict[str, object])
         ),
         "--print_config",
         *_wrapped("Print the configuration that the words give, and do nothing."),
+        *(WATCH if command == "report" else ()),
         *_described(keys(Config).values(), defaults),
     ]
     return "\n".join(lines)

@@ -55,6 +55,9 @@ class RetrainConfig:
     """Hand-made networks scaled to the same multiply-adds and trained the same way beside each
     choice: chains of `separable` convolutions, of the inverted residuals of `mobilenet_v2`, of the
     units of `shufflenet_v2`."""
+    genotypes: tuple[str, ...] = ()
+    """Architectures to train instead of the choices, named G1, G2, ...: texts as a report shows
+    them."""
     with_validation: bool = True
     """Whether the images held out for the search are trained on too; test images never are."""
 
@@ -79,6 +82,12 @@ class RetrainConfig:
         rules.at_least("retrain.random_twins", self.random_twins, 0)
         for baseline in self.baselines:
             rules.one_of("retrain.baselines", baseline, get_args(Baseline))
+        rules.require(
+            len(set(self.genotypes)) == len(self.genotypes),
+            "retrain.genotypes",
+            "without repetition",
+            self.genotypes,
+        )
         rules.require(
             len(set(self.baselines)) == len(self.baselines),
             "retrain.baselines",

@@ -1,8 +1,11 @@
-"""What an image file shows: upright, and opaque."""
+"""What an image file shows, upright and opaque; and an image as a page shows it."""
 
+from base64 import b64encode
+from io import BytesIO
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
 from stnas.config.data import DataConfig
 
@@ -59,3 +62,18 @@ def is_transparent(image: Image.Image) -> bool:
         return False
     lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
     return bool(lowest < 255)  # type: ignore[operator]
+
+
+def picture(pixels: Tensor, *, side: int) -> str:
+    """Return an image uint8 ``[C, H, W]`` as the address of a PNG of about ``side`` pixels."""
+    array = pixels.permute(1, 2, 0).numpy()
+    image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+    if image.width <= side:
+        times = max(1, side // image.width)
+        size = times * image.width, times * image.height
+        image = image.resize(size, Image.Resampling.NEAREST)
+    else:
+        image = image.resize((side, side * image.height // image.width), Image.Resampling.BILINEAR)
+    content = BytesIO()
+    image.save(content, "PNG")
+    return f"data:image/png;base64,{b64encode(content.getvalue()).decode()}"

@@ -1,13 +1,10 @@
 """Classify labelled images, and write down how well: figures, and a page with the worst."""
 
-from base64 import b64encode
 from dataclasses import asdict, replace
-from io import BytesIO
 from pathlib import Path
 
 import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 from rich.table import Table
 from torch import Tensor
 
@@ -17,6 +14,7 @@ from stnas.config.evaluate import EvaluateOptions
 from stnas.data import Dataset, FileSplit, Split
 from stnas.data.epochs import evaluation_batches
 from stnas.data.image_scan import open_images
+from stnas.data.showing import picture
 from stnas.evaluate.figures import Figures, figures
 from stnas.group.device import take
 from stnas.store.console import ANSWERS, folding_table, say
@@ -28,7 +26,7 @@ from stnas.store.places import check_own_folders
 HERE = Path(__file__).parent
 PAGE, FIGURES = "evaluation.html", "evaluation.json"
 SIDE = 96
-"""Pixels that a small image is enlarged to on the page."""
+"""Pixels a side of an image on the page, about."""
 
 
 def run(config: Config, options: EvaluateOptions, *, command: str) -> None:
@@ -158,7 +156,7 @@ def worst(
     names = classifier.classes
     return [
         {
-            "picture": picture(image),
+            "picture": picture(image, side=SIDE),
             "true": names[int(labels[row])],
             "answer": names[found.answers[row]],
             "loss": f"{found.losses[row]:.2f}",
@@ -166,17 +164,6 @@ def worst(
         }
         for row, image in zip(rows, pixels, strict=True)
     ]
-
-
-def picture(pixels: Tensor) -> str:
-    """Return an image uint8 ``[C, H, W]`` as the address of a PNG."""
-    array = pixels.permute(1, 2, 0).numpy()
-    image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-    times = max(1, SIDE // image.width)
-    content = BytesIO()
-    grown = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
-    grown.save(content, "PNG")
-    return f"data:image/png;base64,{b64encode(content.getvalue()).decode()}"
 
 
 def page(found: Figures, pictures: list[dict[str, str]], *, title: str, command: str) -> str:

@@ -5,30 +5,38 @@ from typing import Any
 
 import numpy as np
 from plotly import graph_objects as go
-from plotly.subplots import make_subplots
 
 from stnas.report.load import Record, Row
 
 BINS = 80
 COLOURS = ("#3f7ee8", "#e2722e", "#2fa36b", "#b755c9", "#d9a514", "#d64545", "#24a5b8", "#8a7a66")
 SCALE = [[0.0, "#4f8bf0"], [0.5, "#b06fd0"], [1.0, "#f0883e"]]
-_HOVER = "%{x:,} MAdds, %{y:.2f} %<br>%{text}<extra></extra>"
+MEASURES = {"loss": ("loss", 1.0), "accuracy": ("accuracy (%)", 100.0)}
+"""What curves show: the words for it, and the factor."""
+ROLES = {
+    "random": ("random networks", "#8a8f98"),
+    "baseline": ("hand-made networks", "#d9a514"),
+    "chosen": ("found networks", "#2fa36b"),
+}
+"""What trained networks are: the words for it, and the colour. The last one is drawn on top."""
+_HOVER = "%{x:,} multiply-adds, %{y:.2f} %<br>%{text}<extra></extra>"
 
 
 def charts(record: Record) -> dict[str, go.Figure]:
     """Return the charts for which the run has data, by the name of their place on the page."""
     made = {
         "scatter": _scatter(record) if record.archive else None,
+        "retrained": _retrained(record) if record.networks else None,
         "hypervolume": _hypervolume(record),
         "distribution": _distribution(record),
-        "training": _training(record),
-        "retraining": _retraining(record),
+        **{f"training-{key}": _training(record, key) for key in MEASURES},
+        **{f"retraining-{key}": _retraining(record, key) for key in MEASURES},
     }
     return {name: figure for name, figure in made.items() if figure is not None}
 
 
 def _scatter(record: Record) -> go.Figure:
-    """Show every evaluated architecture, the front, the choices and the retrained networks."""
+    """Show every evaluated architecture, the front and the choices, under the shared weights."""
     rows = record.archive
     figure = go.Figure(
         go.Scatter(
@@ -40,7 +48,6 @@ def _scatter(record: Record) -> go.Figure:
                 "opacity": 0.75,
                 "color": [row["generation"] + 1 for row in rows],
                 "colorscale": SCALE,
-                "colorbar": {"title": {"text": "generation"}},
             },
         )
     )
@@ -48,27 +55,41 @@ def _scatter(record: Record) -> go.Figure:
     if front:
         figure.add_scatter(
             **_points(front, "accuracy"),
-            mode="lines",
+            mode="markers",
             name="front",
-            line={"color": "#d64545", "width": 2, "shape": "hv"},
+            marker={"color": "rgba(0,0,0,0)", "size": 9, "line": {"color": "#d64545", "width": 2}},
         )
     if record.choices:
         figure.add_scatter(
             **_points(record.choices, "accuracy"),
             mode="markers",
-            name="chosen, shared weights",
+            name="chosen",
             marker={"symbol": "star", "size": 15, "color": "#d64545"},
         )
-    for role, colour in (("chosen", "#2fa36b"), ("random", "#8a8f98"), ("baseline", "#d9a514")):
+    figure.add_scatter(
+        x=[],
+        y=[],
+        mode="markers",
+        name="selected",
+        hoverinfo="skip",
+        marker={"symbol": "circle-open", "size": 18, "color": "#e2722e", "line": {"width": 3}},
+    )
+    return layout(figure, "multiply-adds", "accuracy, held-out images (%)", legend_above=True)
+
+
+def _retrained(record: Record) -> go.Figure:
+    """Show the networks that were trained on their own, by what they are."""
+    figure = go.Figure()
+    for role, (name, colour) in ROLES.items():
         networks = [row for row in record.networks if row["role"] == role]
         if networks:
             figure.add_scatter(
                 **_points(networks, "test_accuracy"),
                 mode="markers",
-                name=f"{role}, test after retraining",
+                name=name,
                 marker={"symbol": "diamond", "size": 11, "color": colour},
             )
-    return layout(figure, "multiply-adds", "accuracy (%)", legend_above=True)
+    return layout(figure, "multiply-adds", "accuracy, test images (%)", legend_above=True)
 
 
 def _points(rows: Sequence[Row], accuracy: str) -> Row:
@@ -103,7 +124,7 @@ def _hypervolume(record: Record) -> go.Figure | None:
             name="hypervolume",
         )
     )
-    return layout(figure, "generation", "hypervolume (share)")
+    return layout(figure, "generation", "area covered (share)")
 
 
 def _distribution(record: Record) -> go.Figure:
@@ -118,7 +139,7 @@ def _distribution(record: Record) -> go.Figure:
             y=(100 * share).tolist(),
             marker={"color": COLOURS[0]},
             name="sampled",
-            hovertemplate="about %{x:,.0f} MAdds: %{y:.2f} %<extra></extra>",
+            hovertemplate="about %{x:,.0f} multiply-adds: %{y:.2f} %<extra></extra>",
         )
     )
     marks = [("mean", record.train["expected_madds"], "#e2722e")]
@@ -141,57 +162,66 @@ def _distribution(record: Record) -> go.Figure:
     return layout(figure, "multiply-adds", "probability (%)")
 
 
-def _training(record: Record) -> go.Figure | None:
-    """Show loss and accuracy of the hyper-network by epoch; SGLD goes on behind training."""
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
-    behind = 0
+def _training(record: Record, key: str) -> go.Figure | None:
+    """Show a measure of the hyper-network by epoch; SGLD goes on behind training."""
+    figure, behind = go.Figure(), 0
     for stage, name, colour in (("train", "training", COLOURS[0]), ("sgld", "SGLD", COLOURS[1])):
         rows = [row for row in record.metrics if row.get("stage") == stage and "epoch" in row]
-        _pair(figure, rows, name, colour, behind=behind)
+        _curve(figure, rows, key, name, colour, behind=behind)
         behind = max([behind, *(row["epoch"] + 1 for row in rows)])
-    return _curves(figure, "training loss", "training accuracy (%)")
+    return _titled(figure, f"training {MEASURES[key][0]}")
 
 
-def _retraining(record: Record) -> go.Figure | None:
-    """Show loss and test accuracy of every network that is trained on its own."""
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
-    histories: dict[str, list[Any]] = {row["name"]: row["history"] for row in record.networks}
+def _retraining(record: Record, key: str) -> go.Figure | None:
+    """Show a measure of every network that is trained on its own; twins share a legend."""
+    histories: dict[str, tuple[str, list[Any]]] = {
+        row["name"]: (row["role"], row["history"]) for row in record.networks
+    }
     if not histories:
         for row in record.metrics:
             if row.get("stage") == "retrain" and "epoch" in row:
-                histories.setdefault(str(row.get("network")), []).append(row)
-    for number, (name, rows) in enumerate(histories.items()):
-        _pair(figure, rows, plain(name), COLOURS[number % len(COLOURS)])
-    return _curves(figure, "training loss", "test accuracy (%)")
+                _, rows = histories.setdefault(str(row.get("network")), ("chosen", []))
+                rows.append(row)
+    figure = go.Figure()
+    order = sorted(histories.items(), key=lambda item: list(ROLES).index(item[1][0]))
+    for number, (name, (role, rows)) in enumerate(order):
+        own = role == "chosen"
+        colour = COLOURS[number % len(COLOURS)] if own else ROLES[role][1]
+        group = None if own else ROLES[role][0]
+        _curve(figure, rows, key, plain(name), colour, group=group)
+    words = "training loss" if key == "loss" else "test accuracy (%)"
+    return _titled(figure, words)
 
 
-def _pair(
-    figure: go.Figure, rows: Sequence[Row], name: str, colour: str, *, behind: int = 0
+def _curve(
+    figure: go.Figure,
+    rows: Sequence[Row],
+    key: str,
+    name: str,
+    colour: str,
+    *,
+    behind: int = 0,
+    group: str | None = None,
 ) -> None:
-    """Add the loss and the accuracy of some epochs to a pair of charts."""
-    for column, key, scale in ((1, "loss", 1.0), (2, "accuracy", 100.0)):
-        kept = [row for row in rows if key in row]
-        if kept:
-            figure.add_scatter(
-                x=[behind + row["epoch"] + 1 for row in kept],
-                y=[scale * row[key] for row in kept],
-                mode="lines" if len(kept) > 1 else "markers",
-                name=name,
-                legendgroup=name,
-                line={"color": colour},
-                showlegend=column == 1,
-                row=1,
-                col=column,
-            )
+    """Add a measure of some epochs; group: what curves are called that have one legend."""
+    kept, scale = [row for row in rows if key in row], MEASURES[key][1]
+    shown = group is None or all(trace.legendgroup != group for trace in figure.data)
+    if kept:
+        figure.add_scatter(
+            x=[behind + row["epoch"] + 1 for row in kept],
+            y=[scale * row[key] for row in kept],
+            mode="lines" if len(kept) > 1 else "markers",
+            name=group or name,
+            legendgroup=group or name,
+            line={"color": colour, "width": 2 if group is None else 1},
+            showlegend=shown,
+            hovertemplate=f"{name}, epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+        )
 
 
-def _curves(figure: go.Figure, left: str, right: str) -> go.Figure | None:
-    """Title the axes of a pair of charts; None if nothing was drawn."""
-    if not figure.data:
-        return None
-    figure.update_yaxes(title_text=right, col=2)
-    figure.update_xaxes(title_text="epoch", col=2)
-    return layout(figure, "epoch", left, legend_above=True)
+def _titled(figure: go.Figure, y: str) -> go.Figure | None:
+    """Title the axes of curves; None if nothing was drawn."""
+    return layout(figure, "epoch", y, legend_above=True) if figure.data else None
 
 
 def layout(figure: go.Figure, x: str, y: str, *, legend_above: bool = False) -> go.Figure:
@@ -199,7 +229,7 @@ def layout(figure: go.Figure, x: str, y: str, *, legend_above: bool = False) -> 
     figure.update_layout(
         template="none",
         height=420,
-        margin={"l": 64, "r": 24, "t": 48, "b": 56},
+        margin={"l": 56, "r": 16, "t": 48, "b": 56},
         autosize=True,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

@@ -3,11 +3,16 @@
 import json
 from collections.abc import Sequence
 from math import isfinite
+from shlex import quote
 
 from markupsafe import Markup
 
 from stnas.learn.comparison import Lead, leads, mean_lead
 from stnas.report.load import Record, Row
+from stnas.store.names import SETTINGS
+
+_WORDS = {"madds": "multiply-adds", "params": "parameters", "latency": "nanoseconds"}
+_MEASURED = ("latency",)
 
 
 def decision(record: Record) -> Row:
@@ -20,8 +25,9 @@ def decision(record: Record) -> Row:
     return {
         "found": [sentence(networks[lead.name], lead) for lead in known],
         "verdict": verdict(known),
-        "use": use(f"{record.name}/retrain/{known[-1].name}") if known else "",
-        "again": f"stnas run --config {record.name}/config.yaml --run {record.name}-again",
+        "use": use(f"{record.folder}/retrain/{known[-1].name}") if known else "",
+        "again": again(record),
+        "so_far": [] if known else so_far(record),
     }
 
 
@@ -71,19 +77,53 @@ def verdict(known: Sequence[Lead]) -> str:
     return text
 
 
+def so_far(record: Record) -> list[str]:
+    """Say how far a run has come whose networks are not trained yet."""
+    lines = [f"Complete: {', '.join(record.results)}."]
+    rows = [row for row in record.metrics if row.get("stage") not in record.results]
+    if rows:
+        last = rows[-1]
+        unit = "generation" if "generation" in last else "epoch"
+        network = f", network {last['network']}" if "network" in last else ""
+        lines.append(f"Running: {last['stage']}{network}, {unit} {int(last.get(unit, 0)) + 1}.")
+    if record.archive:
+        best = min(record.archive, key=lambda row: row["loss"])
+        lines.append(
+            f"{len(record.archive):,} networks are evaluated; the least loss has "
+            f"{best['genotype']} of {best['madds']:,} multiply-adds, with "
+            f"{100 * best['accuracy']:.2f} % of the held-out images right under the shared weights."
+        )
+    return lines
+
+
+def again(record: Record) -> str:
+    """Return the command that makes the run once more."""
+    config = quote(str(record.folder / SETTINGS))
+    return f"stnas run --config {config} --run {quote(f'{record.folder}-again')}"
+
+
 def use(path: str) -> str:
     """Return the five lines of Python that use a network."""
     return (
         "import stnas\n\n"
-        f'model = stnas.load("{path}")\n'
+        f"model = stnas.load({path!r})\n"
         'for answer in model.predict(["photo.jpg"]):\n'
         "    print(answer.name, answer.probability)"
     )
 
 
 def candidates(record: Record) -> Markup:
-    """Return the evaluated architectures by rising cost, as JSON inside a script element."""
-    rows = sorted(record.archive, key=lambda row: row["madds"])
-    kept = ("genotype", "madds", "params", "accuracy", "loss")
-    text = json.dumps([[row[name] for name in kept] for row in rows])  # type: ignore[literal-required]
-    return Markup(text.replace("<", "\\u003c"))
+    """Return the evaluated architectures by rising cost, as JSON inside a script element.
+
+    A row holds genotype, accuracy, loss and every cost, in the order of ``costs``.
+    """
+    rows: list[Row] = sorted(record.archive, key=lambda row: row["madds"])
+    costs = [name for name in (*record.space.costs, *_MEASURED) if all(name in row for row in rows)]
+    names = [(name, _WORDS.get(name, name)) for name in dict.fromkeys(costs)]
+    kept = ("genotype", "accuracy", "loss", *(name for name, _ in names))
+    found = {
+        "retrain": f"stnas retrain --run {quote(str(record.folder))} --retrain.genotypes",
+        "costs": [words for _, words in names],
+        "rows": [[row[name] for name in kept] for row in rows],
+    }
+    return Markup(json.dumps(found).replace("<", "\\u003c"))

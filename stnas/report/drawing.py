@@ -16,10 +16,12 @@ _ABOVE, _BELOW = 34, 30
 class Link:
     """An arc that is present: what it is called, and its share of the network's MAdds.
 
-    kind: class of its line, ``identity``, ``k3`` for a part with a kernel of 3, or ``part``.
+    place: the nodes at its ends, with a number behind where others have the same. kind: class of
+    its line, ``identity``, ``k3`` for a part with a kernel of 3, or ``part``.
     """
 
     arc: Arc
+    place: str
     name: str
     title: str
     kind: str
@@ -43,19 +45,21 @@ def links(space: SearchSpace, genotype: Genotype) -> list[Link]:
     """List the arcs of a genotype ``[genes]``, in order."""
     row = space.check_row(genotype)
     total = int(space.madds(row[None])[0])
-    found = []
+    found = list[Link]()
     for arc in space.arcs_of(row):
         part = None if arc.part is None else space.parts[arc.part]
         layers = {} if part is None else part.layers(arc.option)
         cost = sum(layer.madds for layer in layers.values())
-        source, target = space.nodes[arc.source].name, space.nodes[arc.target].name
+        place = f"{space.nodes[arc.source].name} \u2192 {space.nodes[arc.target].name}"
+        beside = sum(link.arc[:2] == arc[:2] for link in found)
         stride = f", stride {part.stride}" if part is not None and part.stride > 1 else ""
         title = (
-            f"{source} \u2192 {target}, {kind_of(space, arc)}, {label(space, arc)}{stride}: "
-            f"{cost:,} MAdds ({cost / total:.1%})"
+            f"{place}, {kind_of(space, arc)}, {label(space, arc)}{stride}: "
+            f"{cost:,} multiply-adds ({cost / total:.1%})"
         )
         name = "id" if part is None else label(space, arc)
-        found.append(Link(arc, name, title, line_of(part), cost, cost / total))
+        place = f"{place} ({beside + 1})" if beside else place
+        found.append(Link(arc, place, name, title, line_of(part), cost, cost / total))
     return found
 
 
@@ -75,6 +79,11 @@ def legend(space: SearchSpace) -> list[tuple[str, str]]:
     return [*found, ("part", "other parts")] if others else found
 
 
+def width_of(space: SearchSpace) -> int:
+    """Return the width of the drawings of a space's architectures, in pixels."""
+    return 2 * MARGIN + STEP * (len(space.nodes) - 1)
+
+
 def draw(space: SearchSpace, genotype: Genotype, *, title: str) -> str:
     """Return the SVG of one architecture: neighbours along a line, others as arcs.
 
@@ -83,7 +92,7 @@ def draw(space: SearchSpace, genotype: Genotype, *, title: str) -> str:
     kept = links(space, genotype)
     middle = HEADER + max([16, *(link.lift for link in kept)]) * 3 // 4 + 26
     height = middle + max([16, *(-link.lift for link in kept)]) * 3 // 4 + 40
-    width = 2 * MARGIN + STEP * (len(space.nodes) - 1)
+    width = width_of(space)
     svg = Element(
         "svg",
         {
@@ -92,7 +101,7 @@ def draw(space: SearchSpace, genotype: Genotype, *, title: str) -> str:
             "role": "img",
             "viewBox": f"0 0 {width} {height}",
             "aria-label": title,
-            "style": f"min-width:{7 * width // 10}px;max-width:{width}px",
+            "style": f"max-width:{width}px",
         },
     )
     SubElement(svg, "title").text = title
@@ -167,6 +176,7 @@ def _draw_link(svg: Element, link: Link, middle: int) -> None:
         "path",
         {
             "class": f"edge {link.kind}",
+            "data-place": link.place,
             "stroke-width": str(line_width(link.share)),
             "d": f"M {x1} {middle} C {x1 + STEP // 3} {bend} {x2 - STEP // 3} {bend} {x2} {middle}",
         },

@@ -75,19 +75,20 @@ class Ranking:
 class Record:
     """Everything that the page shows, as plain values.
 
-    results: ``result.json`` of the stages that are complete. archive, front: evaluated
-    architectures. choices, networks: empty until their stage is complete. ranking: None until
-    then. metrics: rows of ``metrics.jsonl``.
+    folder: of the run. results: ``result.json`` of the stages that are complete. archive, front:
+    evaluated architectures. choices, networks: empty until their stage is complete. ranking: None
+    until then. metrics: rows of ``metrics.jsonl``.
     """
 
     name: str
+    folder: Path
     config: str
     space: SearchSpace
     results: dict[str, Row]
     metrics: list[Row]
     archive: list[CandidateRow]
     front: list[CandidateRow]
-    choices: list[ChoiceRow]
+    choices: list[Row]
     networks: list[NetworkRow]
     ranking: Ranking | None
 
@@ -130,6 +131,7 @@ def load_record(folder: Path) -> Record:
     costs = tuple(space.costs)
     return Record(
         name=folder.resolve().name,
+        folder=folder,
         config=check_settings(config) if config.exists() else "",
         space=space,
         results=results,
@@ -142,17 +144,21 @@ def load_record(folder: Path) -> Record:
     )
 
 
-def _choices(results: dict[str, Row], folder: Path, costs: Names) -> list[ChoiceRow]:
-    """Return the choices that were retrained: the verdict's where it chose, or the search's.
+def _choices(results: dict[str, Row], folder: Path, costs: Names) -> list[Row]:
+    """Return the choices that were retrained: the verdict's, the search's, or those asked for.
 
-    Without retrained networks, the last that were made.
+    Without retrained networks, the last choices that were made.
     """
     networks = _of(results, folder, "retrain", "networks", NetworkRow, costs)
-    trained = {row["genotype"] for row in networks if row["role"] == "chosen"}
+    trained = [row for row in networks if row["role"] == "chosen"]
     decided = _of(results, folder, "verdict", "choices", ChoiceRow, costs)
-    if decided and (not trained or {row["genotype"] for row in decided} == trained):
-        return decided
-    return _of(results, folder, "search", "choices", ChoiceRow, costs)
+    searched = _of(results, folder, "search", "choices", ChoiceRow, costs)
+    for rows in (decided, searched):
+        if rows and (
+            not trained or {r["genotype"] for r in rows} == {r["genotype"] for r in trained}
+        ):
+            return list(rows)
+    return [{**row, "accuracy": row["validation_accuracy"]} for row in trained]
 
 
 def _done(folder: Path, stage: str) -> bool:

@@ -9,24 +9,31 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
+from stnas.report.architectures import architectures, compared, layers, operations
 from stnas.report.charts import charts
-from stnas.report.confidence import confidence_charts, shown_chain
+from stnas.report.confidence import confidence_charts
 from stnas.report.decision import candidates, decision
-from stnas.report.drawing import draw, legend, line_width
-from stnas.report.load import STAGES, Ranking, Record, Row
-from stnas.report.ranking import FORMS, main_rows, ranking_charts
+from stnas.report.drawing import legend, line_width, width_of
+from stnas.report.effort import duration, effort
+from stnas.report.latency import latencies
+from stnas.report.load import STAGES, Record, Row
+from stnas.report.ranking import ranking_charts
+from stnas.report.ranking_table import ranking_parts
+from stnas.report.samples import Samples, shown_classes
 from stnas.report.verdict import contests
-from stnas.space import SearchSpace
+from stnas.store.machine import processor
 
 _HERE = Path(__file__).parent
 _SHARES = (0.01, 0.05, 0.2)
-_SIZES = {"madds": "MAdds alone", "params": "parameters alone"}
-_NAME = ("way", "form", "statistics", "measure")
-_PLAIN_AVERAGING = ("none", "parameters", "own", "accuracy")
+_STYLES = ("page.css", "tables.css", "drawing.css")
+_SCRIPTS = ("charts.js", "compare.js", "explore.js")
 
 
-def render(record: Record) -> str:
-    """Return the page of a run as HTML; every text of the run is escaped."""
+def render(record: Record, *, samples: Samples | None = None, watched: bool = False) -> str:
+    """Return the page of a run as HTML; every text of the run is escaped.
+
+    watched: whether the page looks for a newer one of itself every few seconds.
+    """
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -41,9 +48,12 @@ def render(record: Record) -> str:
         "points": _points,
         "figure": _figure,
         "range": _range,
+        "duration": duration,
     }
+    drawn = architectures(record)
     return environment.get_template("page.html").render(
         record=record,
+        watched=watched,
         networks=table(record),
         decision=decision(record),
         candidates=candidates(record),
@@ -52,14 +62,28 @@ def render(record: Record) -> str:
         unequal=differs_when_balanced(record.networks),
         missing=[stage for stage in STAGES if stage not in record.results],
         ranking=None if record.ranking is None else ranking_parts(record.ranking),
-        drawings=drawings(record),
+        drawn=drawn,
+        drawing_width=width_of(record.space),
+        compared=compared(drawn),
+        layers=layers(record),
+        operations=operations(record),
+        classes=shown_classes(record),
+        samples=samples or Samples({}),
+        latencies=latencies(record),
+        effort=effort(record),
+        machine=processor(),
         legend=legend(record.space),
         widths=[(share, line_width(share)) for share in _SHARES],
         figures=figures(record),
-        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
+        style=_texts(_STYLES),
+        script=_texts(_SCRIPTS),
         plotly=Markup(get_plotlyjs()),
     )
+
+
+def _texts(names: tuple[str, ...]) -> Markup:
+    """Return some files of this folder, one after the other."""
+    return Markup("\n".join((_HERE / name).read_text(encoding="utf-8") for name in names))
 
 
 def table(record: Record) -> list[Row]:
@@ -101,59 +125,6 @@ def _mean_lead(record: Record) -> tuple[float, float | None] | None:
     """Return the mean lead over random twins and half of its interval; None where unknown."""
     mean = mean_lead(leads(record.networks))
     return None if mean is None else (mean[0], mean[1] if isfinite(mean[1]) else None)
-
-
-def ranking_parts(ranking: Ranking) -> Row:
-    """Return what the page says of a ranking: the rows of its tables, and how much was trained."""
-    main = main_rows(ranking.table)
-    references = [row for row in ranking.table if row["form"] in ("baseline", "ceiling")]
-    others = [row for row in ranking.table if row not in main and row not in references]
-    return {
-        "main": [_estimate(row) for row in main],
-        "references": [_estimate(row) for row in references],
-        "others": [_estimate(row) for row in others],
-        "failed": ranking.failed,
-        "architectures": ranking.architectures,
-        "trainings": sum(len(row["truth"]) for row in ranking.architectures),
-        "chain": shown_chain(ranking),
-    }
-
-
-def _estimate(row: Row) -> Row:
-    """Complete a row of the table with the words for it; None where a figure is not defined."""
-    absent = ("spearman", "top_precision", "band_tau", "regret", "gain_low", "gain_high")
-    known = {**dict.fromkeys((*absent, *_NAME), None), **row}
-    recalibrated = known["statistics"] == "own"
-    return {
-        **known,
-        "name": _SIZES.get(row["way"]) if row["form"] == "baseline" else row["way"],
-        "averaged": FORMS.get(row["form"], ""),
-        "score": f"{known['measure']}{'' if recalibrated else ', not recalibrated'}",
-        "compared": tuple(known[key] for key in _NAME) == _PLAIN_AVERAGING,
-    }
-
-
-def drawings(record: Record) -> list[Row]:
-    """Draw every choice, with its name, genotype and cost."""
-    return [
-        {
-            **choice,
-            "edges": _edges(record.space, choice["genotype"]),
-            "svg": Markup(
-                draw(
-                    record.space,
-                    record.space.parse(choice["genotype"]),
-                    title=f"architecture {choice['name']}",
-                )
-            ),
-        }
-        for choice in record.choices
-    ]
-
-
-def _edges(space: SearchSpace, text: str) -> list[str]:
-    """List the edges of an architecture in words."""
-    return space.describe(space.parse(text))
 
 
 def figures(record: Record) -> dict[str, Markup]:

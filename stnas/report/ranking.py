@@ -87,7 +87,7 @@ def _reach(low: float | None, high: float | None) -> float:
 def _mark_references(figure: go.Figure, table: Sequence[Row]) -> None:
     """Draw what size alone reaches and what the ground truth reaches of itself."""
     for way, form, words, colour in (
-        ("madds", "baseline", "MAdds alone", "#8a8f98"),
+        ("madds", "baseline", "multiply-adds alone", "#8a8f98"),
         (None, "ceiling", "ceiling", "#d64545"),
     ):
         for row in table:
@@ -134,7 +134,7 @@ def look(ranking: Ranking, way: str) -> Row:
 def _facts(row: Row) -> str:
     """Say which architecture it is and what it reached in each training."""
     reached = ", ".join(f"{100 * value:.2f} %" for value in row["truth"])
-    return f"{plain(row['genotype'])}<br>{row['madds']:,} MAdds, from scratch {reached}"
+    return f"{plain(row['genotype'])}<br>{row['madds']:,} multiply-adds, from scratch {reached}"
 
 
 def _epochs(ranking: Ranking) -> go.Figure | None:
@@ -162,7 +162,7 @@ def _epochs(ranking: Ranking) -> go.Figure | None:
             y=[*(column[place] for column in ranks), true[place]],
             text=[_facts(row)] * (len(times) + 1),
             mode="lines+markers",
-            name=f"{row['madds']:,} MAdds",
+            name=f"{row['madds']:,} multiply-adds",
             line={"color": colour, "width": 2},
             marker={"size": [6] * len(times) + [12], "opacity": 1, "line": {"width": 0}},
             hovertemplate="rank %{y}<br>%{text}<extra></extra>",

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from stnas.config import Config
-from stnas.report.load import load_record
+from stnas.report.load import Record, load_record
 from stnas.report.page import render
+from stnas.report.samples import Samples, samples
 from stnas.store.console import say
 from stnas.store.files import write_text
 from stnas.store.names import REPORT
@@ -13,17 +14,23 @@ from stnas.store.places import check_own_folders
 
 def run(config: Config) -> None:
     """Write the page of the configured run folder, from whatever stages are complete."""
-    path = write_report(config.folder)
+    record = load_record(config.folder)
+    path = write_page(record, samples=samples(config, record))
     say(f"report: {path}")
 
 
 def write_report(folder: Path) -> Path:
-    """Write the page of a run folder and return its path.
+    """Write the page of a run folder, without images, and return its path.
 
     FileNotFoundError: training is not complete; ValueError: a file of the run is damaged, or a
     link stands where the page's folder is.
     """
-    path = folder / REPORT
-    check_own_folders(folder, [path.parent.name])
-    write_text(path, render(load_record(folder)))
+    return write_page(load_record(folder))
+
+
+def write_page(record: Record, *, samples: Samples | None = None, watched: bool = False) -> Path:
+    """Write the page of a run and return its path."""
+    path = record.folder / REPORT
+    check_own_folders(record.folder, [path.parent.name])
+    write_text(path, render(record, samples=samples, watched=watched))
     return path

@@ -38,6 +38,18 @@ def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> l
     return entries
 
 
+def asked(config: Config, space: SearchSpace) -> list[dict[str, Any]]:
+    """List the networks that ``retrain.genotypes`` asks for, in the place of choices."""
+    found = []
+    for number, text in enumerate(config.retrain.genotypes, start=1):
+        try:
+            genotype = space.parse(text)
+        except ValueError as error:
+            raise ValueError(f"retrain.genotypes: {error}") from None
+        found.append({"name": f"G{number}", **described(space, genotype)})
+    return found
+
+
 def described(space: SearchSpace, genotype: Genotype) -> dict[str, Any]:
     """Return the text of a network and what it costs."""
     costs = {name: np.asarray(cost(genotype[None]))[0].item() for name, cost in space.costs.items()}

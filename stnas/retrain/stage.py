@@ -22,7 +22,7 @@ from stnas.learn.task import (
     prepare,
     training_images,
 )
-from stnas.retrain.plan import plan, shortfalls
+from stnas.retrain.plan import asked, plan, shortfalls
 from stnas.space import SearchSpace
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_identity, check_origin, read_json, write_json
@@ -56,6 +56,7 @@ def run(config: Config) -> None:
         costs = tuple(task.space.costs)
         typed_rows(ChoiceRow, choices, folder.path / chooser / RESULT, costs=costs)
         check(config, task)
+        choices = asked(config, task.space) or choices
         stage = folder.begin("retrain")
         dataset = task.dataset
         means = replace(config, search=replace(config.search, bound=0.0))

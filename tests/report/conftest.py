@@ -47,6 +47,7 @@ def network(row, name, role, gain):
     return {
         "name": name,
         "role": role,
+        "origin": "0" * 16,
         "genotype": row["genotype"],
         "madds": row["madds"],
         "params": row["params"],
@@ -237,3 +238,8 @@ def build(folder, *, profile="nano", stages=STAGES, classes=("shoe", "bag"), dat
 @pytest.fixture
 def make_run(tmp_path):
     return lambda name="run", **options: build(tmp_path / name, **options)
+
+
+@pytest.fixture(scope="session")
+def build_run():
+    return build

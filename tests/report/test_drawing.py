@@ -57,7 +57,7 @@ def test_tooltips_tell_operation_stride_and_cost():
     tips = [element.find(f"{SVG}title").text for element in parts(text, "edge")]
     assert tips[0].startswith("v1 \u2192 v2, stem, k3e1: ")
     assert ", stride 2: " in tips[1]
-    assert all("MAdds (" in tip for tip in tips)
+    assert all("multiply-adds (" in tip for tip in tips)
 
 
 def test_identity_edges_are_marked():

@@ -36,7 +36,7 @@ def test_agreement_has_a_point_and_an_interval_for_every_estimator(ranking):
         "finetune-3",
     )
     lines = {shape.name: shape.x0 for shape in figure.layout.shapes}
-    assert lines == {"MAdds alone: 0.25": 0.25, "ceiling: 0.75": 0.75}
+    assert lines == {"multiply-adds alone: 0.25": 0.25, "ceiling: 0.75": 0.75}
 
 
 def test_scores_are_held_against_the_mean_of_the_trainings(ranking):
@@ -49,7 +49,7 @@ def test_scores_are_held_against_the_mean_of_the_trainings(ranking):
     true = [80 + (5 * i) % 12 + (0.25 if i % 3 == 0 else 0) for i in range(12)]
     assert all(trace.y == pytest.approx(true) for trace in traces.values())
     row = ranking.architectures[4]
-    facts = f"{row['genotype']}<br>{row['madds']:,} MAdds, from scratch 88.00 %"
+    facts = f"{row['genotype']}<br>{row['madds']:,} multiply-adds, from scratch 88.00 %"
     assert traces["single"].text[4] == facts
 
 
@@ -58,7 +58,7 @@ def test_ranks_follow_ten_architectures_over_the_epochs(ranking):
     assert len(figure.data) == 10
     assert figure.layout.xaxis.ticktext == ("10", "11", "12", "from scratch")
     members = [0, 1, 2, 3, 4, 6, 7, 8, 9, 11]
-    names = {f"{ranking.architectures[i]['madds']:,} MAdds": i for i in members}
+    names = {f"{ranking.architectures[i]['madds']:,} multiply-adds": i for i in members}
     assert {trace.name for trace in figure.data} == set(names)
     for step in range(3):
         scores = {i: (7 * i + 5 * step) % 12 for i in members}

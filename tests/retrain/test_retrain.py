@@ -180,3 +180,24 @@ def test_hand_made_networks_are_trained_alike_and_come_back_from_disk(searched):
 def test_baselines_are_words_without_repetition(baselines, tiny_config):
     with pytest.raises(ValueError, match=r"retrain\.baselines must be"):
         replace(tiny_config.retrain, baselines=baselines)
+
+
+def test_networks_that_are_asked_for_are_trained_in_place_of_the_choices(searched):
+    space = prepare(searched).space
+    wanted = space.format(np.zeros(space.num_genes, np.int8))
+    own = replace(searched.retrain, genotypes=(wanted,), random_twins=0)
+    asked = replace(searched, retrain=own)
+    retrain.run(asked)
+    assert {name: row["genotype"] for name, row in networks(asked).items()} == {"G1": wanted}
+    assert networks(asked)["G1"]["role"] == "chosen"
+    retrain.run(searched)
+    assert {"A", "A-random-1"} <= set(networks(searched))
+    assert (Path(searched.run) / "retrain/G1/network.json").exists()
+
+
+def test_a_genotype_of_another_space_is_refused(searched):
+    own = replace(searched.retrain, genotypes=("st1-00000000-0000-0000000",))
+    with pytest.raises(ValueError, match=r"retrain\.genotypes: .*st1-00000000"):
+        retrain.run(replace(searched, retrain=own))
+    with pytest.raises(ValueError, match=r"retrain\.genotypes must be without repetition"):
+        replace(searched.retrain, genotypes=("a", "a"))
