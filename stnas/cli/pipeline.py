@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from stnas import evaluate, export, init, latency, predict
+from stnas import evaluate, export, init, latency, predict, report
 from stnas.cli.count import count
 from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
@@ -13,7 +13,7 @@ from stnas.cli.parser import Request
 from stnas.group.processes import current
 from stnas.group.torchrun import end, joined
 from stnas.pipeline.configuration import recipe_of
-from stnas.pipeline.stages import STAGES, run_stages
+from stnas.pipeline.stages import STAGES, check_run, run_stages
 from stnas.store.console import say, warn
 
 NETWORK_COMMANDS: dict[str, Callable[..., None]] = {

@@ -118,7 +118,7 @@ class Run:
 
     def report(self) -> Path:
         """Write the page and return its file."""
-        return write_report(self.folder)
+        return write_report(self.folder, config=self.config)
 
     @property
     def record(self) -> Record:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import nan
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from stnas.space import SearchSpace
 from stnas.space.distribution import CostDistribution
@@ -88,7 +89,7 @@ class Record:
     metrics: list[Row]
     archive: list[CandidateRow]
     front: list[CandidateRow]
-    choices: list[Row]
+    choices: list[ChoiceRow]
     networks: list[NetworkRow]
     ranking: Ranking | None
 
@@ -144,7 +145,7 @@ def load_record(folder: Path) -> Record:
     )
 
 
-def _choices(results: dict[str, Row], folder: Path, costs: Names) -> list[Row]:
+def _choices(results: dict[str, Row], folder: Path, costs: Names) -> list[ChoiceRow]:
     """Return the choices that were retrained: the verdict's, the search's, or those asked for.
 
     Without retrained networks, the last choices that were made.
@@ -157,8 +158,15 @@ def _choices(results: dict[str, Row], folder: Path, costs: Names) -> list[Row]:
         if rows and (
             not trained or {r["genotype"] for r in rows} == {r["genotype"] for r in trained}
         ):
-            return list(rows)
-    return [{**row, "accuracy": row["validation_accuracy"]} for row in trained]
+            return rows
+    return [_asked(row) for row in trained]
+
+
+def _asked(row: NetworkRow) -> ChoiceRow:
+    """Make a choice of a network that was asked for; its limit is its own size."""
+    sizes = {"genotype": row["genotype"], "madds": row["madds"], "params": row["params"]}
+    reached = {"accuracy": row["validation_accuracy"], "loss": nan, "generation": -1}
+    return cast(ChoiceRow, {"name": row["name"], "limit": row["madds"], **sizes, **reached})
 
 
 def _done(folder: Path, stage: str) -> bool:

@@ -14,18 +14,17 @@ from stnas.store.places import check_own_folders
 
 def run(config: Config) -> None:
     """Write the page of the configured run folder, from whatever stages are complete."""
-    record = load_record(config.folder)
-    path = write_page(record, samples=samples(config, record))
-    say(f"report: {path}")
+    say(f"report: {write_report(config.folder, config=config)}")
 
 
-def write_report(folder: Path) -> Path:
-    """Write the page of a run folder, without images, and return its path.
+def write_report(folder: Path, *, config: Config | None = None) -> Path:
+    """Write the page of a run folder and return its path.
 
-    FileNotFoundError: training is not complete; ValueError: a file of the run is damaged, or a
-    link stands where the page's folder is.
+    config: says where the images are; none are shown without. FileNotFoundError: training is not
+    complete; ValueError: a file of the run is damaged, or a link stands where the page's folder is.
     """
-    return write_page(load_record(folder))
+    record = load_record(folder)
+    return write_page(record, samples=None if config is None else samples(config, record))
 
 
 def write_page(record: Record, *, samples: Samples | None = None, watched: bool = False) -> Path:
