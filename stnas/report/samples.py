@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stnas.classifier import Classifier, load, networks_of
+from stnas.classifier import Classifier, load
 from stnas.config import Config
 from stnas.data import Dataset, FileSplit, Split
 from stnas.data.epochs import evaluation_batches
@@ -68,10 +68,13 @@ def shown_classes(record: Record) -> list[str]:
 
 
 def network(record: Record) -> Classifier | None:
-    """Load the last chosen network; None where none is trained, or rows do not tell whose it is."""
-    marked = bool(record.networks) and all("origin" in row for row in record.networks)
-    found = networks_of(record.folder) if marked else []
-    return load(found[-1]) if found else None
+    """Load the last chosen network; None where none is trained, or where it lies no more."""
+    if not record.networks:
+        return None
+    try:
+        return load(record.folder)
+    except (FileNotFoundError, KeyError):  # rows of old releases do not tell whose network is whose
+        return None
 
 
 def _changed(known: dict[str, object], dataset: Dataset) -> bool:
