@@ -29,6 +29,7 @@ LAYERS = {
             "predict",
             "latency",
             "init",
+            "runs",
         ],
         3,
     ),
