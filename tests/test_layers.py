@@ -29,7 +29,6 @@ LAYERS = {
             "predict",
             "latency",
             "init",
-            "runs",
         ],
         3,
     ),

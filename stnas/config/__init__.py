@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from stnas.config import rules
+from stnas.config.alpha import AlphaConfig
 from stnas.config.data import DataConfig
 from stnas.config.rank import RankConfig
 from stnas.config.retrain import RetrainConfig
 from stnas.config.search import SearchConfig
 from stnas.config.sgld import SgldConfig
+from stnas.config.sharing import SharingConfig
 from stnas.config.space import SpaceConfig
 from stnas.config.train import TrainConfig
 from stnas.config.verdict import VerdictConfig
@@ -45,6 +47,8 @@ class Config:
     space: SpaceConfig = field(default_factory=SpaceConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    sharing: SharingConfig = field(default_factory=SharingConfig)
+    alpha: AlphaConfig = field(default_factory=AlphaConfig)
     sgld: SgldConfig = field(default_factory=SgldConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
@@ -79,12 +83,14 @@ class Config:
 
 
 __all__ = [
+    "AlphaConfig",
     "Config",
     "DataConfig",
     "RankConfig",
     "RetrainConfig",
     "SearchConfig",
     "SgldConfig",
+    "SharingConfig",
     "SpaceConfig",
     "TrainConfig",
     "VerdictConfig",

@@ -9,7 +9,7 @@ from stnas.config import rules
 
 Scoring = Literal["param_avg", "score_avg", "single"]
 Measure = Literal["loss", "accuracy", "balanced_accuracy"]
-Strategy = Literal["nsga2", "spos", "random"]
+Strategy = Literal["nsga2", "spos", "random", "derived"]
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*([<>])=\s*(\S+)\s*")
 
 
@@ -34,8 +34,8 @@ class SearchConfig:
 
     strategy: Strategy = "nsga2"
     """What makes a generation: `nsga2`, over measure and cost; `spos`, the evolution of Single Path
-    One-Shot, which looks for the best measure under each limit; or `random`, whose networks are
-    random ones under the limits."""
+    One-Shot, which looks for the best measure under each limit; `random`, whose networks are
+    random ones under the limits; or `derived`, the cell that a search by gradients came to."""
     measure: Measure = "loss"
     """What is held against multiply-adds, orders the candidates and makes the choice: the `loss`
     (mean cross entropy) on held-out images, the `accuracy`, which ranks less well

@@ -10,12 +10,17 @@ Sampling = Literal["p_drop", "uniform", "fair", "bins", "tilted"]
 Schedule = Literal["cosine", "linear"]
 Initialisation = Literal["torch", "normal", "kaiming"]
 Precision = Literal["float32", "bfloat16"]
+Strategy = Literal["single_path", "spos", "darts1", "darts2", "gdas", "betadarts"]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How the shared weights are trained (paper, Algorithm 1 and section 4.1)."""
 
+    strategy: Strategy = "single_path"
+    """`single_path`: one random architecture a step; `spos`: the same, uniformly. The others mix
+    all candidates of an edge and derive a cell, in spaces of cells (docs/toponas.md): `darts1` and
+    `darts2` (first and second order), `gdas`, `betadarts`; they halve the training images."""
     epochs: int = 600
     """Passes over the training images."""
     batch_size: int = 512
@@ -73,6 +78,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the section."""
+        rules.one_of("train.strategy", self.strategy, get_args(Strategy))
         rules.at_least("train.epochs", self.epochs, 1)
         rules.at_least("train.batch_size", self.batch_size, 2)
         rules.parts("train.micro_batches", self.micro_batches, of=self.batch_size)

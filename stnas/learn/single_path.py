@@ -146,13 +146,13 @@ class SinglePath:
         averages: Sequence[MovingAverage] = (),
         momentum: Momentum | None = None,
     ) -> None:
-        self.momentum = momentum
+        self.momentum, self.task = momentum, task
         self.supernet, self.sampler = supernet, task.sampler
         self.config, self.schedule, self.averages = config, schedule, averages
         self.parts = own_parts("train", config.train)
         self.parameters = list(supernet.parameters())
         dataset = task.dataset
-        self.weights = class_weights(
+        self.class_weights = class_weights(
             dataset.train.labels, dataset.num_classes, config=config.data, device=dataset.device
         )
         if config.train.sync_batch_norm and current().size > 1:
@@ -172,7 +172,7 @@ class SinglePath:
             parts=self.parts,
             precision=self.config.train.precision,
             averages=self.averages,
-            weights=self.weights,
+            weights=self.class_weights,
             smoothing=self.config.train.label_smoothing,
             momentum=self.momentum,
             **self.schedule.options,
@@ -181,6 +181,19 @@ class SinglePath:
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
         return self.schedule.learning_rate(step)
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the shared weights."""
+        weights: Mapping[str, Tensor] = self.supernet.state_dict()
+        return weights
+
+    def numbers(self) -> Mapping[str, float]:
+        """Return no further numbers."""
+        return {}
+
+    def remarks(self) -> list[str]:
+        """Return no lines."""
+        return []
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the shared weights, the sums of their averages, and their velocities."""

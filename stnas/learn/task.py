@@ -61,7 +61,7 @@ def task_of(config: Config, dataset: Dataset) -> Task:
     check_aim(config, space)
     sampler = make_sampler(
         space,
-        train.sampling,
+        "uniform" if train.strategy == "spos" else train.sampling,
         p_drop=p_drop,
         seed=derive(config.seed, "architecture"),
         bounds=train.madds_bins,

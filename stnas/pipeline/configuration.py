@@ -1,7 +1,8 @@
 """The values of a configuration by name, the lowest first: defaults, recipe, run folder, options.
 
 The lowest are the defaults, then the recipe of ``quickstart``, what is proposed for its images,
-``config.yaml`` of the run folder, and what is given: files in their order, then options.
+what ``train.strategy`` brings along, ``config.yaml`` of the run folder, and what is given: files in
+their order, then options.
 """
 
 import os
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from stnas.config import Config
+from stnas.config.implied import implied
 from stnas.config.keys import build, keys, sections
 from stnas.config.values import Found, UsageError, Word, value_of
 from stnas.config.words import shown, suggestion
@@ -96,7 +98,8 @@ def layered(
     """Return the values of a command by name, the higher layers over the lower."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     base = {**dict.fromkeys(MICRO_BATCHES, processes), **recipe_of(command), **over_recipe}
-    return {**base, **run_settings(run_of(given, base)), **given}
+    given = {**run_settings(run_of(given, base)), **given}
+    return {**base, **implied({**base, **given}), **given}
 
 
 def fitted(given: Mapping[str, object]) -> dict[str, object]:

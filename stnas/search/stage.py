@@ -10,7 +10,6 @@ import numpy as np
 from stnas.config import Config
 from stnas.group.processes import current, led
 from stnas.group.streams import derive, numpy_generator
-from stnas.learn.memory import repaired_by, smaller_batches
 from stnas.learn.scoring import scorer
 from stnas.learn.task import Check, Task, check_start, prepare
 from stnas.ops import hypervolume
@@ -21,7 +20,7 @@ from stnas.search.nsga2 import front
 from stnas.search.objectives import Candidate, Objectives, objectives_of
 from stnas.search.strategies import evolve
 from stnas.search.windows import windows
-from stnas.space import AdditiveCost, SearchSpace
+from stnas.space import AdditiveCost, Genotype, SearchSpace
 from stnas.store.files import write_json
 from stnas.store.journal import Journal
 from stnas.store.names import ARCHIVE, FRONT, RANDOM
@@ -30,8 +29,13 @@ from stnas.store.run_folder import RunFolder
 
 
 def check(config: Config, task: Task) -> None:
-    """Raise ValueError for bounds or limits that no architecture meets."""
+    """Raise ValueError for bounds or limits that no architecture meets, or a cell that is none."""
     check_limits(config, task.space)
+    if config.search.strategy == "derived" and config.train.strategy in ("single_path", "spos"):
+        raise ValueError(
+            "search.strategy derived needs a train.strategy that derives a cell, got "
+            f"{config.train.strategy}: set --train.strategy darts1, or --search.strategy nsga2"
+        )
 
 
 def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
@@ -49,13 +53,13 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             fits(config, task)
         stage, origin = folder.begin("search"), folder.origin("search")
         objectives = objectives_of(task.space, config.search)
-        limits = choice_limits(config, task)
-        total = config.search.generations
+        own = derived_cell(config, task, folder)
+        limits = choice_limits(config, task) if own is None else cost_of(config, task, own)
+        total = config.search.generations if own is None else 1
         with Journal(folder, "search", total=total, unit="generation") as journal:
             known = current().first(partial(complete_archive, stage, origin, task.space.costs))
             if known is None:
-                with repaired_by(smaller_batches(config.search)):
-                    archive, drawn = searched(config, task, folder, limits, journal)
+                archive, drawn = searched(config, task, folder, limits, journal, own)
             else:
                 archive, drawn = ([candidate(task.space, r) for r in rows] for rows in known)
                 journal.say(f"search: choices from the {len(archive):,} candidates that are known")
@@ -72,29 +76,53 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
 
 
 def searched(
-    config: Config, task: Task, folder: RunFolder, limits: list[float], journal: Journal
+    config: Config,
+    task: Task,
+    folder: RunFolder,
+    limits: list[float],
+    journal: Journal,
+    own: Genotype | None,
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """Search, and score random candidates beside; return what both evaluated."""
+    """Search, and score random candidates beside; return what both evaluated.
+
+    own: the only candidate where it is derived already.
+    """
     stage, origin = folder.path / "search", folder.origin("search")
     bounds = Bounds(task.space, config.search)
     objectives = objectives_of(task.space, config.search)
     score = scorer(config, task, folder, split=task.dataset.validation)
     ledger = partial(Evaluator, space=task.space, score=score, journal=journal, origin=origin)
     evaluator = ledger(stage / ARCHIVE)
-    archive = evolve(
-        bounds,
-        config.search,
-        limits,
-        p_drop=task.p_drop,
-        seed=derive(config.seed, "search"),
-        evaluate=evaluator.evaluate,
-        report=partial(report, task.space, objectives, journal),
-    )
+    if own is not None:
+        archive = evaluator.evaluate([own], 0)
+        report(task.space, objectives, journal, 0, archive)
+    else:
+        archive = evolve(
+            bounds,
+            config.search,
+            limits,
+            p_drop=task.p_drop,
+            seed=derive(config.seed, "search"),
+            evaluate=evaluator.evaluate,
+            report=partial(report, task.space, objectives, journal),
+        )
     evaluator.keep(archive)
     evaluator = ledger(stage / RANDOM)
     drawn = random_candidates(config, task, bounds, evaluator, len(archive))
     evaluator.keep(drawn)
     return archive, drawn
+
+
+def derived_cell(config: Config, task: Task, folder: RunFolder) -> Genotype | None:
+    """Return the cell that training derived, where the search is to take it."""
+    if config.search.strategy != "derived":
+        return None
+    return task.space.parse(folder.result("train")["derived"])
+
+
+def cost_of(config: Config, task: Task, own: Genotype) -> list[float]:
+    """Return the cost of a cell as the only limit."""
+    return [float(np.asarray(task.space.costs[config.search.cost](own[None]))[0])]
 
 
 def report(

@@ -22,6 +22,12 @@ from stnas.store.tensors import write_tensors
 
 def check(config: Config, task: Task) -> None:
     """Raise ValueError where sampling could not work on these images."""
+    if config.train.strategy not in ("single_path", "spos"):
+        raise ValueError(
+            "stnas sgld samples the weights of single paths, which train.strategy "
+            f"{config.train.strategy} does not train: set --search.score single, or train with "
+            "--train.strategy single_path in another --run"
+        )
     own_parts("train", config.train)
     check_batch("train.batch_size", config.train.batch_size, len(task.dataset.train))
 

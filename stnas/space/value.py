@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from stnas.config.space import SpaceConfig
 from stnas.space import draws, genotype
 from stnas.space.canonical import canonical_key, coefficient_dtype, is_distinct
+from stnas.space.cells.mixture import Mixture
 from stnas.space.cost import AdditiveCost, Cost, additive
 from stnas.space.decoding import Decoder, decoder
 from stnas.space.description import describe, madds_by_layer
@@ -33,7 +34,7 @@ class SearchSpace:
     fingerprint: 8 hexadecimal digits that mark its texts. prior: what draws its architectures.
     reader: reads other texts of genotypes as choices, and returns None for those that it does not
     know. identity: gives a genotype's canonical key in place of the general form. useful: tells
-    which genotypes ``[n, genes]`` depend on the image.
+    which genotypes ``[n, genes]`` depend on the image. mixture: what a search by gradients mixes.
     """
 
     genes: tuple[Gene, ...]
@@ -49,6 +50,7 @@ class SearchSpace:
     reader: Callable[[str], list[int] | None] | None = None
     identity: Callable[[Genotype], str] | None = None
     useful: Callable[[Genotypes], NDArray[np.bool_]] | None = None
+    mixture: Mixture | None = None
 
     def __post_init__(self) -> None:
         """Count, so that ValueError comes early where the largest network passes 2**62."""

@@ -70,7 +70,7 @@ class FrontFile(TypedDict):
 
 
 class TrainResult(TypedDict):
-    """``train/result.json``."""
+    """``train/result.json``; derived, alpha: the cell of a search by gradients, and its weights."""
 
     seconds: float
     epochs: int
@@ -78,6 +78,8 @@ class TrainResult(TypedDict):
     p_drop: float
     expected_madds: float
     data: DataRow
+    derived: NotRequired[str]
+    alpha: NotRequired[list[list[float]]]
 
 
 class SgldResult(TypedDict):

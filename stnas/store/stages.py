@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stnas.config import Config
 
-BASE = ("seed", "kernels", "space", "data", "train")
+BASE = ("seed", "kernels", "space", "data", "train", "sharing", "alpha")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -23,6 +24,7 @@ from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
 from stnas.store.results import TrainResult
 from stnas.store.run_folder import RunFolder
 from stnas.store.tensors import write_tensors
+from stnas.train.gradient import Bilevel, check_mixed, is_gradient, make
 from stnas.train.law import describe_law
 
 
@@ -30,6 +32,7 @@ def check(config: Config, task: Task) -> None:
     """Raise ValueError where training could not work on these images."""
     own_parts("train", config.train)
     check_batch("train.batch_size", config.train.batch_size, len(task.dataset.train))
+    check_mixed(config, task)
 
 
 def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
@@ -45,18 +48,8 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             fits(config, task)
         parts = own_parts("train", config.train)
         stage = folder.begin("train")
-        supernet = build_supernet(config, task.space)
-        named = dict(supernet.named_parameters())
-        averages = [MovingAverage(named, decay) for decay in config.train.ema]
-        schedule = falling_schedule(config, len(task.dataset.train))
-        strategy = SinglePath(
-            supernet,
-            task,
-            config=config,
-            schedule=schedule,
-            averages=averages,
-            momentum=momentum_of(config, named),
-        )
+        mixes = is_gradient(config)
+        strategy: Strategy = make(config, task) if mixes else single_path(config, task)
         with (
             Journal(
                 folder,
@@ -71,7 +64,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
                 tensors=strategy.state,
             ) as saver,
         ):
-            journal.say(describe(config, task))
+            journal.say(describe(config, task) if not mixes else describe_mixed(config, strategy))
             journal.say(describe_split(task.dataset))
             if (warning := unequal_classes(task.dataset, config.data)) is not None:
                 journal.say(warning)
@@ -80,28 +73,43 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             if (tensors := saver.resume(journal.say)) is not None:
                 strategy.load_(tensors, saver.path)
             keep = partial(led(write_tensors), origin=folder.origin("train"))
-            for epoch in train_(strategy, task, config=config, journal=journal, saver=saver):
+            for epoch in train_(strategy, config=config, journal=journal, saver=saver):
                 if epoch >= config.train.epochs - config.train.checkpoints:
-                    keep(checkpoint_file(stage, epoch), supernet.state_dict(), epoch=epoch)
+                    keep(checkpoint_file(stage, epoch), strategy.weights(), epoch=epoch)
                 saver.save()
-            for average in averages:
+            for average in strategy.averages:
                 tensors = average.average(saver.standing.steps)
                 keep(average_file(stage, average.decay), tensors, decay=average.decay)
-            keep(stage / WEIGHTS, supernet.state_dict())
-            folder.finish("train", summary(config, task, saver.seconds()))
+            keep(stage / WEIGHTS, strategy.weights())
+            folder.finish("train", summary(config, task, strategy, saver.seconds()))
             saver.drop()
 
 
-def train_(
-    strategy: Strategy, task: Task, *, config: Config, journal: Journal, saver: Saver
-) -> Iterator[int]:
+def train_(strategy: Strategy, *, config: Config, journal: Journal, saver: Saver) -> Iterator[int]:
     """Train the epochs that are left, and yield each when it is done."""
+    task = strategy.task
     steps = steps_per_epoch(len(task.dataset.train), config.train.batch_size)
     for epoch in range(saver.standing.steps // steps, config.train.epochs):
         train_epoch_(
             strategy, task, config=config, epoch=epoch, journal=journal, shown=epoch, saver=saver
         )
+        for line in strategy.remarks():
+            journal.say(line)
         yield epoch
+
+
+def single_path(config: Config, task: Task) -> SinglePath:
+    """Make the strategy of the paper with the seed's initial weights."""
+    supernet = build_supernet(config, task.space)
+    named = dict(supernet.named_parameters())
+    return SinglePath(
+        supernet,
+        task,
+        config=config,
+        schedule=falling_schedule(config, len(task.dataset.train)),
+        averages=[MovingAverage(named, decay) for decay in config.train.ema],
+        momentum=momentum_of(config, named),
+    )
 
 
 def momentum_of(config: Config, named: dict[str, nn.Parameter]) -> Momentum | None:
@@ -146,6 +154,19 @@ def describe(config: Config, task: Task) -> str:
     )
 
 
+def describe_mixed(config: Config, strategy: Strategy) -> str:
+    """Say in words what a search by gradients is about to train."""
+    space, data = strategy.task.space, strategy.task.dataset
+    assert space.mixture is not None
+    level = config.sharing.level
+    return (
+        f"train: {many(space)}, mixed by {config.train.strategy}, on {data.name}, "
+        f"{data.num_classes} classes: {len(data.train):,} images move the weights, as many the "
+        f"architecture\ntrain: sharing.level {level}: {space.mixture.madds(level):,} MAdds of an "
+        f"image in the hyper-network, {space.mixture.madds('none'):,} without sharing"
+    )
+
+
 def many(space: SearchSpace) -> str:
     """Say how many networks a space has: topologies where edges may be left out."""
     if space.num_topologies > 1:
@@ -153,10 +174,14 @@ def many(space: SearchSpace) -> str:
     return f"{space.num_architectures:,} architectures"
 
 
-def summary(config: Config, task: Task, seconds: float) -> TrainResult:
+def summary(config: Config, task: Task, strategy: Strategy, seconds: float) -> TrainResult:
     """Collect what later stages and the report need to know."""
     space, data = task.space, task.dataset
+    cell: dict[str, Any] = {}
+    if isinstance(strategy, Bilevel):
+        cell = {"derived": space.format(strategy.derived()), "alpha": strategy.alpha.tolist()}
     return {
+        **cell,  # type: ignore[typeddict-item]
         "seconds": seconds,
         "epochs": config.train.epochs,
         "space": dict(space.recipe),

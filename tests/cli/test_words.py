@@ -378,3 +378,12 @@ def test_any_file_is_read_or_refused(tmp_path_factory, value):
     file.write_text(yaml.safe_dump(value))
     found, refusal = attempted(read_file, file)
     assert refusal.startswith(str(file)) if refusal else found.keys() <= keys().keys()
+
+
+def test_a_strategy_brings_its_recipe_along_below_what_is_given(tmp_path, capsys):
+    words = ["--run", str(tmp_path / "run"), "--space.family", "nb201"]
+    gdas = parse(["train", *words, "--train.strategy", "gdas", "--train.momentum", "0.5"]).config
+    assert (gdas.train.epochs, gdas.train.batch_size, gdas.train.momentum) == (250, 64, 0.5)
+    assert (gdas.search.strategy, gdas.alpha.nesterov) == ("derived", True)
+    plain = parse(["train", *words]).config
+    assert (plain.train.epochs, plain.search.strategy) == (600, "nsga2")

@@ -7,9 +7,8 @@ differentiated: work is done in processes of its own, forked from one that has i
 import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from importlib import import_module
-from io import StringIO
 from types import ModuleType
 from typing import Any
 
@@ -92,9 +91,7 @@ def on_emulated_gpu(libraries: list[str], work: Callable[..., Any], *given: Any)
     return found
 
 
-def run_stages(config: Config, stages: tuple[str, ...]) -> str:
-    """Run stages, one after the other; return what they printed."""
-    with redirect_stdout(StringIO()) as printed:
-        for stage in stages:
-            import_module(f"stnas.{stage}").run(config)
-    return printed.getvalue()
+def run_stages(config: Config, stages: tuple[str, ...]) -> None:
+    """Run stages, one after the other."""
+    for stage in stages:
+        import_module(f"stnas.{stage}").run(config)

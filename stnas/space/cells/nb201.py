@@ -4,16 +4,20 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stnas.config.sharing import LEVELS
 from stnas.space import recipe
 from stnas.space.builder import SpaceBuilder
+from stnas.space.cells.mixture import Mixture
 from stnas.space.cells.parts import Average, Convolve, Halve, Zero
+from stnas.space.cells.sharing import Mixed, Module
 from stnas.space.genotype import Genotype, Genotypes
-from stnas.space.graph import Arc, Gene
+from stnas.space.graph import Arc, Gene, Node
 from stnas.space.part import Part
 from stnas.space.tilt import Tilt
 from stnas.space.value import SearchSpace
@@ -185,14 +189,57 @@ def build(spec: Spec) -> SearchSpace:
         recipe={"family": "nb201", **recipe.to_json(spec)},
         prefix="nb",
     )
+    head = replace(space.head, stem_activation="identity", features="norm")
+    space = replace(space, head=head)
     return replace(
         space,
-        head=replace(space.head, stem_activation="identity", features="norm"),
         fingerprint=recipe.fingerprint({"family": "nb201"}, without=()),
         prior=Tilt.of(space),
         reader=read,
         identity=canonical,
         useful=reads_images,
+        mixture=Mixture(
+            choices=OPERATIONS,
+            rows=len(EDGES),
+            edges=tuple(mixed_edges(space)),
+            derive=lambda weights: weights.argmax(1).astype(np.int8),
+            fixed=space.madds_cost.least,
+            levels=LEVELS[:4],
+            names=lambda cell: [OPERATIONS[gene] for gene in cell.tolist()],
+        ),
+    )
+
+
+def mixed_edges(space: SearchSpace) -> Iterator[Mixed]:
+    """Yield the edges of all cells with the modules of their candidates."""
+    for _, own in groupby(space.arcs, key=lambda arc: (arc.source, arc.target)):
+        arcs = list(own)
+        if arcs[0].when:
+            node = space.nodes[arcs[0].source]
+            keys = [arc.part for arc in arcs]
+            yield Mixed(
+                arcs[0].source,
+                arcs[0].target,
+                arcs[0].when[0][0],
+                tuple(key if key and "." in key else None for key in keys),
+                tuple(sequence(operation, node) for operation in OPERATIONS),
+            )
+
+
+def sequence(operation: str, node: Node) -> tuple[Module, ...] | None:
+    """Return the modules of an operation on a node; None for the one that computes nothing."""
+    width, pixels = node.width, node.resolution**2
+    if operation == "none":
+        return None
+    if operation == "skip":
+        return ()
+    if operation == "pool":
+        return (Module("average", width, width, pixels, kernel=3),)
+    kernel = int(operation.removeprefix("conv"))
+    return (
+        Module("relu", width, width, pixels),
+        Module("conv", width, width, pixels, kernel=kernel),
+        Module("bn", width, width, pixels),
     )
 
 

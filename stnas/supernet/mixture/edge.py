@@ -1,0 +1,195 @@
+"""An edge that mixes its candidates, as a level of sharing has rewritten it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stnas.config.sharing import Level
+from stnas.ops.layers.reference import EPS
+from stnas.space.cells.sharing import FREE, Branch, Group, Mixed, Module, Step, rewrite
+from stnas.supernet.mixture.shares import Shares
+
+TINY = 1e-6
+"""What is added to a kernel's norm."""
+
+
+def normalised(kernel: Tensor) -> Tensor:
+    """Return ``K / (||K||_2 + 1e-6)``, the norm of each output channel ``[C, ...]``."""
+    unit: Tensor = kernel / (torch.linalg.vector_norm(kernel, dim=(1, 2, 3), keepdim=True) + TINY)
+    return unit
+
+
+def embedded(kernel: Tensor, size: int) -> Tensor:
+    """Return a kernel ``[C, D, k, k]`` in the middle of zeros ``[C, D, size, size]``."""
+    rim = (size - kernel.shape[-1]) // 2
+    return functional.pad(kernel, (rim, rim, rim, rim))
+
+
+def convolved(x: Tensor, kernel: Tensor, module: Module) -> Tensor:
+    """Apply a kernel as a module does, at its stride and on its grid."""
+    groups = module.before if module.kind == "depthwise" else 1
+    rim = module.grid * (kernel.shape[-1] // 2)
+    return functional.conv2d(x, kernel, None, module.stride, rim, module.grid, groups)
+
+
+def without_weights(x: Tensor, module: Module) -> Tensor:
+    """Apply a module that has no weights; BN uses the statistics of the batch."""
+    if module.kind == "relu":
+        return x.relu()
+    if module.kind == "average":
+        x = functional.avg_pool2d(x, 3, module.stride, 1, count_include_pad=False)
+    elif module.kind == "maximum":
+        x = functional.max_pool2d(x, 3, module.stride, 1)
+    if module.kind == "bn" or module.norm:
+        x = functional.batch_norm(x, None, None, training=True, eps=EPS)
+    return x
+
+
+class Source:
+    """The value of a node, with what its edges begin with: computed once where it is shared."""
+
+    def __init__(self, x: Tensor, *, shares: bool) -> None:
+        self.x, self.shares = x, shares
+        self.known: dict[Module, Tensor] = {}
+
+    def first(self, module: Module) -> Tensor:
+        """Apply a module without weights to the node."""
+        if not self.shares:
+            return without_weights(self.x, module)
+        if module not in self.known:
+            self.known[module] = without_weights(self.x, module)
+        return self.known[module]
+
+
+class MixedEdge(nn.Module):
+    """``sum over groups of a_S f_S(x)``.
+
+    kernels: one convolution for each kernel, named by its candidate and its place in the sequence;
+    a kernel that a group has in common is that of its first member. normalise: divide the kernels
+    that are mixed by their norms.
+    """
+
+    def __init__(self, edge: Mixed, *, level: Level, normalise: bool) -> None:
+        super().__init__()
+        self.groups = rewrite(edge.sequences, level)
+        self.normalise = normalise
+        self.kernels = nn.ModuleDict()
+        for group in self.groups:
+            for branch in group.branches:
+                for place, step in enumerate(branch.steps):
+                    for member, module in zip(branch.members, step.modules, strict=False):
+                        self._add(member, place, module)
+            for place, module in self._tail_places(group):
+                self._add(group.members[0], place, module)
+
+    def _tail_places(self, group: Group) -> list[tuple[int, Module]]:
+        """Return the places of a tail's modules in the sequence of the group's first member."""
+        return list(enumerate(group.tail, start=len(group.branches[0].steps)))
+
+    def _add(self, member: int, place: int, module: Module) -> None:
+        if module.has_kernel:
+            groups = module.before if module.kind == "depthwise" else 1
+            self.kernels[f"{member}_{place}"] = nn.Conv2d(
+                module.before, module.after, module.kernel, groups=groups, bias=False
+            )
+
+    def forward(self, source: Source, shares: Shares) -> Tensor | None:
+        """Mix the candidates' values of a node ``[N, C, H, W]``; None where none is computed."""
+        total: Tensor | None = None
+        for group in self.groups:
+            weight = shares.of(group.members)
+            if weight is not None:
+                value = weight * self._value(group, source, shares)
+                total = value if total is None else total + value
+        return total
+
+    def _value(self, group: Group, source: Source, shares: Shares) -> Tensor:
+        branches = group.branches
+        if not group.tail:
+            return self._branch(branches[0], source, shares)
+        within = shares.within(group.members)
+        total: Tensor | None = None
+        start = 0
+        for branch in branches:
+            own = [w for w in within[start : start + len(branch.members)] if w is not None]
+            start += len(branch.members)
+            if own:
+                value = torch.stack(own).sum() * self._branch(branch, source, shares)
+                total = value if total is None else total + value
+        assert total is not None
+        for place, module in self._tail_places(group):
+            total = self._applied(total, module, group.members[0], place)
+        return total
+
+    def _branch(self, branch: Branch, source: Source, shares: Shares) -> Tensor:
+        x, steps = source.x, list(enumerate(branch.steps))
+        if steps and (first := branch.steps[0].modules[0]).kind in FREE:
+            x, steps = source.first(first), steps[1:]
+        for place, step in steps:
+            if len(step.modules) == 1:
+                x = self._applied(x, step.modules[0], branch.members[0], place)
+            else:
+                x = self._mixed(x, step, branch.members, place, shares.within(branch.members))
+        return x
+
+    def _applied(self, x: Tensor, module: Module, member: int, place: int) -> Tensor:
+        if not module.has_kernel:
+            return without_weights(x, module)
+        return convolved(x, self.kernel(member, place), module)
+
+    def _mixed(
+        self,
+        x: Tensor,
+        step: Step,
+        members: Sequence[int],
+        place: int,
+        within: Sequence[Tensor | None],
+    ) -> Tensor:
+        """Sum the members' convolutions by their shares, of which a drawn one stands alone."""
+        known = [
+            (share, self.kernel(member, place, mixed=True), module)
+            for share, member, module in zip(within, members, step.modules, strict=True)
+            if share is not None
+        ]
+        if len(known) == 1:
+            return convolved(x, known[0][1], known[0][2])
+        if not step.merged:
+            return torch.stack([s * convolved(x, k, module) for s, k, module in known]).sum(0)
+        largest = step.applied[0]
+        kernels = [share * embedded(kernel, largest.kernel) for share, kernel, _ in known]
+        return convolved(x, torch.stack(kernels).sum(0), largest)
+
+    def kernel(self, member: int, place: int, *, mixed: bool = False) -> Tensor:
+        """Return a kernel as it is applied; mixed: it is one of several at its place."""
+        layer = self.kernels[f"{member}_{place}"]
+        assert isinstance(layer, nn.Conv2d)
+        weight = layer.weight
+        return normalised(weight) if mixed and self.normalise else weight
+
+    def alone(self, candidate: int) -> list[Tensor]:
+        """Return the kernels that a candidate has when it alone counts, in their order."""
+        for group in self.groups:
+            for branch in group.branches:
+                if candidate in branch.members:
+                    return [*self._own(branch, candidate), *self._common(group)]
+        return []
+
+    def _own(self, branch: Branch, candidate: int) -> list[Tensor]:
+        return [
+            self.kernel(
+                candidate if len(step.modules) > 1 else branch.members[0],
+                place,
+                mixed=len(step.modules) > 1,
+            )
+            for place, step in enumerate(branch.steps)
+            if step.modules[0].has_kernel
+        ]
+
+    def _common(self, group: Group) -> list[Tensor]:
+        return [
+            self.kernel(group.members[0], place)
+            for place, module in self._tail_places(group)
+            if module.has_kernel
+        ]

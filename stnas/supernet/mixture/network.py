@@ -1,0 +1,105 @@
+"""The hyper-network of which every mixed edge computes all its candidates."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from stnas.config import Kernels
+from stnas.config.sharing import Level
+from stnas.space import SearchSpace
+from stnas.supernet.blocks import build
+from stnas.supernet.layers import Merge, Tail, channels_last_, check_images, make_stem
+from stnas.supernet.mixture.edge import MixedEdge, Source
+from stnas.supernet.mixture.shares import Shares
+from stnas.supernet.norms import norm
+from stnas.supernet.supernet import SuperNet
+
+
+class MixedNet(nn.Module):
+    """Stem, nodes, tail as in the hyper-network of single paths; the edges between are mixtures.
+
+    BN has no parameters and uses the statistics of the batch. Weights are drawn from torch's global
+    generator. level, normalise: of sharing.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        level: Level = "none",
+        normalise: bool = False,
+        kernels: Kernels = "fused",
+    ) -> None:
+        super().__init__()
+        assert space.mixture is not None
+        self.space, self.level = space, level
+        make = partial(norm, affine=False, tracked=False)
+        self.stem = make_stem(space, kernels=kernels, norm=make)
+        self.fixed = [arc for arc in space.arcs if not arc.when]
+        self.blocks = nn.ModuleDict(
+            {
+                arc.part: build(space.parts[arc.part], kernels=kernels, norm=make)
+                for arc in self.fixed
+                if arc.part is not None
+            }
+        )
+        self.edges = nn.ModuleList(
+            MixedEdge(edge, level=level, normalise=normalise) for edge in space.mixture.edges
+        )
+        self.merges = nn.ModuleList(Merge(node, degrees=(), norm=make) for node in space.nodes[1:])
+        self.tail = Tail(space, kernels=kernels, norm=make)
+        channels_last_(self)
+
+    def forward(self, x: Tensor, shares: Sequence[Shares]) -> Tensor:
+        """Compute the logits ``[N, classes]`` of images; shares: one for each row of alpha."""
+        check_images(x, self.space.head.in_channels)
+        assert self.space.mixture is not None
+        known = {0: Source(self.stem(x), shares=self.level != "none")}
+        entering: dict[int, list[Tensor]] = {node.index: [] for node in self.space.nodes}
+        mixed = list(zip(self.space.mixture.edges, self.edges, strict=True))
+        for node in self.space.nodes[1:]:
+            values = entering[node.index]
+            for arc in self.fixed:
+                if arc.target == node.index:
+                    value = known[arc.source].x
+                    values.append(value if arc.part is None else self.blocks[arc.part](value))
+            for edge, module in mixed:
+                if edge.target == node.index:
+                    value = module(known[edge.source], shares[edge.row])
+                    values += [] if value is None else [value]
+            if not values:
+                values.append(self._nothing(node.index, known[0].x))
+            merged = self.merges[node.index - 1](values)
+            known[node.index] = Source(merged, shares=self.level != "none")
+        logits: Tensor = self.tail(known[len(self.space.nodes) - 1].x)
+        return logits
+
+    def _nothing(self, index: int, first: Tensor) -> Tensor:
+        """Return the value of a node that no candidate leads to."""
+        node, begin = self.space.nodes[index], self.space.nodes[0]
+        size = [-(-side * node.resolution // begin.resolution) for side in first.shape[2:]]
+        return first.new_zeros(first.shape[0], node.width, *size)
+
+    @torch.no_grad()
+    def single_paths(self) -> SuperNet:
+        """Return the hyper-network of single paths in which each candidate is as it is here alone.
+
+        Where one candidate of each edge counts, both compute the same.
+        """
+        assert self.space.mixture is not None
+        supernet = SuperNet(self.space, kernels="reference").to(next(self.parameters()))
+        own = self.state_dict()
+        state = supernet.state_dict()
+        state.update({name: value for name, value in own.items() if name in state})
+        supernet.load_state_dict(state)
+        for edge, module in zip(self.space.mixture.edges, self.edges, strict=True):
+            assert isinstance(module, MixedEdge)
+            for candidate, key in enumerate(edge.keys):
+                if key is not None:
+                    layers = supernet.block(key).modules()
+                    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+                    for layer, kernel in zip(convolutions, module.alone(candidate), strict=True):
+                        layer.weight.copy_(kernel)
+        return supernet

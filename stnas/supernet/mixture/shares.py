@@ -1,0 +1,56 @@
+"""How much each candidate of an edge counts: all of them, or one that was drawn."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Shares(Protocol):
+    """The weights of the candidates of one edge."""
+
+    def of(self, members: Sequence[int]) -> Tensor | None:
+        """Return the weight of some candidates together; None: they are not computed."""
+        ...
+
+    def within(self, members: Sequence[int]) -> list[Tensor | None]:
+        """Return the share of each in their weight; None: it alone is not computed."""
+        ...
+
+
+class Soft:
+    """``a = softmax(alpha)``: ``a_S = sum of a`` over a set S, and ``a_i / a_S`` inside it.
+
+    Computed as ``exp(logsumexp(alpha_S) - logsumexp(alpha))`` and ``softmax(alpha_S)``, which is
+    safe where a_S is 0. alpha: of an edge ``[choices]``.
+    """
+
+    def __init__(self, alpha: Tensor) -> None:
+        self.alpha, self.a = alpha, alpha.softmax(0)
+        self.total = alpha.logsumexp(0)
+
+    def of(self, members: Sequence[int]) -> Tensor:
+        """Return ``a_S``."""
+        if len(members) == 1:
+            return self.a[members[0]]
+        return (self.alpha[list(members)].logsumexp(0) - self.total).exp()
+
+    def within(self, members: Sequence[int]) -> list[Tensor | None]:
+        """Return ``a_i / a_S`` for each member."""
+        return list(self.alpha[list(members)].softmax(0))
+
+
+class Drawn:
+    """One candidate that was drawn, with a weight whose value is 1 and whose gradient is not."""
+
+    def __init__(self, choice: int, weight: Tensor) -> None:
+        self.choice, self.weight = choice, weight
+
+    def of(self, members: Sequence[int]) -> Tensor | None:
+        """Return the weight where the candidate is among the members."""
+        return self.weight if self.choice in members else None
+
+    def within(self, members: Sequence[int]) -> list[Tensor | None]:
+        """Return 1 for the candidate."""
+        one = self.weight.new_ones(())
+        return [one if member == self.choice else None for member in members]

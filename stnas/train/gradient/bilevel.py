@@ -1,0 +1,203 @@
+"""Train shared weights on one half of the images and alpha on the other, in turn."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stnas.config import Config
+from stnas.data import FileSplit, Split
+from stnas.data.epochs import Batch, training_batches
+from stnas.group.streams import derive, global_stream
+from stnas.learn.gradients import autocast
+from stnas.learn.moving_average import MovingAverage
+from stnas.learn.task import Task
+from stnas.ops.dtypes import widen
+from stnas.space import Genotype
+from stnas.store.tensors import load_tensors_
+from stnas.supernet import SuperNet
+from stnas.supernet.mixture import MixedNet, Shares
+from stnas.train.gradient.optimisers import Adam, Descent
+
+START = 1e-3
+"""Standard deviation of alpha at first (Liu et al. 2019, the authors' code)."""
+
+
+class Method(Protocol):
+    """What tells one strategy from another."""
+
+    weights_first: bool
+
+    def shares(self, bilevel: "Bilevel", step: int, purpose: str) -> list[Shares]:
+        """Return how much each candidate counts in a pass of a step."""
+        ...
+
+    def gradient(self, bilevel: "Bilevel", train: Batch, held: Batch, step: int) -> Tensor:
+        """Return what alpha ``[rows, choices]`` moves against."""
+        ...
+
+
+class Bilevel:
+    """A strategy that moves alpha by the loss on held-back images, and the weights on the others.
+
+    method: one of the files beside this one. task: with the half of the images that moves the
+    weights. held: the other half. rate: the learning rate of the weights by step.
+    """
+
+    def __init__(
+        self,
+        net: MixedNet,
+        method: Method,
+        task: Task,
+        held: Split | FileSplit,
+        *,
+        config: Config,
+        rate: Callable[[int], float],
+        steps: int,
+    ) -> None:
+        assert task.space.mixture is not None
+        self.averages: Sequence[MovingAverage] = ()
+        self.supernet, self.method, self.task, self.config = net, method, task, config
+        self.rate, self.steps, self.mixture = rate, steps, task.space.mixture
+        self.parameters = list(net.parameters())
+        with global_stream(config.seed, "alpha"):
+            alpha = START * torch.randn(self.mixture.rows, len(self.mixture.choices))
+        self.alpha = alpha.to(self.parameters[0].device).requires_grad_()
+        self.adam = Adam(self.alpha, config.alpha)
+        self.descent = Descent(dict(net.named_parameters()), config)
+        self.batches = HeldBatches(task, held, config)
+
+    def loss(self, batch: Batch, shares: list[Shares]) -> tuple[Tensor, Tensor]:
+        """Return the cross entropy of a batch, and its logits."""
+        images, labels = batch
+        with autocast(self.config.train.precision, images):
+            logits = widen(self.supernet(images, shares))
+        smoothing = self.config.train.label_smoothing
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing), logits
+
+    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
+        """Move alpha and the weights, or in the other order; return (loss, accuracy)."""
+        train, held = (images, labels), self.batches.batch(step)
+        if self.method.weights_first:
+            found = self.move_weights_(train, step)
+            self.move_alpha_(train, held, step)
+            return found
+        self.move_alpha_(train, held, step)
+        return self.move_weights_(train, step)
+
+    def move_alpha_(self, train: Batch, held: Batch, step: int) -> None:
+        """Take a step of Adam on alpha."""
+        gradient = self.method.gradient(self, train, held, step)
+        if not bool(torch.isfinite(gradient).all()):
+            raise FloatingPointError(
+                f"the gradient of alpha is not finite at step {step}: lower train.learning_rate "
+                "or alpha.learning_rate"
+            )
+        self.adam.move_(gradient)
+
+    def move_weights_(self, batch: Batch, step: int) -> tuple[float, float]:
+        """Take a step of descent on the weights; FloatingPointError before anything moves."""
+        loss, logits = self.loss(batch, self.method.shares(self, step, "weights"))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {step}: lower train.learning_rate"
+            )
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        self.descent.move_(gradients, lr=self.rate(step))
+        right = int((logits.argmax(1) == batch[1]).sum())
+        return value, right / len(batch[1])
+
+    def gradient_of_alpha(self, loss: Tensor) -> Tensor:
+        """Return the gradient of a loss; zeros where it does not depend on alpha."""
+        (gradient,) = torch.autograd.grad(loss, self.alpha, allow_unused=True)
+        return torch.zeros_like(self.alpha) if gradient is None else gradient
+
+    def a(self) -> Tensor:
+        """Return ``softmax(alpha)`` in float64 ``[rows, choices]``."""
+        return self.alpha.detach().cpu().double().softmax(1)
+
+    def derived(self) -> Genotype:
+        """Return the cell that alpha stands for."""
+        return self.mixture.derive(self.a().numpy())
+
+    def numbers(self) -> dict[str, float]:
+        """Return what the journal tells: entropy of a in nats, skips, multiply-adds of the cell."""
+        a, cell, space = self.a(), self.derived(), self.task.space
+        entropy = float(-(a * a.clamp_min(1e-300).log()).sum(1).mean())
+        counts = self.mixture.count(cell)
+        return {
+            "entropy": entropy,
+            "skips": float(counts["skip"]),
+            "madds": float(space.madds(cell[None])[0]),
+        }
+
+    def remarks(self) -> list[str]:
+        """Return lines about the cell so far: its text, and a warning where it has collapsed."""
+        cell = self.derived()
+        lines = [f"train: the cell is {self.task.space.format(cell)}"]
+        if not self.mixture.convolutions(cell):
+            lines.append(
+                "train: warning: no edge of the cell has a convolution, the collapse that searches "
+                "by gradients are known for: train fewer epochs, lower alpha.learning_rate, or "
+                "take train.strategy betadarts"
+            )
+        return lines
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the weights as the hyper-network of single paths has them."""
+        return self.single_paths().state_dict()
+
+    def single_paths(self) -> SuperNet:
+        """Return the hyper-network of single paths."""
+        return self.supernet.single_paths()
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return weights, velocities, alpha and the moments of Adam."""
+        own = {f"net.{name}": value for name, value in self.supernet.state_dict().items()}
+        return {**own, **self.descent.state(), **self.adam.state()}
+
+    def load_(self, tensors: dict[str, Tensor], file: Path) -> None:
+        """Go on from a state."""
+        self.descent.load_(tensors)
+        self.adam.load_(tensors)
+        own: dict[str, Any] = {
+            name.removeprefix("net."): value
+            for name, value in tensors.items()
+            if name.startswith("net.")
+        }
+        load_tensors_(self.supernet, own, file)
+
+
+class HeldBatches:
+    """The batches that move alpha, each a function of (seed, step), in epochs of their own."""
+
+    def __init__(self, task: Task, held: Split | FileSplit, config: Config) -> None:
+        self.task, self.held, self.config = task, held, config
+        self.steps = len(held) // config.train.batch_size
+        self.next_step = -1
+        self.rest: Iterator[Batch] = iter(())
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step; steps that follow each other go on in one pass."""
+        epoch, place = divmod(step, self.steps)
+        if step != self.next_step or place == 0:
+            self.rest = self._pass(epoch, place)
+        self.next_step = step + 1
+        return next(self.rest)
+
+    def _pass(self, epoch: int, place: int) -> Iterator[Batch]:
+        return training_batches(
+            self.task.dataset,
+            self.held,
+            config=self.config,
+            purpose="augment alpha",
+            seed=derive(self.config.seed, "order of alpha"),
+            epoch=epoch,
+            size=self.config.train.batch_size,
+            start=place,
+        )

@@ -1,0 +1,100 @@
+"""Make the strategy that a configuration names."""
+
+from functools import partial
+
+from stnas.config import Config
+from stnas.config.sharing import LEVELS
+from stnas.group.device import device_of
+from stnas.group.processes import current
+from stnas.group.streams import global_stream
+from stnas.learn.halves import halved
+from stnas.learn.single_path import FALLS
+from stnas.learn.supernet_epoch import steps_per_epoch
+from stnas.learn.task import Task, check_batch
+from stnas.space import SearchSpace
+from stnas.supernet import initialise_
+from stnas.supernet.mixture import MixedNet
+from stnas.train.gradient.betadarts import Penalised
+from stnas.train.gradient.bilevel import Bilevel, Method
+from stnas.train.gradient.darts import FirstOrder, SecondOrder
+from stnas.train.gradient.gdas import GumbelDraw
+
+METHODS: dict[str, type[Method]] = {
+    "darts1": FirstOrder,
+    "darts2": SecondOrder,
+    "gdas": GumbelDraw,
+    "betadarts": Penalised,
+}
+
+
+def is_gradient(config: Config) -> bool:
+    """Tell whether training mixes candidates and derives a cell."""
+    return config.train.strategy in METHODS
+
+
+def check_mixed(config: Config, task: Task) -> None:
+    """Raise ValueError for a space or options that a search by gradients cannot work with."""
+    strategy, space = config.train.strategy, task.space
+    if not is_gradient(config):
+        if config.sharing.level != "none":
+            raise ValueError(
+                f"sharing.level must be none with train.strategy {strategy}, which mixes nothing, "
+                f"got {config.sharing.level}: set --train.strategy darts1, or leave it out"
+            )
+        return
+    if space.mixture is None:
+        raise ValueError(
+            f"train.strategy {strategy} needs a space of cells, got space.family "
+            f"{space.recipe.get('family', 'topology')}: set --space.family nb201"
+        )
+    check_level(config, space)
+    if current().size > 1 or config.train.micro_batches > 1:
+        raise ValueError(
+            f"train.strategy {strategy} works in one process with train.micro_batches 1, got "
+            f"{current().size} and {config.train.micro_batches}: start it without torchrun"
+        )
+    for key, given in (("affine", config.train.affine), ("ema", bool(config.train.ema))):
+        if given:
+            raise ValueError(
+                f"train.{key} must be left out with train.strategy {strategy}, whose mixtures "
+                f"have none, got {getattr(config.train, key)}: remove it"
+            )
+    half, held = halved(task, config.seed)
+    images = min(len(half.dataset.train), len(held))
+    check_batch("train.batch_size", config.train.batch_size, images)
+
+
+def check_level(config: Config, space: SearchSpace) -> None:
+    """Raise ValueError for a level that the space's candidates do not have."""
+    assert space.mixture is not None
+    level, levels = config.sharing.level, space.mixture.levels
+    if level not in levels:
+        raise ValueError(
+            f"sharing.level must be one of {', '.join(levels)} with space.family "
+            f"{space.recipe.get('family')}, got {level}: its highest is {levels[-1]}"
+        )
+    assert LEVELS[: len(levels)] == levels
+
+
+def make(config: Config, task: Task) -> Bilevel:
+    """Make the strategy with the seed's initial weights and halves of the images."""
+    half, held = halved(task, config.seed)
+    with global_stream(config.seed, "weights"):
+        net = MixedNet(
+            task.space,
+            level=config.sharing.level,
+            normalise=config.sharing.normalises,
+            kernels=config.kernels,
+        )
+        initialise_(net, config.train.initialisation)
+        net.to(device_of(config.device))
+    train = config.train
+    steps = steps_per_epoch(len(half.dataset.train), train.batch_size)
+    rate = partial(
+        FALLS[train.schedule],
+        steps=train.epochs * steps,
+        start=train.learning_rate,
+        end=train.final_learning_rate,
+    )
+    method = METHODS[train.strategy]()
+    return Bilevel(net, method, half, held, config=config, rate=rate, steps=steps)

@@ -1,0 +1,81 @@
+"""Adam for alpha and momentum descent for the weights, with states that a run can keep."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from stnas.config import Config
+from stnas.config.alpha import AlphaConfig
+
+FIRST, SECOND, TINY = 0.5, 0.999, 1e-8
+"""Betas and epsilon of Adam (Liu et al. 2019, the authors' code)."""
+
+
+class Adam:
+    """Moves alpha in place (Kingma & Ba 2015), with the L2 term in the gradient."""
+
+    names = ("alpha", "adam.mean", "adam.square", "adam.steps")
+
+    def __init__(self, alpha: Tensor, config: AlphaConfig) -> None:
+        self.alpha, self.config = alpha, config
+        self.mean, self.square = torch.zeros_like(alpha), torch.zeros_like(alpha)
+        self.steps = torch.zeros((), dtype=torch.int64)
+
+    @torch.no_grad()
+    def move_(self, gradient: Tensor) -> None:
+        """Take a step against a gradient."""
+        gradient = gradient + self.config.weight_decay * self.alpha
+        self.steps += 1
+        self.mean.mul_(FIRST).add_(gradient, alpha=1 - FIRST)
+        self.square.mul_(SECOND).addcmul_(gradient, gradient, value=1 - SECOND)
+        count = int(self.steps)
+        mean, square = self.mean / (1 - FIRST**count), self.square / (1 - SECOND**count)
+        self.alpha.sub_(self.config.learning_rate * mean / (square.sqrt() + TINY))
+
+    def state(self) -> dict[str, Tensor]:
+        """Return alpha, its moments and the number of steps."""
+        parts = (self.alpha.detach(), self.mean, self.square, self.steps)
+        return dict(zip(self.names, parts, strict=True))
+
+    @torch.no_grad()
+    def load_(self, tensors: dict[str, Tensor]) -> None:
+        """Take what ``state`` returned out of the tensors of a saved state."""
+        for name, value in self.state().items():
+            value.copy_(tensors.pop(name))
+
+
+class Descent:
+    """``v <- mu v + g + decay w; w <- w - rate v``, or ``w - rate (g + decay w + mu v)``.
+
+    The second is Nesterov's. The gradient's norm is cut first. A tensor without a gradient keeps
+    its weight and its velocity.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], config: Config) -> None:
+        self.train, self.options = config.train, config.alpha
+        self.names, self.weights = list(parameters), list(parameters.values())
+        self.velocities = [torch.zeros_like(weight) for weight in self.weights]
+
+    @torch.no_grad()
+    def move_(self, gradients: Sequence[Tensor | None], *, lr: float) -> None:
+        """Take a step against the gradients of all parameters."""
+        triples = zip(self.weights, self.velocities, gradients, strict=True)
+        moved = [(w, v, g) for w, v, g in triples if g is not None]
+        norm = torch.linalg.vector_norm(torch.stack([g.norm() for _, _, g in moved]))
+        factor = float(torch.clamp(self.options.largest_gradient / (norm + 1e-6), max=1.0))
+        for weight, velocity, gradient in moved:
+            whole = gradient * factor + self.train.weight_decay * weight
+            velocity.mul_(self.train.momentum).add_(whole)
+            ahead = whole + self.train.momentum * velocity if self.options.nesterov else velocity
+            weight.sub_(lr * ahead)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the velocities by the names of their parameters."""
+        pairs = zip(self.names, self.velocities, strict=True)
+        return {f"velocity.{name}": value for name, value in pairs}
+
+    def load_(self, tensors: dict[str, Tensor]) -> None:
+        """Take what ``state`` returned out of the tensors of a saved state."""
+        for name, value in self.state().items():
+            value.copy_(tensors.pop(name))
