@@ -17,11 +17,12 @@ AROUND = ("version", "origin", "files")
 
 
 class Sized(TypedDict):
-    """A network: the text of its genotype, and what it costs."""
+    """A network: the text of its genotype, and what it costs; latency: where it was searched by."""
 
     genotype: str
     madds: int
     params: int
+    latency: NotRequired[float]
 
 
 class CandidateRow(Sized):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import stnas
 from stnas.cli import main
 from stnas.latency.fit import features, fit, trust
 from stnas.latency.timing import least_times
@@ -104,6 +105,15 @@ def test_a_search_by_latency_takes_it_as_objective_and_bound(tiny_config, tmp_pa
     assert max(row["latency"] for row in rows) <= bound
     for choice in read_json(tiny_config.folder / "search/result.json")["choices"]:
         assert choice["latency"] <= choice["limit"]
+    words = ["--retrain.epochs", "1", "--retrain.warmup_epochs", "0"]
+    words += ["--retrain.batch_size", "16"]
+    words += ["--retrain.random_twins", "0", "--verdict.candidates", "0"]
+    main(["retrain", "--run", run, *words, "--threads", "1"])
+    main(["report", "--run", run])
+    for network in read_json(tiny_config.folder / "retrain/result.json")["networks"]:
+        folder = tiny_config.folder / "retrain" / network["name"]
+        known = stnas.load_network(folder).genotype
+        assert cost(known[None]).tolist() == [network["latency"]]
 
 
 def test_what_is_missing_is_named(trained_run, tmp_path, capsys):
