@@ -1,5 +1,6 @@
 """What a whole run ends with: the front, the chosen networks, and where the page is."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from statistics import fmean
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from stnas.config import Config
 from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
+from stnas.search.truth import told
 from stnas.store.complete import read_result
 from stnas.store.console import CONSOLE, folding_table
 from stnas.store.files import read_json
@@ -40,15 +42,26 @@ def print_outcome(config: Config) -> None:
     results = {name: read_result(run, name, files=False) for name in stages}
     front = typed_row(FrontFile, read_json(run / "search" / FRONT), run / "search" / FRONT)
     CONSOLE.print(front_table(front["front"]), crop=False)
-    networks = results["retrain"]["networks"]
-    found = leads(networks)
-    CONSOLE.print(network_table(networks))
-    CONSOLE.print(lead_table(found))
-    CONSOLE.print(worth(found), soft_wrap=True)
+    if "retrain" in results:
+        networks = results["retrain"]["networks"]
+        found = leads(networks)
+        CONSOLE.print(network_table(networks))
+        CONSOLE.print(lead_table(found))
+        CONSOLE.print(worth(found), soft_wrap=True)
+    else:
+        CONSOLE.print(derived(results["search"], config), soft_wrap=True)
     seconds = {name: result["seconds"] for name, result in results.items()}
     times = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
     CONSOLE.print(f"time: {times}, together {sum(seconds.values()) / 60:.1f} min")
     CONSOLE.print(f"report: {run / REPORT}", soft_wrap=True)
+
+
+def derived(search: Mapping[str, Any], config: Config) -> str:
+    """Say what tables know of the cell that was derived, and how to train it on these images."""
+    cell = search["choices"][0]["genotype"]
+    lines = [f"cell: {cell}, {line}" for line in told(search.get("truth", []))]
+    again = f"stnas retrain --run {shlex.quote(config.run)}"
+    return "\n".join([*(lines or [f"cell: {cell}"]), f"on these images: {again}"])
 
 
 def front_table(front: Sequence[Mapping[str, Any]]) -> Group:

@@ -78,7 +78,9 @@ class RankConfig:
     """File with the genotypes to compare instead, one a line."""
     table: str | None = None
     """JSON or .npz file of accuracies by genotype, such as a public benchmark's: the ground truth,
-    in place of trainings. `rank.architectures` of its networks are compared, at most all."""
+    in place of trainings; or `nasbench201-cifar10`, `nasbench201-cifar100`,
+    `nasbench201-imagenet16`, with the extra `bench` installed. `rank.architectures` of its networks
+    are compared, at most all."""
     truth: str | None = None
     """Folder of the trainings from scratch; default: `truth` in the run folder. Several runs on the
     same images may name one folder: what one has trained the others read, and processes that work

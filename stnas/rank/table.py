@@ -4,12 +4,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnas.space import Genotype, Genotypes, SearchSpace
 from stnas.space.genotype import TEXT
+from stnas.store.bench import NAMES, bench_table
 from stnas.store.journal import Journal
 
 ACCURACIES = ("test_acc", "accuracies", "accuracy", "mean_acc")
@@ -40,16 +42,22 @@ class TableTruth:
 def read_table(file: Path, space: SearchSpace) -> dict[bytes, list[float]]:
     """Read the accuracies of architectures, in [0, 1], by their genes.
 
-    A JSON object, or an ``.npz`` with ``keys`` (text) and ``accuracies`` ``[n]`` or ``[n, seeds]``.
+    A word of ``stnas.store.bench``, for NAS-Bench-201; a JSON object, or an ``.npz`` with ``keys``
+    (text) and ``accuracies`` ``[n]`` or ``[n, seeds]``.
     A key is a genotype's text, or its genes, a base-36 digit each; a value of the JSON object is a
     number, a list of one a training, or an object with one of these as ``test_acc``,
     ``accuracies``, ``accuracy`` or ``mean_acc``. Where a number is above 1, all are per cent.
     Raises ValueError that names the key for anything else; nothing in the file is executed.
     """
+    if str(file) in NAMES:
+        known_cells(file, space)
+        entries = bench_table(str(file))
+        rows = {space.parse_digits(key).tobytes(): values for key, values in entries.items()}
+        return {genes: [value / 100 for value in values] for genes, values in rows.items()}
     if not file.is_file():
         raise FileNotFoundError(
-            f"rank.table must be a JSON or .npz file of accuracies, got {file}, which is no file: "
-            "correct the path"
+            f"rank.table must be a JSON or .npz file of accuracies, or one of {', '.join(NAMES)}, "
+            f"got {file}, which is no file: correct the path"
         )
     entries = npz_entries(file) if file.suffix == ".npz" else json_entries(file)
     known = {genes_of(key, space, file).tobytes(): value for key, value in entries.items()}
@@ -60,6 +68,15 @@ def read_table(file: Path, space: SearchSpace) -> dict[bytes, list[float]]:
         )
     scale = 100.0 if any(max(values) > 1 for values in known.values()) else 1.0
     return {genes: [value / scale for value in values] for genes, values in known.items()}
+
+
+def known_cells(file: Path, space: SearchSpace) -> None:
+    """Raise ValueError for a table of NAS-Bench-201 and a space of other networks."""
+    if space.recipe.get("family") != "nb201":
+        raise ValueError(
+            f"rank.table {file} is of the cells of NAS-Bench-201, got space.family "
+            f"{space.recipe.get('family', 'topology')}: train with --space.family nb201"
+        )
 
 
 def rows_of(table: dict[bytes, list[float]]) -> Genotypes:
@@ -98,7 +115,7 @@ def npz_entries(file: Path) -> dict[str, list[float]]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             keys, accuracies = arrays["keys"], arrays["accuracies"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ValueError(
             f"rank.table must be an .npz with keys (text) and accuracies (numbers), got {file} "
             f"({error}): write these two arrays; pickled ones are not read"

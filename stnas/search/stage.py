@@ -19,12 +19,13 @@ from stnas.search.evaluator import Evaluator, candidate, complete_archive, row
 from stnas.search.nsga2 import front
 from stnas.search.objectives import Candidate, Objectives, objectives_of
 from stnas.search.strategies import evolve
+from stnas.search.truth import told, truths
 from stnas.search.windows import windows
 from stnas.space import AdditiveCost, Genotype, SearchSpace
 from stnas.store.files import write_json
 from stnas.store.journal import Journal
 from stnas.store.names import ARCHIVE, FRONT, RANDOM
-from stnas.store.results import FrontFile, SearchFindings, SearchResult, WindowRow
+from stnas.store.results import FrontFile, SearchFindings, SearchResult, TruthRow, WindowRow
 from stnas.store.run_folder import RunFolder
 
 
@@ -66,6 +67,8 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             result = findings(config, task, limits, archive, drawn)
             for line in summary(result):
                 journal.say(line)
+            if own is not None:
+                result["truth"] = known_truths(task.space, own, journal)
         best = [row(task.space, c) for c in front(archive, objectives)]
         found: FrontFile = {"front": best, "evaluated": len(archive), "random": len(drawn)}
         led(write_json)(stage / FRONT, {**found, "origin": origin})
@@ -118,6 +121,18 @@ def derived_cell(config: Config, task: Task, folder: RunFolder) -> Genotype | No
     if config.search.strategy != "derived":
         return None
     return task.space.parse(folder.result("train")["derived"])
+
+
+def known_truths(space: SearchSpace, own: Genotype, journal: Journal) -> list[TruthRow]:
+    """Return what public tables know of a derived cell, and say it, or how to get them."""
+    try:
+        rows = truths(space, space.format(own))
+    except FileNotFoundError as error:
+        journal.say(f"search: the cell's true accuracy is not known here: {error}")
+        return []
+    for line in told(rows):
+        journal.say(f"search: the cell's true accuracy on {line}")
+    return rows
 
 
 def cost_of(config: Config, task: Task, own: Genotype) -> list[float]:

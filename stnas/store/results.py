@@ -89,8 +89,22 @@ class SgldResult(TypedDict):
     samples: int
 
 
+class TruthRow(TypedDict):
+    """What a public table has of a cell: its accuracy, its place among all, and theirs."""
+
+    table: str
+    accuracy: float
+    best: float
+    median: float
+    place: int
+    cells: int
+
+
 class SearchFindings(TypedDict):
-    """What a search chose; random: of the random candidates that it is held against."""
+    """What a search chose; random: of the random candidates that it is held against.
+
+    truth: of the cell that training derived.
+    """
 
     evaluated: int
     choices: list[ChoiceRow]
@@ -98,6 +112,7 @@ class SearchFindings(TypedDict):
     windows: NotRequired[list[WindowRow]]
     hypervolume: NotRequired[float]
     random: NotRequired[dict[str, float]]
+    truth: NotRequired[list[TruthRow]]
 
 
 class SearchResult(SearchFindings):

@@ -96,9 +96,13 @@ BY_NAME = {stage.name: stage for stage in STAGES}
 
 
 def needed(name: str, config: Config) -> bool:
-    """Tell whether a run needs a stage: ``search.score single`` takes no samples, for one."""
+    """Tell whether a run needs a stage: ``search.score single`` takes no samples, for one.
+
+    A derived cell of NAS-Bench-201 is not retrained: public tables have its accuracy.
+    """
     samples, candidates = config.search.score != "single", config.verdict.candidates > 0
-    return {"sgld": samples, "verdict": candidates}.get(name, True)
+    by_table = config.search.strategy == "derived" and config.space.family == "nb201"
+    return {"sgld": samples, "verdict": candidates, "retrain": not by_table}.get(name, True)
 
 
 def whole_run(config: Config) -> list[str]:

@@ -12,6 +12,7 @@ from stnas.config import AlphaConfig, Config, SharingConfig, SpaceConfig
 from stnas.learn.halves import halved
 from stnas.learn.task import prepare
 from stnas.store.files import read_json, read_rows
+from stnas.store.stages import whole_run
 from stnas.supernet.mixture import Soft
 from stnas.train.gradient import Bilevel, make
 from stnas.train.gradient.betadarts import penalty
@@ -174,6 +175,7 @@ def test_the_cell_of_a_search_goes_through_the_pipeline(level, tiny_config):
     numbers = [row for row in rows if row["stage"] == "train"]
     assert [row["entropy"] < 1.6095 for row in numbers] == [True, True]
     assert {"skips", "madds"} <= set(numbers[0])
+    assert "retrain" not in whole_run(config)
     networks = read_json(config.folder / "retrain" / "result.json")["networks"]
     assert networks[0]["genotype"] == result["derived"]
 
