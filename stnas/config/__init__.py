@@ -75,6 +75,7 @@ class Config:
             rules.at_least("sgld.samples with search.bound", self.sgld.samples, 2)
         rules.not_negative("save_every", self.save_every)
         rules.compiled_kernels("space.kernels", self.space.kernels or (), kernels=self.kernels)
+        rules.plain_kernels(self.space.family, self.space.profile, kernels=self.kernels)
         for name, wanted in (
             ("train", self.train.sync_batch_norm),
             ("retrain", self.retrain.sync_batch_norm),

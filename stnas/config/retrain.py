@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from stnas.config import rules
 from stnas.config.train import Initialisation, Precision, Schedule
 
-Baseline = Literal["separable", "mobilenet_v2", "shufflenet_v2"]
+Baseline = Literal["separable", "mobilenet_v2", "shufflenet_v2", "uniform_bits"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class RetrainConfig:
     baselines: tuple[Baseline, ...] = ()
     """Hand-made networks scaled to the same multiply-adds and trained the same way beside each
     choice: chains of `separable` convolutions, of the inverted residuals of `mobilenet_v2`, of the
-    units of `shufflenet_v2`."""
+    units of `shufflenet_v2`. In the family quant `uniform_bits`, the same network with as many bits
+    everywhere as the choice's operations on bits allow."""
     genotypes: tuple[str, ...] = ()
     """Architectures to train instead of the choices, named G1, G2, ...: texts as a report shows
     them."""

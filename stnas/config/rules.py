@@ -75,3 +75,13 @@ def parts(key: str, count: int, *, of: int) -> None:
     """Require a count that cuts a batch into equal parts of 2 images or more."""
     holds = count >= 1 and of % count == 0 and of // count >= 2
     require(holds, key, f"a divisor of the batch_size = {of} that leaves 2 images or more", count)
+
+
+def plain_kernels(family: str | None, profile: str, *, kernels: str) -> None:
+    """Refuse compiled kernels for quantised blocks, which have none."""
+    quantised = family == "quant" or (family is None and profile.startswith("resnet"))
+    if quantised and kernels != "reference":
+        raise ValueError(
+            "kernels must be reference with space.family quant, whose blocks torch's operators "
+            f"compute, got {kernels!r}: set --kernels reference"
+        )

@@ -90,6 +90,8 @@ class SearchConfig:
     """Fewest parameters of a candidate."""
     params_max: float | None = None
     """Most parameters of a candidate."""
+    bitops_max: float | None = None
+    """Most operations on bits of a candidate, in the family quant."""
     bounds: tuple[str, ...] = ()
     """Bounds on any cost of the space, each `NAME<=NUMBER` or `NAME>=NUMBER`."""
     limits: tuple[float, ...] | None = None
@@ -127,6 +129,8 @@ class SearchConfig:
         rules.at_least("search.evaluation_batch", self.evaluation_batch, 1)
         rules.window("search.madds", self.madds_min, self.madds_max)
         rules.window("search.params", self.params_min, self.params_max)
+        if self.bitops_max is not None:
+            rules.positive("search.bitops_max", self.bitops_max)
         for bound in self.bounds:
             parse_bound(bound)
         for limit in self.limits or ():

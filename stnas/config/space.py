@@ -14,8 +14,12 @@ Profile = Literal[
     "nas_bench_macro",
     "nas_bench_macro_half",
     "paper",
+    "resnet18",
+    "resnet34",
+    "resnet20",
+    "resnet14",
 ]
-Family = Literal["topology", "nas_bench_macro", "spos", "nb201"]
+Family = Literal["topology", "nas_bench_macro", "spos", "nb201", "quant"]
 Activation = Literal["relu6", "relu", "hardswish", "silu"]
 Residual = Literal["stem", "none", "all"]
 Merge = Literal["sum", "mean", "shadow"]
@@ -31,11 +35,13 @@ class SpaceConfig:
     profile: Profile = "micro"
     """Named space: of the topology augmented ones imagenet (224x224), parity, small, micro, nano
     (32x32); nas_bench_macro (32x32), the chain of the public table, and that at half its width. The
-    first five also name spaces of the family spos; paper, small and micro such of nb201."""
+    first five also name spaces of the family spos; paper, small and micro such of nb201;
+    the ResNets of the family quant are resnet18 and resnet34 (224x224), resnet20 (32x32) and
+    resnet14 (28x28)."""
     family: Family | None = None
     """Family of the profile: the `topology` augmented spaces, the chain of `nas_bench_macro`, the
-    choice blocks of `spos` (Single Path One-Shot), or the cells of NAS-Bench-201, `nb201`. Default:
-    the first that has the profile."""
+    choice blocks of `spos` (Single Path One-Shot), the cells of NAS-Bench-201, `nb201`, or
+    ResNets whose blocks choose their bits, `quant`. Default: the first that has the profile."""
     factory: str | None = None
     """A space of your own in place of a profile: `module:function`, found from the working
     directory; the function returns what SpaceBuilder.build gives."""
@@ -50,6 +56,9 @@ class SpaceConfig:
     scales: tuple[int, ...] | None = None
     """Tenths of the channels inside a block that are searched beside its kind, such as
     (6,8,10,12,14,16), in the family spos. Default: 10 tenths alone."""
+    bits: tuple[str, ...] | None = None
+    """Pairs that blocks choose from in the family quant: w2a4 has weights of 2 bits and activations
+    of 4. Default: w1a2, w2a2, w1a4, w2a4, w3a4, w4a4."""
     branch_distances: tuple[int, ...] | None = None
     """Distances j - i of the branch edges, each at least 2; empty for a chain space."""
     channels: int | None = None

@@ -68,6 +68,9 @@ class TrainConfig:
     """With `space.scales`: the first half of the epochs trains the largest scale alone, then the
     next smaller one enters every so many epochs; 0: all are there from the start. Default: the last
     enters after three quarters of the epochs."""
+    float_share: float = 0.2
+    """Share of the steps, the first ones, in which the blocks of the family quant are not
+    quantised."""
     affine: bool = False
     """Whether the shared BN layers have a scale and a shift."""
     checkpoints: int = 10
@@ -96,6 +99,7 @@ class TrainConfig:
         rules.one_of("train.schedule", self.schedule, get_args(Schedule))
         rules.one_of("train.initialisation", self.initialisation, get_args(Initialisation))
         rules.share("train.momentum", self.momentum)
+        rules.probability("train.float_share", self.float_share)
         if self.scale_warmup is not None:
             rules.not_negative("train.scale_warmup", self.scale_warmup)
         rules.share("train.label_smoothing", self.label_smoothing)

@@ -23,6 +23,7 @@ from stnas.ops.slices import cut
 from stnas.space import Genotype
 from stnas.store.tensors import load_tensors_
 from stnas.supernet import SuperNet, synchronise_
+from stnas.supernet.blocks.quant import FLOAT
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def train_step_(
     weights: Tensor | None = None,
     smoothing: float = 0.0,
     momentum: Momentum | None = None,
+    option: int | None = None,
     **options: Any,
 ) -> tuple[Number, Number]:
     """Move the activated tensors by one step and return (loss, accuracy) of the batch.
@@ -77,15 +79,15 @@ def train_step_(
     takes as long as to train a small path. parts: which parts of the batch the images are; those
     of the other processes count as much. precision: as ``mean_gradients_`` takes it. averages: of
     the parameters, kept up with the steps. weights, smoothing: of the classes and labels, as
-    there. momentum: of the parameters, which has a weight decay of its own. options: those of
-    ``sgld_step_``.
+    there. momentum: of the parameters, which has a weight decay of its own. option: form that
+    every block takes. options: those of ``sgld_step_``.
     Raises FloatingPointError that names genotype and step, before anything moves, where the
     loss is not finite. A GPU is not waited for: its numbers are tensors, which nobody has read.
     """
 
     def forward(part: int, own: Tensor) -> Tensor:
         with global_stream(seed, "dropout", step, *parts.words(part)):
-            return supernet(own, genotype)  # type: ignore[no-any-return]
+            return supernet(own, genotype, option=option)  # type: ignore[no-any-return]
 
     listed = list(supernet.parameters()) if parameters is None else parameters
     used = supernet.active_parameters(genotype)
@@ -129,6 +131,14 @@ def train_step_(
     return loss, accuracy
 
 
+def float_steps(config: Config, task: Task) -> int:
+    """Return how many steps train blocks that have bits to choose from without quantising."""
+    if not any(hasattr(part, "bits") for part in task.space.parts.values()):
+        return 0
+    steps = config.train.epochs * (len(task.dataset.train) // config.train.batch_size)
+    return round(config.train.float_share * steps)
+
+
 class SinglePath:
     """The strategy of the paper: draw an architecture, take a step of (Langevin) descent on it.
 
@@ -155,6 +165,7 @@ class SinglePath:
         self.class_weights = class_weights(
             dataset.train.labels, dataset.num_classes, config=config.data, device=dataset.device
         )
+        self.float_steps = float_steps(config, task)
         if config.train.sync_batch_norm and current().size > 1:
             synchronise_(supernet, total)
 
@@ -175,6 +186,7 @@ class SinglePath:
             weights=self.class_weights,
             smoothing=self.config.train.label_smoothing,
             momentum=self.momentum,
+            option=FLOAT if step < self.float_steps else None,
             **self.schedule.options,
         )
 

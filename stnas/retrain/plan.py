@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from stnas.config import Config
+from stnas.config.retrain import Baseline
 from stnas.group.streams import derive
 from stnas.space import Genotype, SearchSpace
 from stnas.space.hand_made import CLOSE, scaled
+from stnas.space.quant import uniform
 
 SAMPLES = 4096
 """Random architectures that twins are looked for in, at a time."""
@@ -21,7 +23,7 @@ def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> l
     """
     entries = []
     for choice in choices:
-        name, genotype, madds = choice["name"], space.parse(choice["genotype"]), choice["madds"]
+        name, genotype = choice["name"], space.parse(choice["genotype"])
         entries.append({"name": name, **described(space, genotype), "role": "chosen"})
         seed = derive(config.seed, "twins", name)
         count, cost = config.retrain.random_twins, config.search.cost
@@ -31,7 +33,7 @@ def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> l
             for number, twin in enumerate(twins, start=1)
         ]
         for kind in config.retrain.baselines:
-            own = scaled(kind, space, madds)
+            own = hand_made(kind, space, choice)
             only = np.zeros(own.num_genes, np.int8)
             known = {**described(own, only), "role": "baseline", "space": dict(own.recipe)}
             entries.append({"name": f"{name}-{kind}", **known})
@@ -48,6 +50,13 @@ def asked(config: Config, space: SearchSpace) -> list[dict[str, Any]]:
             raise ValueError(f"retrain.genotypes: {error}") from None
         found.append({"name": f"G{number}", **described(space, genotype)})
     return found
+
+
+def hand_made(kind: Baseline, space: SearchSpace, choice: dict[str, Any]) -> SearchSpace:
+    """Build the space of a hand-made network's only genotype, of the size of a choice."""
+    if kind != "uniform_bits":
+        return scaled(kind, space, choice["madds"])
+    return uniform(space, int(choice["bitops"]))
 
 
 def described(space: SearchSpace, genotype: Genotype) -> dict[str, Any]:

@@ -31,6 +31,13 @@ class Bounds:
         self.cost = space.costs[known_cost(space, config.cost, "search.cost")]
         self.ends["madds"] = window(config.madds_min, config.madds_max)
         self.ends["params"] = window(config.params_min, config.params_max)
+        if config.bitops_max is not None:
+            if "bitops" not in space.costs:
+                raise ValueError(
+                    "search.bitops_max must be left out without space.family quant, whose blocks "
+                    f"have bits, got {config.bitops_max:,.10g}: use search.madds_max"
+                )
+            self.ends["bitops"] = window(None, config.bitops_max)
         for name, low, high in map(parse_bound, config.bounds):
             known_cost(space, name, "search.bounds")
             self.ends[name] = meet(self.ends[name], (low, high))

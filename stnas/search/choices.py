@@ -43,6 +43,12 @@ def check_limits(config: Config, space: SearchSpace) -> None:
     bounds = Bounds(space, config.search)
     least = bounds.ends[bounds.cost.name][0]
     if isinstance(bounds.cost, AdditiveCost):
+        if bounds.cost.least == bounds.cost.most and "bitops" in space.costs:
+            raise ValueError(
+                "search.cost must be bitops with space.family quant, whose networks all have "
+                f"{bounds.cost.most:,} {bounds.cost.unit}, got {config.search.cost!r}: set "
+                "--search.cost bitops"
+            )
         least = max(least, bounds.cost.least)
     for limit in config.search.limits or ():
         if limit < least:

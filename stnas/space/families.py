@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from stnas.config.space import SpaceConfig
-from stnas.space import factory, hand_made, macro, spos, topology
+from stnas.space import factory, hand_made, macro, quant, spos, topology
 from stnas.space.cells import nb201
 from stnas.space.value import SearchSpace
 
@@ -13,6 +13,7 @@ FAMILIES = {
     "topology": topology,
     "nas_bench_macro": macro,
     "spos": spos,
+    "quant": quant,
     "nb201": nb201,
     "hand_made": hand_made,
 }

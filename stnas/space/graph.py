@@ -65,12 +65,13 @@ class Gene:
 
 @dataclass(frozen=True)
 class Head:
-    """Both ends of every network: images, 3x3 stem convolution, and the tail behind the last node.
+    """Both ends of every network: images, the stem convolution, and the tail behind the last node.
 
     The tail is a 1x1 convolution to ``tail_width`` channels, BN, activation, the mean over the
     pixels, dropout and a linear classifier, with a ``bias`` or without. features: ``convolution``,
-    or ``norm``, where BN and activation come without it. stem_activation: that of the stem where it
-    is another.
+    or ``norm``, where BN and activation come without it, or ``none``, where the last node is
+    pooled. stem_activation: that of the stem where it is another. stem_kernel: side of its
+    convolution. stem_pool: whether 3x3 max pooling with stride 2 follows it.
     """
 
     in_channels: int
@@ -81,16 +82,22 @@ class Head:
     activation: Activation = "relu6"
     dropout: float = 0.2
     bias: bool = True
-    features: Literal["convolution", "norm"] = "convolution"
+    features: Literal["convolution", "norm", "none"] = "convolution"
     stem_activation: Activation | Literal["identity"] | None = None
+    stem_kernel: int = 3
+    stem_pool: bool = False
 
     def layers(self, first: Node, last: Node) -> dict[str, Layer]:
         """Count the layers that every network has, affine BN and the classifier's bias included."""
-        stem, tail = 9 * self.in_channels * first.width, last.width * self.tail_width
-        tail *= self.features == "convolution"
+        stem, tail = self.stem_kernel**2 * self.in_channels * first.width, last.width
+        tail *= self.tail_width * (self.features == "convolution")
+        size = -(-self.image_size // self.stem_stride) if self.stem_pool else first.resolution
         classifier = self.tail_width * self.num_classes
-        return {
-            "stem": Layer(stem * first.resolution**2, stem + 2 * first.width),
+        layers = {
+            "stem": Layer(stem * size**2, stem + 2 * first.width),
             "tail": Layer(tail * last.resolution**2, tail + 2 * self.tail_width),
             "classifier": Layer(classifier, classifier + self.bias * self.num_classes),
         }
+        if self.features == "none":
+            del layers["tail"]
+        return layers

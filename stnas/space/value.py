@@ -216,10 +216,10 @@ class SearchSpace:
         return self.prior.solve(madds, self.expected_madds)
 
     def nearest_p_drop(self, madds: float) -> float:
-        """Return the p_drop whose expected MAdds are nearest to ``madds``; 0 in a chain space."""
+        """Return the p_drop whose expected MAdds are nearest; the usual one if all are."""
         most, least = self.expected_madds(0.0), self.expected_madds(1.0)
         if most == least:
-            return 0.0
+            return self.prior.usual(0.0)
         if not least < madds < most:
             return 1.0 if madds <= least else 0.0
         return self.solve_p_drop(madds)

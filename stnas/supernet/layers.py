@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
+from torch.nn import functional
 
 from stnas.config import Kernels
 from stnas.ops import conv_norm_act, pool
@@ -163,9 +164,43 @@ class Tail(nn.Module):
         return pool(features) if self.compiled and is_plain(features) else features.mean((2, 3))
 
 
-def make_features(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> ConvNormAct | NormAct:
-    """Make what stands before the pool: 1x1 convolution, BN and activation, or the last two."""
+class NoFeatures(nn.Module):
+    """The last node as it is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x."""
+        return x
+
+    def norms(self) -> tuple[nn.BatchNorm2d, ...]:
+        """List no BN layer."""
+        return ()
+
+    def bind(self) -> Bound:
+        """Return the identity as a function of x and of no BN layer's state."""
+        return lambda x, **_: x
+
+
+class PooledStem(ConvNormAct):
+    """Convolution without bias, BN, activation, and 3x3 max pooling with stride 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[N, C_in, H, W]`` to half of the convolution's pixels a side, rounded up."""
+        return functional.max_pool2d(super().forward(x), 3, 2, 1)
+
+    def bind(self) -> Bound:
+        """Return the layer as a function of x and the state of its BN layers."""
+        inner = super().bind()
+        return lambda x, **state: functional.max_pool2d(inner(x, **state), 3, 2, 1)
+
+
+Features = ConvNormAct | NormAct | NoFeatures
+
+
+def make_features(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> Features:
+    """Make what stands before the pool: 1x1 convolution, BN, activation, the last two, or none."""
     head = space.head
+    if head.features == "none":
+        return NoFeatures()
     if head.features == "norm":
         return NormAct(head.tail_width, activation=head.activation, kernels=kernels, norm=norm)
     return ConvNormAct(
@@ -180,16 +215,16 @@ def make_features(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> Co
 
 
 def make_stem(space: SearchSpace, *, kernels: Kernels, norm: MakeNorm) -> ConvNormAct:
-    """Make the stem convolution, whose result is v1; without activation in plain PyTorch."""
+    """Make the stem, whose result is v1; not 3x3 or without activation in plain PyTorch."""
     head = space.head
-    linear = head.stem_activation == "identity"
-    return ConvNormAct(
+    plain = head.stem_activation == "identity" or head.stem_kernel != 3
+    return (PooledStem if head.stem_pool else ConvNormAct)(
         head.in_channels,
         space.nodes[0].width,
-        kernel=3,
+        kernel=head.stem_kernel,
         stride=head.stem_stride,
         activation=head.stem_activation or head.activation,
-        kernels="reference" if linear else kernels,
+        kernels="reference" if plain else kernels,
         norm=norm,
     )
 

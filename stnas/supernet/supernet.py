@@ -78,14 +78,16 @@ class SuperNet(nn.Module):
                     found[self._number[f"blocks.{arc.part}.{name}"]] = used
         return found
 
-    def forward(self, x: Tensor, genotype: Genotype) -> Tensor:
+    def forward(self, x: Tensor, genotype: Genotype, *, option: int | None = None) -> Tensor:
         """Compute the logits ``[N, classes]`` of images ``[N, C, H, W]`` along one architecture.
 
-        genotype: int8 ``[genes]``. Only the blocks of this architecture are computed and get
-        gradients.
+        genotype: int8 ``[genes]``. option: form that every block takes instead of its own. Only
+        the blocks of this architecture are computed and get gradients.
         """
         check_images(x, self.space.head.in_channels)
         arcs = self.space.arcs_of(self.space.check_row(genotype))
+        if option is not None:
+            arcs = tuple(arc._replace(option=option) for arc in arcs)
         blocks = {arc: self._parts[arc.part] for arc in arcs if arc.part is not None}
         last = propagate(self.space, arcs, self.stem(x), blocks=blocks, merges=self.merges)
         logits: Tensor = self.tail(last)

@@ -10,7 +10,7 @@ DRAWS, BARS, WIDTH = 2000, 8, 40
 
 
 def describe_law(config: Config, task: Task) -> str:
-    """Say how the multiply-adds of the first ``DRAWS`` architectures are spread, as a histogram."""
+    """Say how the costs of the first ``DRAWS`` architectures are spread, as a histogram."""
     sampler, lines = task.sampler, list[str]()
     if isinstance(sampler, WarmUp):
         lines.append(
@@ -19,12 +19,13 @@ def describe_law(config: Config, task: Task) -> str:
         )
         sampler = sampler.sampler
     drawn = np.stack([sampler.genotype(step) for step in range(DRAWS)])
-    madds = task.space.madds(drawn)
+    cost = task.space.costs.get("bitops", task.space.madds_cost)
+    costs = np.asarray(cost(drawn))
     lines.append(
-        f"train: {config.train.sampling} draws networks of {madds.mean():,.0f} MAdds on average, "
-        f"standard deviation {madds.std():,.0f}, {madds.min():,} to {madds.max():,}"
+        f"train: {config.train.sampling} draws networks of {costs.mean():,.0f} {cost.unit} on "
+        f"average, standard deviation {costs.std():,.0f}, {costs.min():,} to {costs.max():,}"
     )
-    counts, ends = np.histogram(madds, BARS)
+    counts, ends = np.histogram(costs, BARS)
     for count, low, high in zip(counts.tolist(), ends[:-1], ends[1:], strict=True):
         bar = "#" * round(WIDTH * count / max(counts))
         share = f"{100 * count / DRAWS:.1f} %"

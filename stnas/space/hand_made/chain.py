@@ -13,7 +13,7 @@ from stnas.space.macro.parts import InvertedResidual
 from stnas.space.part import Part
 from stnas.space.value import SearchSpace
 
-KINDS: tuple[Baseline, ...] = get_args(Baseline)
+KINDS: tuple[Baseline, ...] = tuple(own for own in get_args(Baseline) if own != "uniform_bits")
 PROFILES: dict[str, "Spec"] = {}
 """Nobody searches these spaces, so none has a name of its own."""
 EXPANSION = 6

@@ -1,6 +1,12 @@
 """The modules that compute a space's parts: one file a family of blocks."""
 
-from stnas.supernet.blocks import cells, hand_made, macro, spos  # noqa: F401 they register their blocks
+from stnas.supernet.blocks import (  # noqa: F401 they register their blocks
+    cells,
+    hand_made,
+    macro,
+    quant,
+    spos,
+)
 from stnas.supernet.blocks.block import MakeNorm, ResidualBlock, build
 from stnas.supernet.blocks.bottleneck import LinearBottleneck
 

@@ -12,7 +12,7 @@ from stnas.ops.bottleneck.inference import BoundBlock
 from stnas.ops.layers.reference import BatchNorm
 from stnas.supernet.blocks import LinearBottleneck
 from stnas.supernet.blocks.block import apply, norms_of
-from stnas.supernet.layers import ConvNormAct, Merge, NormAct
+from stnas.supernet.layers import Features, Merge
 from stnas.supernet.norms import Bound, lent, reset_statistics
 
 Norms = tuple[BatchNorm, ...]
@@ -56,7 +56,7 @@ def own_statistics(norm: BatchNorm) -> BatchNorm:
     return BatchNorm(weight, bias, mean.clone(), variance.clone())
 
 
-def layer_source(name: str, layer: ConvNormAct | NormAct, *, device: torch.device) -> Source:
+def layer_source(name: str, layer: Features, *, device: torch.device) -> Source:
     """Return the stem or the tail's features."""
     reset = tuple(reset_statistics(own, device=device) for own in layer.norms())
     return Source(name, with_norms(layer.bind()), reset)
