@@ -174,7 +174,11 @@ class StoppedError(Exception):
     """The search is cut off."""
 
 
-def test_a_search_that_is_cut_off_at_any_generation_comes_to_the_same_archive(trained, monkeypatch):
+@pytest.mark.parametrize("strategy", ["spos", "nsga2", "random"])
+def test_a_search_that_is_cut_off_at_any_generation_comes_to_the_same_archive(
+    strategy, trained, monkeypatch
+):
+    trained = replace(trained, search=replace(trained.search, strategy=strategy))
     search.run(trained)
     stage = trained.folder / "search"
     wanted = [(stage / name).read_bytes() for name in ("archive.jsonl", "front.json")]
