@@ -1,6 +1,7 @@
 """The package's layers: an import may only point down, and a file has a name of its own."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,16 @@ def test_config_knows_the_standard_library_alone_and_space_no_torch(path):
         assert roots <= set(sys.stdlib_module_names)
     if own_package(path) == "space":
         assert "torch" not in roots
+
+
+def test_the_readme_tells_the_layer_of_every_package():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    told = {
+        name: int(row[1])
+        for row in re.finditer(r"^\| (\d) \| (`[^|]*) \|", text, re.MULTILINE)
+        for name in re.findall(r"`(?:stnas/)?(\w+)`", row[2])
+    }
+    assert told == {name: layer for name, layer in LAYERS.items() if name != "engine"}
 
 
 def test_no_file_is_nameless():

@@ -59,6 +59,8 @@ class RetrainConfig:
     genotypes: tuple[str, ...] = ()
     """Architectures to train instead of the choices, named G1, G2, ...: texts as a report shows
     them."""
+    evaluation_batch: int = 256
+    """Images a batch of the evaluation of what was trained; it moves speed and rounding alone."""
     with_validation: bool = True
     """Whether the images held out for the search are trained on too; test images never are."""
 
@@ -66,6 +68,7 @@ class RetrainConfig:
         """Check the section."""
         rules.at_least("retrain.epochs", self.epochs, 1)
         rules.at_least("retrain.batch_size", self.batch_size, 2)
+        rules.at_least("retrain.evaluation_batch", self.evaluation_batch, 1)
         rules.parts("retrain.micro_batches", self.micro_batches, of=self.batch_size)
         rules.one_of("retrain.precision", self.precision, get_args(Precision))
         rules.positive("retrain.learning_rate", self.learning_rate)

@@ -118,7 +118,7 @@ class Fit:
         self.counts = [b for b in network.buffers() if not b.is_floating_point()]
         self.ranks = {"rank": self.group.rank, "world": self.group.size}
         self.test = evaluation_batches(
-            dataset, judge or dataset.test, size=config.search.evaluation_batch, **self.ranks
+            dataset, judge or dataset.test, size=config.retrain.evaluation_batch, **self.ranks
         )
         self.optimizer = optimiser(network, config.retrain)
         self.saver = Saver(

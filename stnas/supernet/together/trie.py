@@ -18,11 +18,11 @@ from stnas.space.description import arc_names
 from stnas.supernet.layers import Merge, check_images
 from stnas.supernet.supernet import SuperNet
 from stnas.supernet.together.values import (
-    Source,
+    Producer,
     Value,
-    block_source,
-    layer_source,
-    merge_source,
+    block_producer,
+    layer_producer,
+    merge_producer,
 )
 
 
@@ -42,7 +42,7 @@ class Trie:
         rows = self.space.check(genotypes)
         self.values: list[Value] = []
         self.known: dict[tuple[Any, ...], int] = {}
-        self._sources: dict[tuple[Any, ...], Source] = {}
+        self._producers: dict[tuple[Any, ...], Producer] = {}
         tails: dict[bytes, int] = {}
         for row in rows[np.lexsort(rows.T[::-1])]:
             genes = row.tobytes()
@@ -68,7 +68,7 @@ class Trie:
     def _node(self, target: int, inputs: tuple[int, ...]) -> int:
         """Return the position of a node's value; a lone value is the node's own."""
         name = ("merges", target, len(inputs))
-        if len(inputs) == 1 and not self._source(name).reset:
+        if len(inputs) == 1 and not self._producer(name).reset:
             return inputs[0]
         return self._value(name, inputs)
 
@@ -76,29 +76,29 @@ class Trie:
         """Return the position of a value; append it if it is not there."""
         place = (*name, *inputs)
         if place not in self.known:
-            self.values.append(self._source(name).value(inputs))
+            self.values.append(self._producer(name).value(inputs))
             self.known[place] = len(self.values)
         return self.known[place]
 
-    def _source(self, name: tuple[Any, ...]) -> Source:
-        if name not in self._sources:
-            self._sources[name] = self._make_source(*name)
-        return self._sources[name]
+    def _producer(self, name: tuple[Any, ...]) -> Producer:
+        if name not in self._producers:
+            self._producers[name] = self._make_producer(*name)
+        return self._producers[name]
 
-    def _make_source(self, kind: str, *which: Any) -> Source:
+    def _make_producer(self, kind: str, *which: Any) -> Producer:
         """Bind the module of a name: ``stem``, ``tail``, a node's merge, or a part's block."""
         supernet, device = self.supernet, self._device
         if kind == "stem":
-            return layer_source("stem", supernet.stem, device=device)
+            return layer_producer("stem", supernet.stem, device=device)
         if kind == "tail":
-            return layer_source("tail.features", supernet.tail.features, device=device)
+            return layer_producer("tail.features", supernet.tail.features, device=device)
         if kind == "merges":
             target, degree = which
             merge = supernet.merges[target - 1]
             assert isinstance(merge, Merge)
-            return merge_source(target, merge, degree, device=device)
+            return merge_producer(target, merge, degree, device=device)
         name, key, option = which
-        return block_source(f"edges.{name}", supernet.block(key), option, device=device)
+        return block_producer(f"edges.{name}", supernet.block(key), option, device=device)
 
     def _last_uses(self) -> list[list[int]]:
         """List, for each value, those that no later one reads."""

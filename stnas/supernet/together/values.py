@@ -34,7 +34,7 @@ class Value(NamedTuple):
     reads_moments: bool = False
 
 
-class Source(NamedTuple):
+class Producer(NamedTuple):
     """What the values of one module have in common. reset: its BN layers' state at first."""
 
     name: str
@@ -56,30 +56,30 @@ def own_statistics(norm: BatchNorm) -> BatchNorm:
     return BatchNorm(weight, bias, mean.clone(), variance.clone())
 
 
-def layer_source(name: str, layer: Features, *, device: torch.device) -> Source:
+def layer_producer(name: str, layer: Features, *, device: torch.device) -> Producer:
     """Return the stem or the tail's features."""
     reset = tuple(reset_statistics(own, device=device) for own in layer.norms())
-    return Source(name, with_norms(layer.bind()), reset)
+    return Producer(name, with_norms(layer.bind()), reset)
 
 
-def merge_source(target: int, merge: Merge, degree: int, *, device: torch.device) -> Source:
+def merge_producer(target: int, merge: Merge, degree: int, *, device: torch.device) -> Producer:
     """Return the merge of so many edges into a node."""
     reset = tuple(reset_statistics(own, device=device) for own in merge.norms(degree))
-    return Source(f"merges.{target - 1}", with_norms(merge.bind(degree)), reset)
+    return Producer(f"merges.{target - 1}", with_norms(merge.bind(degree)), reset)
 
 
-def block_source(name: str, block: nn.Module, option: int, *, device: torch.device) -> Source:
+def block_producer(name: str, block: nn.Module, option: int, *, device: torch.device) -> Producer:
     """Return a form of a block; compiled ones are bound to their tensors, once."""
     if not isinstance(block, LinearBottleneck):
         layers = norms_of(block, option)
         reset = tuple(reset_statistics(own, device=device) for own in layers)
-        return Source(name, lambda norms: partial(_lending, block, option, layers, norms), reset)
+        return Producer(name, lambda norms: partial(_lending, block, option, layers, norms), reset)
     first, second, third = (reset_statistics(own, device=device) for own in block.norms())
     norms, bind = (first, second, third), with_norms(block.bind())
     if block.compiled:
         weights, affine = packed(block.weights()), affine_parameters(norms)
         bind = partial(BoundBlock, weights, affine, block.options)
-    return Source(name, bind, norms, block.reads_moments)
+    return Producer(name, bind, norms, block.reads_moments)
 
 
 def _lending(
