@@ -30,6 +30,7 @@ LAYERS = {
             "predict",
             "latency",
             "init",
+            "runs",
         ],
         3,
     ),

@@ -10,6 +10,7 @@ import torch
 import stnas
 from stnas import _core
 from stnas.data.loading import INSTALLED
+from stnas.group.device import device_of, kind_of, targets, why_not
 from stnas.store.console import ANSWERS, folding_table
 
 LIBRARIES = ("torch", "numpy", "safetensors", "pyyaml", "rich", "plotly", "pillow")
@@ -37,16 +38,15 @@ def compute() -> list[tuple[str, str, str]]:
     """List compiled parts, threads and devices."""
     policy = os.environ.get("OMP_WAIT_POLICY", "not set")
     advice = "" if policy == "PASSIVE" else "set OMP_WAIT_POLICY=PASSIVE if processors are shared"
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    targets = torch.ops.stnas.cuda_targets()
-    rebuild = "" if targets else "install with nvcc on PATH: STNAS_CUDA=1 pip install ."
+    reason = why_not(0)
+    rebuild = "" if targets() else "install with nvcc on PATH: STNAS_CUDA=1 pip install ."
     return [
         ("compiled core", str(_core.__file__), ""),
         ("compiled operators", f"use {torch.ops.stnas.isa()}", "STNAS_ISA forces a set"),
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()}", "--threads N sets them"),
         ("OMP_WAIT_POLICY", policy, advice),
-        ("CUDA kernels", targets or "none", rebuild),
-        ("GPU", gpu, "" if gpu == "none" else "stnas computes on the processor"),
+        ("CUDA kernels", targets() or "none", rebuild),
+        ("device", kind_of(device_of("auto")), reason or "--device cpu leaves the GPU out"),
         ("images", default_images(), "--data.path takes your own"),
     ]
 

@@ -17,6 +17,7 @@ from stnas.config.export import ExportOptions
 from stnas.config.init import InitOptions
 from stnas.config.keys import Key, build, keys, sections
 from stnas.config.latency import LatencyOptions
+from stnas.config.runs import RunsOptions
 from stnas.config.values import UsageError, Word, value_of
 from stnas.config.words import shown, suggestion
 from stnas.pipeline.configuration import configured, of_files, recipe_of, recipes
@@ -74,6 +75,7 @@ ALONE: dict[str, tuple[type, str, str]] = {
         "images, got none: name a folder with one folder of images for each class, such as "
         "stnas init photos",
     ),
+    "runs": (RunsOptions, "folder", "a folder, got none: name one, such as stnas runs runs"),
 }
 """Commands on no run: their options, the one that may stand without its name, and what to say where
 it is missing."""

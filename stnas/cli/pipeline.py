@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from stnas import evaluate, export, init, latency, predict, report
+from stnas import evaluate, export, init, latency, predict, report, runs
 from stnas.cli.count import count
 from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
@@ -43,6 +43,8 @@ def run(request: Request, *, words: str = "") -> None:
         doctor()
     elif request.command == "count":
         count(request.options)
+    elif request.command == "runs":
+        runs.run(request.options)
     elif request.command == "init":
         init.run(request.options, recipe_of("quickstart"), command=words)
     else:

@@ -18,9 +18,9 @@ from stnas.data.showing import picture
 from stnas.evaluate.figures import Figures, figures
 from stnas.group.device import take
 from stnas.store.console import ANSWERS, folding_table, say
-from stnas.store.files import write_json, write_text
-from stnas.store.listing import check_own, listed
+from stnas.store.files import encoded
 from stnas.store.names import EVALUATE
+from stnas.store.own_files import check_own, write_own
 from stnas.store.places import check_own_folders
 
 HERE = Path(__file__).parent
@@ -52,9 +52,9 @@ def run(config: Config, options: EvaluateOptions, *, command: str) -> None:
     rows = [row for row in found.hardest if found.answers[row] != int(labels[row])]
     pictures = worst(classifier, dataset, split, found, labels, rows[: options.worst])
     title = f"{classifier.description['name']} on {dataset.name}, {options.part}"
-    write_text(target / PAGE, page(found, pictures, title=title, command=command))
+    text = page(found, pictures, title=title, command=command)
     kept = {"command": command, "part": options.part, "data": dataset.name, **asdict(found)}
-    write_json(target / FIGURES, {**kept, "files": listed(target, [target / PAGE])})
+    write_own(target, {PAGE: encoded(text)}, record=FIGURES, value=kept)
     say(f"evaluate: {target / PAGE} has the confusions and the worst images")
 
 

@@ -22,9 +22,9 @@ from stnas.export.quantise import quantise
 from stnas.learn.task import check_same_images
 from stnas.store.complete import read_result
 from stnas.store.console import say
-from stnas.store.files import read_json, write_json, write_text, write_whole
-from stnas.store.listing import check_own, left, listed
+from stnas.store.files import encoded, read_json
 from stnas.store.names import DESCRIPTION, EXPORT
+from stnas.store.own_files import check_own, write_own
 from stnas.store.places import check_own_folders
 
 CARD, README, INT8 = "card.json", "README.md", ".int8.onnx"
@@ -99,10 +99,11 @@ class Export:
         It is made elsewhere first, so that no other program's half or wrong file comes in place.
         """
         with TemporaryDirectory() as made:
-            checked = self.checked(Path(made) / self.name)
-            for file in sorted(Path(made).iterdir()):
-                write_whole(self.target / file.name, file.read_bytes())
-        self.describe(data, command, checked)
+            found = self.card(data, command, self.checked(Path(made) / self.name))
+            contents = {file.name: file.read_bytes() for file in sorted(Path(made).iterdir())}
+        contents[README] = encoded(readme(found, file=self.name))
+        write_own(self.target, contents, record=CARD, value=found)
+        say(f"export: {self.target / README} is its card")
 
     def checked(self, file: Path) -> dict[str, Any]:
         """Write the file in a folder of its own and return what is found of it."""
@@ -170,10 +171,12 @@ class Export:
         say(f"export: {self.target / file.name}: {text}")
         return {"file": file.name, "before": before, "after": after, "text": text}
 
-    def describe(self, data: Mapping[str, Any], command: str, checked: Mapping[str, Any]) -> None:
-        """Write the card as Markdown and as JSON, with the facts of all that lies beside it."""
+    def card(
+        self, data: Mapping[str, Any], command: str, checked: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the card; data: the images, as training's result has them."""
         kept = ("name", "train", "validation", "test", "fingerprint")
-        found = card(
+        return card(
             self.classifier,
             self.options,
             data={name: data[name] for name in kept},
@@ -181,11 +184,6 @@ class Export:
             command=command,
             checked=checked,
         )
-        write_text(self.target / README, readme(found, file=self.name))
-        names = sorted({*left(self.target, CARD), *self.names} - {CARD})
-        files = [self.target / name for name in names if (self.target / name).is_file()]
-        write_json(self.target / CARD, {**found, "files": listed(self.target, files)})
-        say(f"export: {self.target / README} is its card")
 
 
 def some_images(dataset: Dataset, split: Any, count: int) -> tuple[Tensor, Tensor]:

@@ -31,11 +31,10 @@ def device_of(word: str) -> torch.device:
             f"device must be auto, cpu or cuda with several processes, got {word}: each takes a "
             "GPU of its own, so leave the number out"
         )
-    index = int(number or local_rank())
-    reason = None if kind == "cpu" else why_not(index)
-    if kind == "cpu" or (kind == "auto" and reason is not None and index == 0):
+    if kind == "cpu" or (kind == "auto" and why_not(0) is not None):
         return HOST
-    if reason is not None:
+    index = int(number or local_rank())
+    if (reason := why_not(index)) is not None:
         raise ValueError(f"device {word} cannot be used: {reason}, or set --device cpu")
     return torch.device(GPU, index)
 
@@ -113,5 +112,5 @@ def kind_of(device: torch.device) -> str:
 def described(word: str) -> str:
     """Say which device a stage computes on, and why it is the processor where nobody asked."""
     device = device_of(word)
-    reason = why_not(local_rank()) if word == "auto" and device == HOST else None
+    reason = why_not(0) if word == "auto" and device == HOST else None
     return kind_of(device) + ("" if reason is None else f" ({reason.partition(':')[0]})")

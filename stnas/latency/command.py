@@ -19,9 +19,9 @@ from stnas.space.latency import measured_as
 from stnas.store.complete import read_result
 from stnas.store.console import say
 from stnas.store.files import write_json
-from stnas.store.listing import check_own
 from stnas.store.machine import processor
 from stnas.store.names import LATENCY, RESULT
+from stnas.store.own_files import check_own
 from stnas.store.places import check_own_folders
 from stnas.supernet import Network
 from stnas.supernet.blocks import build

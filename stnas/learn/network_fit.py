@@ -18,6 +18,7 @@ from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.learn.evaluation import evaluate_together, recalibrate_
 from stnas.learn.gradients import check_alike, mean_gradients_, own_parts, total
+from stnas.learn.memory import repaired_by, smaller_parts
 from stnas.learn.readings import Number, Readings
 from stnas.learn.single_path import FALLS
 from stnas.learn.supernet_epoch import steps_per_epoch
@@ -140,8 +141,10 @@ class Fit:
         with self.saver as saver:
             self.resume_(journal)
             now = saver.standing
+            repair = smaller_parts("retrain", self.config.retrain, saver.last())
             for epoch in range(len(now.history), until):
-                self.epoch_(epoch, journal)
+                with repaired_by(repair):
+                    self.epoch_(epoch, journal)
                 if self.config.retrain.recalibrate and epoch + 1 == self.config.retrain.epochs:
                     recalibrate_(self.network, (images for images, _ in self.batches(epoch + 1)))
                 numbers: dict[str, Any] = {"loss": now.loss / self.steps}

@@ -10,6 +10,7 @@ import numpy as np
 from stnas.config import Config
 from stnas.group.processes import current, led
 from stnas.group.streams import derive, numpy_generator
+from stnas.learn.memory import repaired_by, smaller_batches
 from stnas.learn.scoring import scorer
 from stnas.learn.task import Check, Task, check_start, prepare
 from stnas.ops import hypervolume
@@ -60,7 +61,8 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
         with Journal(folder, "search", total=total, unit="generation") as journal:
             known = current().first(partial(complete_archive, stage, origin, task.space.costs))
             if known is None:
-                archive, drawn = searched(config, task, folder, limits, journal, own)
+                with repaired_by(smaller_batches(config.search)):
+                    archive, drawn = searched(config, task, folder, limits, journal, own)
             else:
                 archive, drawn = ([candidate(task.space, r) for r in rows] for rows in known)
                 journal.say(f"search: choices from the {len(archive):,} candidates that are known")

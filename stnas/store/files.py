@@ -65,9 +65,14 @@ def sync_folder(folder: Path) -> None:
         os.close(directory)
 
 
+def encoded(text: str) -> bytes:
+    """Return a text in UTF-8; bytes of names that are not are written by their numbers."""
+    return text.encode(errors="backslashreplace")
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8; bytes of names that are not are written by their numbers."""
-    write_whole(path, text.encode(errors="backslashreplace"))
+    """Write a text file, as ``encoded``."""
+    write_whole(path, encoded(text))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

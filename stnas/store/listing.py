@@ -1,7 +1,6 @@
 """The files of a complete stage, as its result lists them: names, sizes and digests."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, read_json, read_rows
 from stnas.store.names import ARCHIVE, CONFIG, FRONT, MEAN, RESULT, SCORES, STATE, WEIGHTS, previous
-from stnas.store.places import check_place, open_regular
+from stnas.store.places import open_regular
 from stnas.store.tensors import read_tensors
 
 REPAIR = (
@@ -62,32 +61,6 @@ def check_listed(folder: Path, result: Mapping[str, Any]) -> None:
                 else "its SHA-256 is not the one in result.json"
             )
             raise DamagedError(f"{file} is not what its stage has left ({reason}): {REPAIR}")
-
-
-def left(folder: Path, record: str) -> dict[str, Any]:
-    """Return the facts of the files that a command's record in a folder lists, by name.
-
-    The record is among them where it is whole; nothing is known without it.
-    """
-    try:
-        found = read_json(folder / record)
-    except (FileNotFoundError, DamagedError):
-        return {}
-    if "command" not in found:
-        return {}
-    return {**found.get("files", {}), record: facts(folder / record)}
-
-
-def check_own(folder: Path, names: Iterable[str], *, record: str) -> None:
-    """Raise FileExistsError where a file in a place to write is not as a command left it there."""
-    known = left(folder, record)
-    for file in (folder / name for name in names):
-        check_place(file)
-        if os.path.lexists(file) and (file.is_symlink() or known.get(file.name) != facts(file)):
-            raise FileExistsError(
-                f"{file} is there and is not as stnas left it: move it away, or name another place "
-                "with --output"
-            )
 
 
 def check_first_version(folder: Path, origin: str) -> None:

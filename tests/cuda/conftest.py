@@ -14,10 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import stnas.ops  # noqa: F401 registers torch.ops.stnas
+from stnas.config import (
+    Config,
+    DataConfig,
+    RankConfig,
+    RetrainConfig,
+    SearchConfig,
+    SgldConfig,
+    SpaceConfig,
+    TrainConfig,
+    VerdictConfig,
+)
 
 ROOT = Path(__file__).parents[2]
 MODE = os.environ.get("STNAS_SIM", "plain")
@@ -113,3 +125,40 @@ def checked(emulator: Any) -> Checked:
         pytest.skip("traffic is measured with STNAS_SIM=checked")
     emulator.traffic()
     return Checked(emulator)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Configure a run of 52 images of 8x8 pixels, two blocks deep, without its folder."""
+    rng, arrays = np.random.default_rng(0), dict[str, Any]()
+    for part, count in (("train", 72), ("test", 16)):
+        labels = np.arange(count) % 4
+        images = rng.integers(0, 100, (count, 8, 8))
+        for image, label in zip(images, labels, strict=True):
+            top, left = 4 * (label // 2), 4 * (label % 2)
+            image[top : top + 4, left : left + 4] += 90
+        arrays |= {f"{part}_images": images.astype(np.uint8), f"{part}_labels": labels}
+    file = tmp_path_factory.mktemp("small") / "quarters.npz"
+    np.savez(file, **arrays)
+    return Config(
+        seed=3,
+        space=SpaceConfig(
+            profile="nano", stages=(2, 2), widths=(4, 8), tail_width=16, stem_stride=1
+        ),
+        data=DataConfig(path=str(file), validation=0.25, jitter=0.1, balance="weights"),
+        train=TrainConfig(epochs=2, batch_size=16, learning_rate=0.5, momentum=0.5, ema=(0.9,)),
+        sgld=SgldConfig(samples=2),
+        search=SearchConfig(population=3, generations=2, recalibration_images=32, random=0),
+        verdict=VerdictConfig(candidates=1, epochs=1, rounds=1),
+        rank=RankConfig(
+            architectures=4,
+            truth_epochs=1,
+            resamples=100,
+            truth_seeds=1,
+            shared_statistics_steps=2,
+            ways=("ema-0.9", "posterior", "finetune-1"),
+        ),
+        retrain=RetrainConfig(
+            epochs=1, batch_size=16, learning_rate=0.1, warmup_epochs=0.5, random_twins=0
+        ),
+    )

@@ -3,63 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from whole_device import on_emulated_gpu, run_stages
 
-from stnas.config import (
-    Config,
-    DataConfig,
-    RankConfig,
-    RetrainConfig,
-    SearchConfig,
-    SgldConfig,
-    SpaceConfig,
-    TrainConfig,
-    VerdictConfig,
-)
 from stnas.store.files import read_json, read_rows
 from stnas.store.tensors import read_tensors
 
 STAGES = ("train", "sgld", "search", "verdict", "rank", "retrain")
-
-
-@pytest.fixture(scope="session")
-def small(tmp_path_factory) -> Config:
-    """Configure a run of 52 images of 8x8 pixels, two blocks deep, without its folder."""
-    rng, arrays = np.random.default_rng(0), {}
-    for part, count in (("train", 72), ("test", 16)):
-        labels = np.arange(count) % 4
-        images = rng.integers(0, 100, (count, 8, 8))
-        for image, label in zip(images, labels, strict=True):
-            top, left = 4 * (label // 2), 4 * (label % 2)
-            image[top : top + 4, left : left + 4] += 90
-        arrays |= {f"{part}_images": images.astype(np.uint8), f"{part}_labels": labels}
-    file = tmp_path_factory.mktemp("small") / "quarters.npz"
-    np.savez(file, **arrays)
-    return Config(
-        seed=3,
-        space=SpaceConfig(
-            profile="nano", stages=(2, 2), widths=(4, 8), tail_width=16, stem_stride=1
-        ),
-        data=DataConfig(path=str(file), validation=0.25, jitter=0.1, balance="weights"),
-        train=TrainConfig(epochs=2, batch_size=16, learning_rate=0.5, momentum=0.5, ema=(0.9,)),
-        sgld=SgldConfig(samples=2),
-        search=SearchConfig(population=3, generations=2, recalibration_images=32, random=0),
-        verdict=VerdictConfig(candidates=1, epochs=1, rounds=1),
-        rank=RankConfig(
-            architectures=4,
-            truth_epochs=1,
-            resamples=100,
-            truth_seeds=1,
-            shared_statistics_steps=2,
-            ways=("ema-0.9", "posterior", "finetune-1"),
-        ),
-        retrain=RetrainConfig(
-            epochs=1, batch_size=16, learning_rate=0.1, warmup_epochs=0.5, random_twins=0
-        ),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +59,27 @@ def test_every_stage_is_recorded_with_its_device(runs):
         for name, device in (("cpu", "cpu"), ("cuda", "emulated, emulated GPU")):
             record = read_json(runs[name] / stage / "config.json")
             assert [made["device"] for made in record["made_with"]] == [device]
+
+
+class StoppedError(Exception):
+    """What ends a run inside a stage."""
+
+
+def stop(path: Path, count: int) -> None:
+    raise StoppedError
+
+
+def test_a_run_goes_on_on_another_device(gpu_libraries, small, runs, tmp_path, at_states):
+    config = replace(small, run=str(tmp_path / "run"), device="cpu")
+    with pytest.raises(StoppedError), at_states(stop):
+        run_stages(config, ("train",))
+    told = on_emulated_gpu(gpu_libraries, run_stages, replace(config, device="auto"), ("train",))
+    assert "train: device emulated, emulated GPU" in told
+    assert "(device: 'cpu', now 'emulated, emulated GPU')" in told
+    record = read_json(config.folder / "train/config.json")
+    assert [made["device"] for made in record["made_with"]] == ["cpu", "emulated, emulated GPU"]
+    whole, there = (
+        read_tensors(run / "train/weights.safetensors")[0] for run in (runs["cpu"], config.folder)
+    )
+    for name, value in whole.items():
+        torch.testing.assert_close(there[name], value, rtol=2e-5, atol=2e-5)

@@ -7,8 +7,9 @@ differentiated: work is done in processes of its own, forked from one that has i
 import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from io import StringIO
 from types import ModuleType
 from typing import Any
 
@@ -91,7 +92,9 @@ def on_emulated_gpu(libraries: list[str], work: Callable[..., Any], *given: Any)
     return found
 
 
-def run_stages(config: Config, stages: tuple[str, ...]) -> None:
-    """Run stages, one after the other."""
-    for stage in stages:
-        import_module(f"stnas.{stage}").run(config)
+def run_stages(config: Config, stages: tuple[str, ...]) -> str:
+    """Run stages, one after the other; return what they printed."""
+    with redirect_stdout(StringIO()) as printed:
+        for stage in stages:
+            import_module(f"stnas.{stage}").run(config)
+    return printed.getvalue()

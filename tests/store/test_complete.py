@@ -10,7 +10,8 @@ import pytest
 import stnas
 from stnas.cli import main
 from stnas.store.files import read_json, write_json
-from stnas.store.listing import check_own, listed
+from stnas.store.listing import listed
+from stnas.store.own_files import check_own
 from stnas.store.tensors import read_tensors, write_tensors
 
 ONE = ["--threads", "1"]

@@ -3,6 +3,7 @@
 After each the same command gives what an undisturbed run gives, bit for bit.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -14,14 +15,28 @@ import pytest
 from faulty_disk import Disk, ForgetfulDisk, PowerOffError
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stnas import rank, retrain, search, sgld, train, verdict
+from stnas import evaluate, export, rank, report, retrain, search, sgld, train, verdict
 from stnas.config import Config, RankConfig, VerdictConfig
+from stnas.config.evaluate import EvaluateOptions
+from stnas.config.export import ExportOptions
+from stnas.store.files import read_json
 from stnas.store.run_folder import StageCompleteError
 
 STAGES = {
     module.__name__.rpartition(".")[2]: module
     for module in (train, sgld, search, verdict, retrain, rank)
 }
+COMMANDS: dict[str, Callable[[Config], None]] = {
+    "report": report.run,
+    "export": lambda config: export.run(
+        config, ExportOptions(network=config.run, to="safetensors", images=4), command="export"
+    ),
+    "evaluate": lambda config: evaluate.run(
+        config, EvaluateOptions(network=config.run), command="evaluate"
+    ),
+}
+"""What is done with a whole run, again and again."""
+TIMED = ("latency_ms", "files", "before")
 Results = dict[str, Any]
 
 
@@ -174,3 +189,55 @@ def test_memory_may_run_out_at_any_operator(bench: Bench, name: str) -> None:
         with pytest.raises((MemoryError, RuntimeError)), Memory(number):
             bench.go_on(name)
         assert bench.differs(name) == [], number
+
+
+def written(config: Config) -> Results:
+    """Return what the commands have written, but for times that were measured and their digests."""
+    cards = {f: read_json(f) for f in config.folder.glob("e*/*/*.json")}
+    pages = [file for file in config.folder.glob("[er]*/*.html")]
+    pages += config.folder.glob("e*/*/*.[hs]*")
+    found: Results = {file.name: file.read_bytes() for file in pages}
+    return found | {
+        file.name: {name: card[name] for name in card if name not in TIMED}
+        for file, card in cards.items()
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("faulty", [Disk, ForgetfulDisk])
+def test_what_is_done_with_a_whole_run_may_be_done_again(
+    bench: Bench, name: str, faulty: type[Disk]
+) -> None:
+    """After a call that fails, or power that goes; every other time over what was written once."""
+    command, config = COMMANDS[name], bench.config
+    bench.begin("rank")
+    with Disk(bench.folder) as disk:
+        command(config)
+    expected, calls = written(config), disk.calls
+    assert expected
+    late = calls - 30
+    for number in [*range(1, late, calls // 4), *range(late, calls + 1, 3)]:
+        if number % 2:
+            bench.begin("rank")
+        with (
+            contextlib.suppress(OSError, PowerOffError),
+            faulty(bench.folder, at=number) as disk,
+        ):
+            command(config)
+        if isinstance(disk, ForgetfulDisk):
+            disk.restore()
+        command(config)
+        assert written(config) == expected, number
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_memory_that_runs_out_leaves_what_was_written(bench: Bench, name: str) -> None:
+    command, config = COMMANDS[name], bench.config
+    bench.begin("rank")
+    with Memory() as counted:
+        command(config)
+    expected = written(config)
+    for number in range(1, counted.calls + 1, max(1, counted.calls // 4)):
+        with pytest.raises((MemoryError, RuntimeError)), Memory(number):
+            command(config)
+        assert written(config) == expected, number

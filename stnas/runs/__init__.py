@@ -1,0 +1,5 @@
+"""List, compare and delete run folders."""
+
+from stnas.runs.command import run
+
+__all__ = ["run"]

@@ -1,0 +1,105 @@
+"""Steps on an emulated GPU: nobody waits for it, and a tensor that was left behind is noticed."""
+
+from dataclasses import replace
+
+import pytest
+import whole_work
+from whole_device import on_emulated_gpu
+
+from stnas.space.families import FAMILIES
+
+DEVICES = "same device"
+WAITED = "waited"
+TO_DEVICE = ".to(device_of(config.device))"
+ZEROS = "torch.zeros(layer.num_features"
+
+
+@pytest.fixture
+def on_gpu(gpu_libraries, small, tmp_path):
+    """Do a piece of work on the emulated GPU, and return how often the host waited."""
+    config = replace(small, device="cuda", run=str(tmp_path / "run"))
+
+    def work(name, *more):
+        return on_emulated_gpu(gpu_libraries, getattr(whole_work, name), config, *more)
+
+    return work
+
+
+WAITS = {"steps_of_training": 0, "steps_of_retraining": 0, "steps_of_finetuning": 1}
+"""How often three steps, with what comes before them, may wait: the weights of classes are sent."""
+
+
+@pytest.mark.parametrize("work", WAITS)
+def test_no_step_waits_for_the_device(on_gpu, work):
+    assert on_gpu(work) == WAITS[work]
+
+
+@pytest.mark.parametrize(("work", "most"), [("scores", 6), ("classified", 14)])
+def test_a_score_is_waited_for_once(on_gpu, work, most):
+    assert 0 < on_gpu(work) <= most
+
+
+@pytest.mark.parametrize("family", [name for name, own in FAMILIES.items() if own.PROFILES])
+def test_every_family_trains_and_scores(on_gpu, family):
+    assert on_gpu("step_of", family) == 0
+
+
+BUGS = [
+    ("steps_of_training", "learn.task:prepare", ".on(device)", "", DEVICES),
+    ("steps_of_training", "learn.task:build_supernet", TO_DEVICE, "", DEVICES),
+    ("steps_of_training", "data.batches:train_batch", "sent(indices, device)", "indices", DEVICES),
+    (
+        "steps_of_training", "data.batches:train_batch",
+        "sent(split.labels[indices], device)", "split.labels[indices]", DEVICES,
+    ),
+    ("steps_of_training", "data.batches:train_batch", "sent(offsets, device)", "offsets", DEVICES),
+    (
+        "steps_of_training", "data.batches:train_batch",
+        "sent(mirrored, device)", "mirrored", DEVICES,
+    ),
+    (
+        "steps_of_training", "data.batches:_jitter",
+        "sent(factors, images.device)", "factors", DEVICES,
+    ),
+    (
+        "steps_of_training", "ops.images:normalise",
+        "sent(torch.tensor(mean), images.device)", "torch.tensor(mean)", DEVICES,
+    ),
+    ("steps_of_training", "data.batches:class_weights", ".to(device)", "", DEVICES),
+    ("steps_of_training", "ops.sending:sent", ".pin_memory()", "", WAITED),
+    ("steps_of_training", "ops.sending:sent", ", non_blocking=True", "", WAITED),
+    (
+        "steps_of_training", "learn.gradients:Outcome.unread",
+        "if self._losses.is_cpu", "if True", WAITED,
+    ),
+    ("steps_of_retraining", "learn.task:build_network", TO_DEVICE, "", DEVICES),
+    ("resumed", "learn.network_fit:Fit.resume_", ".to(parameter.device)", "", DEVICES),
+    ("steps_of_finetuning", "rank.finetuning:finetuned", "1.0 / step", "None", WAITED),
+    (
+        "steps_of_finetuning", "rank.finetuning:finetuned",
+        ", device=dataset.device", "", DEVICES,
+    ),
+    ("scores", "data.dataset:Split.take", ".to(self.images.device)", "", DEVICES),
+    (
+        "scores", "data.batches:eval_batch",
+        "sent(split.labels[start:stop], images.device)", "split.labels[start:stop]", DEVICES,
+    ),
+    (
+        "scores", "supernet.norms:reset_statistics",
+        f"{ZEROS}, device=device)", f"{ZEROS})", DEVICES,
+    ),
+    (
+        "scores", "supernet.norms:track_statistics_",
+        f"{ZEROS}, device=device)", f"{ZEROS})", DEVICES,
+    ),
+]  # fmt: skip
+"""Work, place, what stands there, what stands there in its place, and what notices it."""
+
+
+@pytest.mark.parametrize(("work", "place", "good", "bad", "told"), BUGS, ids=str)
+def test_a_planted_bug_is_noticed(on_gpu, work, place, good, bad, told):
+    if told == WAITED:
+        assert on_gpu("with_a_bug", work, place, good, bad) > WAITS[work]
+    else:
+        with pytest.raises(RuntimeError, match=told):
+            on_gpu("with_a_bug", work, place, good, bad)
