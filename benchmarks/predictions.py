@@ -30,6 +30,8 @@ from block_passes import (
 from block_shapes import Case
 from ranking_text import filled, lines
 
+from stnas.space import Genotype, SearchSpace
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/cuda.md"
 RULES = ROOT / "csrc/device/rules.json"
@@ -55,6 +57,12 @@ STEM = Case(128, 16, 16, kernel=3, expand=1, stride=1, resolution=112)
 WIDE = [Case(128, 16, 16, kernel, expand=6, stride=1, resolution=112) for kernel in (3, 5, 7)]
 EXPANDED = (*WIDE, Case(128, 16, 24, 5, expand=6, stride=2, resolution=112), BLOCK, STRIDED, LATE)
 PASSES = {"inference": inference, "forward": forward, "backward": backward}
+PATHS = 100
+"""Drawn networks that a step is averaged over."""
+LAUNCH = 4e-6
+"""Seconds that torch and the driver take on the host for a kernel: an assumption."""
+OTHERS = 120
+"""Kernels of a step beside those of the blocks: images, stem, tail, loss, update."""
 Rules = Sequence[dict[str, Any]]
 
 
@@ -173,6 +181,40 @@ def block_table() -> str:
     return lines(["block", "pass", "MB", *names, "MB, fused", "of fused"], rows)
 
 
+def blocks_of(space: SearchSpace, genotype: Genotype, batch: int) -> list[Case]:
+    """List the blocks of a network."""
+    used = [space.parts[arc.part] for arc in space.arcs_of(genotype) if arc.part is not None]
+    return [
+        Case(
+            batch, part.in_channels, part.out_channels, part.kernel, part.expand, part.stride,
+            part.in_size,
+        )
+        for part in used
+    ]  # fmt: skip
+
+
+def launch_table() -> str:
+    """Tabulate what a training step takes the host to start, and a GPU to work on."""
+    space = SearchSpace.profile("imagenet")
+    rows = []
+    for batch in (64, 512):
+        for dtype in WIDTHS:
+            chains = []
+            for genotype in space.sample(PATHS, p_drop=0.6, seed=0):
+                blocks = blocks_of(space, genotype, batch)
+                chains.append(
+                    [k for b in blocks for k in (*forward(b, dtype), *backward(b, dtype))]
+                )
+            count = sum(map(len, chains)) / PATHS + OTHERS
+            gpus = [sum(sum(seconds(k, gpu) for k in c) for c in chains) / PATHS for gpu in GPUS]
+            host = f"{count * LAUNCH * 1e3:.1f}"
+            rows.append(
+                [str(batch), dtype, f"{count:.0f}", host, *(f"{s * 1e3:.1f}" for s in gpus)]
+            )
+    names = [f"{gpu.name}: blocks, ms" for gpu in GPUS]
+    return lines(["batch", "type", "launches", f"host, ms at {LAUNCH * 1e6:.0f} us", *names], rows)
+
+
 def tables() -> dict[str, str]:
     """Return the tables by the names of their places in the page."""
     rules = json.loads(RULES.read_text())
@@ -181,6 +223,7 @@ def tables() -> dict[str, str]:
         "expansion": expansion_table(),
         "operators": operator_table(rules),
         "blocks": block_table(),
+        "launches": launch_table(),
     }
 
 

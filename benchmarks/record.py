@@ -48,11 +48,13 @@ def machine(*packages: str) -> dict[str, Any]:
     }
 
 
-def save(name: str, rows: list[dict[str, Any]], about: dict[str, Any]) -> None:
-    """Write ``results/<name>.csv``: a line of JSON about the machine, then the table."""
-    RESULTS.mkdir(exist_ok=True)
+def save(
+    name: str, rows: list[dict[str, Any]], about: dict[str, Any], *, into: Path = RESULTS
+) -> None:
+    """Write ``<name>.csv`` into a folder: a line of JSON about the machine, then the table."""
+    into.mkdir(exist_ok=True)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
+    with (into / f"{name}.csv").open("w", newline="") as file:
         file.write(f"# {json.dumps(about)}\n")
         table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()

@@ -14,6 +14,7 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -31,6 +32,7 @@ const c10::Device kHere(c10::DeviceType::CPU), kThere(kGpu, 0);
 
 std::mutex mutex;
 std::map<std::string, int64_t> waits;
+std::atomic<int64_t> calls{0};
 std::unordered_set<const void*> pinned;
 
 void wait_for(const std::string& what) {
@@ -184,6 +186,7 @@ c10::OperatorHandle computing(const c10::OperatorHandle& op) {
 void run(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const size_t count = op.schema().arguments().size();
   Call call(op);
+  ++calls;
   if (waits_for(op.schema().name(), torch::jit::last(*stack, count))) wait_for(op.schema().name());
   for (size_t i = stack->size() - count; i < stack->size(); ++i) (*stack)[i] = call.here((*stack)[i]);
   const at::AutoDispatchBelowADInplaceOrView guard;
@@ -196,6 +199,18 @@ void run(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   for (size_t i = stack->size() - op.schema().returns().size(); i < stack->size(); ++i) {
     (*stack)[i] = call.there((*stack)[i]);
   }
+}
+
+// What autocast does for a convolution and a linear layer: their tensors become bfloat16.
+void narrow(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const c10::impl::ExcludeDispatchKeyGuard once(DispatchKey::AutocastPrivateUse1);
+  for (size_t i = stack->size() - op.schema().arguments().size(); i < stack->size(); ++i) {
+    const IValue& given = (*stack)[i];
+    if (given.isTensor() && given.toTensor().defined()) {
+      (*stack)[i] = IValue(given.toTensor().to(at::kBFloat16));
+    }
+  }
+  op.callBoxed(stack);
 }
 
 at::Tensor seen_here(const at::Tensor& own) {
@@ -324,6 +339,7 @@ const bool registered = [] {
 TORCH_LIBRARY(stnas_gpu, ops) {
   ops.def("waits(bool reset) -> int", &waited);
   ops.def("waited_for() -> str", &waited_for);
+  ops.def("calls() -> int", [] { return calls.load(); });
 }
 TORCH_LIBRARY_IMPL(_, PrivateUse1, ops) {
   ops.fallback(torch::CppFunction::makeFromBoxedFunction<&run>());
@@ -334,6 +350,14 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, ops) {
   ops.impl("set_.source_Storage_storage_offset", &set_storage);
   for (const char* name : {"convolution_overrideable", "convolution_backward_overrideable"}) {
     ops.impl(name, torch::CppFunction::makeFromBoxedFunction<&run>());
+  }
+}
+TORCH_LIBRARY_IMPL(_, AutocastPrivateUse1, ops) {
+  ops.fallback(torch::CppFunction::makeFallthrough());
+}
+TORCH_LIBRARY_IMPL(aten, AutocastPrivateUse1, ops) {
+  for (const char* name : {"conv2d", "linear"}) {
+    ops.impl(name, torch::CppFunction::makeFromBoxedFunction<&narrow>());
   }
 }
 // The emulator's library is loaded before this one.

@@ -1,11 +1,14 @@
 """Whole runs on an emulated GPU, by the CUDA kernels: the processor's numbers and choices."""
 
+import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from whole_device import on_emulated_gpu, run_stages
+from whole_work import benchmark
 
 from stnas.store.files import read_json, read_rows
 from stnas.store.tensors import read_tensors
@@ -83,3 +86,23 @@ def test_a_run_goes_on_on_another_device(gpu_libraries, small, runs, tmp_path, a
     )
     for name, value in whole.items():
         torch.testing.assert_close(there[name], value, rtol=2e-5, atol=2e-5)
+
+
+CASES = (
+    "sgld_step_/100", "count_madds/9x54", "norm_act training", "bfloat16", "node_moments",
+    "step/nano float32", "score/nano", "images in memory",
+)  # fmt: skip
+
+
+def test_the_benchmark_of_a_gpu_runs_whole(gpu_libraries, small, tmp_path):
+    config = replace(small, run=str(tmp_path / "results"), device="cuda")
+    on_emulated_gpu(gpu_libraries, benchmark, config)
+    page = (config.folder / "gpu.md").read_text()
+    assert page.startswith("# Measured on emulated GPU\n")
+    with (config.folder / "gpu.csv").open() as file:
+        assert json.loads(file.readline()[2:])["gpu"] == "emulated GPU"
+        rows = list(csv.DictReader(file))
+    named = " ".join(row["case"] for row in rows)
+    for case in CASES:
+        assert case in named
+        assert case in page

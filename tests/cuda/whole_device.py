@@ -33,6 +33,23 @@ class Stream:
         """Wait for nothing."""
 
 
+class Event:
+    """A moment of the emulated GPU; between two of them one millisecond passes."""
+
+    def __init__(self, **_: object) -> None:
+        pass
+
+    def record(self) -> None:
+        """Mark the moment."""
+
+    def synchronize(self) -> None:
+        """Wait for nothing."""
+
+    def elapsed_time(self, _: "Event") -> float:
+        """Return milliseconds."""
+        return 1.0
+
+
 @contextmanager
 def on_stream(stream: Stream) -> Iterator[Stream]:
     """Let what is begun inside go to a stream."""
@@ -46,11 +63,12 @@ def backend() -> ModuleType:
         "is_available": True, "device_count": 1, "current_device": 0, "_is_in_bad_fork": False,
         "get_device_name": "emulated GPU", "get_device_capability": (9, 0), "set_device": None,
         "get_amp_supported_dtype": [torch.bfloat16], "manual_seed_all": None,
-        "current_stream": Stream(), "is_initialized": True,
+        "current_stream": Stream(), "is_initialized": True, "synchronize": None,
+        "max_memory_allocated": 0, "reset_peak_memory_stats": None,
     }  # fmt: skip
     for name, answer in answers.items():
         setattr(module, name, lambda *_, answer=answer: answer)
-    module.Stream, module.stream = Stream, on_stream
+    module.Stream, module.stream, module.Event = Stream, on_stream, Event
     return module
 
 

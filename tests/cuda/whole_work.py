@@ -1,9 +1,12 @@
 """Work of the stages in small pieces, each of which says how often the host waited meanwhile."""
 
 import inspect
+import sys
 import textwrap
+from contextlib import redirect_stdout
 from dataclasses import replace
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +154,13 @@ def with_a_bug(config: Config, work: str, place: str, good: str, bad: str) -> in
     assert made.__code__.co_freevars == function.__code__.co_freevars
     function.__code__ = made.__code__
     return int(globals()[work](config))
+
+
+def benchmark(config: Config) -> None:
+    """Run the whole benchmark of a GPU at toy sizes, into the run's folder."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+    with redirect_stdout(StringIO()):
+        import_module("gpu").main(["--toy", "--into", config.run])
 
 
 def step_of(config: Config, family: str) -> int:
