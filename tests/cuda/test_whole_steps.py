@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import whole_work
-from whole_device import on_emulated_gpu
+from whole_device import on_emulated_gpu, run_stages
 
+from stnas.config import SpaceConfig, TrainConfig
 from stnas.space.families import FAMILIES
 
 DEVICES = "same device"
@@ -25,7 +26,12 @@ def on_gpu(gpu_libraries, small, tmp_path):
     return work
 
 
-WAITS = {"steps_of_training": 0, "steps_of_retraining": 0, "steps_of_finetuning": 1}
+WAITS = {
+    "steps_of_training": 0,
+    "steps_in_parts": 0,
+    "steps_of_retraining": 0,
+    "steps_of_finetuning": 1,
+}
 """How often three steps, with what comes before them, may wait: the weights of classes are sent."""
 
 
@@ -42,6 +48,20 @@ def test_a_score_is_waited_for_once(on_gpu, work, most):
 @pytest.mark.parametrize("family", [name for name, own in FAMILIES.items() if own.PROFILES])
 def test_every_family_trains_and_scores(on_gpu, family):
     assert on_gpu("step_of", family) == 0
+
+
+@pytest.mark.parametrize("strategy", ["darts2", "gdas"])
+def test_a_search_by_gradients_trains(gpu_libraries, small, tmp_path, strategy):
+    config = replace(
+        small,
+        device="cuda",
+        run=str(tmp_path / "run"),
+        space=SpaceConfig(family="nb201", profile="micro"),
+        data=replace(small.data, balance="none"),
+        train=TrainConfig(epochs=1, batch_size=16, strategy=strategy),
+    )
+    told = on_emulated_gpu(gpu_libraries, run_stages, config, ("train",))
+    assert "train: device emulated, emulated GPU" in told
 
 
 BUGS = [

@@ -3,7 +3,8 @@
 import inspect
 import sys
 import textwrap
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from importlib import import_module
 from io import StringIO
@@ -71,6 +72,12 @@ def steps_of_training(config: Config) -> int:
     found = waits()
     assert [float(number) > 0 for number in numbers]
     return found
+
+
+def steps_in_parts(config: Config) -> int:
+    """Do the same with batches in two parts, whose values lie in bfloat16."""
+    train = replace(config.train, micro_batches=2, precision="bfloat16")
+    return steps_of_training(replace(config, train=train))
 
 
 def fit_of(config: Config, task: Task, folder: Path) -> Fit:
@@ -163,15 +170,23 @@ def benchmark(config: Config) -> None:
         import_module("gpu").main(["--toy", "--into", config.run])
 
 
+def spaces_of(family: str) -> Iterator[SearchSpace]:
+    """Yield the profiles of a family for small images."""
+    for name in FAMILIES[family].PROFILES:
+        for size in (16, 33):
+            with suppress(ValueError):
+                yield SearchSpace.profile(name, family=family, image_size=size)
+                break
+
+
 def step_of(config: Config, family: str) -> int:
     """Take a step on a small space of a family, and score; return how often the step waited."""
-    profiles = FAMILIES[family].PROFILES
-    name = "nano" if "nano" in profiles else next(iter(profiles))
-    space = SearchSpace.profile(name, family=family, image_size=16)
+    space = min(spaces_of(family), key=lambda own: own.head.image_size * own.num_architectures)
     device, head = device_of(config.device), space.head
     supernet = build_supernet(config, space).train()
     genotypes = space.sample(2, p_drop=0.3, seed=0)
-    images = torch.randn((4, head.in_channels, 16, 16), generator=torch.manual_seed(0)).to(device)
+    size = (4, head.in_channels, head.image_size, head.image_size)
+    images = torch.randn(size, generator=torch.manual_seed(0)).to(device)
     labels = (torch.arange(4) % head.num_classes).to(device)
     waits()
     train_step_(supernet, genotypes[0], images, labels, lr=0.1, seed=0, step=0, **NO_NOISE)
