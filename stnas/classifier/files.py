@@ -79,7 +79,8 @@ def networks_of(path: Path) -> list[Path]:
     found = {}
     for file in sorted((path / RETRAIN).glob(f"*/{DESCRIPTION}")):
         row = read_json(file)
-        found[(row.get("genotype"), row.get("origin"))] = file.parent
+        if row.get("role") != "again":
+            found[(row.get("genotype"), row.get("origin"))] = file.parent
     for genotype, _ in (key for key in wanted if key not in found):
         raise FileNotFoundError(
             f"{path / RETRAIN} has no {DESCRIPTION} of the chosen network {genotype}: restore it "

@@ -126,7 +126,7 @@ def lead_table(found: list[Lead]) -> Table:
         best = lead.hand_made
         table.add_row(
             lead.name,
-            percent(lead.accuracy),
+            of_trainings(lead),
             f"{percent(fmean(lead.twins))} (n {len(lead.twins)})" if lead.twins else "-",
             percent(max(lead.twins, default=None)),
             points(lead.lead, lead.half),
@@ -134,6 +134,13 @@ def lead_table(found: list[Lead]) -> Table:
             points(lead.lead_over_hand_made),
         )
     return table
+
+
+def of_trainings(lead: Lead) -> str:
+    """Format the accuracy of a choice; of several trainings with their standard deviation."""
+    if lead.spread is None:
+        return percent(lead.accuracy)
+    return f"{percent(lead.accuracy)} (n {len(lead.trainings)}, s.d. {100 * lead.spread:.2f})"
 
 
 def worth(found: list[Lead]) -> str:

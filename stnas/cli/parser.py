@@ -24,6 +24,8 @@ from stnas.pipeline.configuration import configured, of_files, recipe_of, recipe
 from stnas.store.origin import plain
 
 CONFIG = Key("config", str, None, Config)
+GENOTYPE = Key("genotype", str, None, Config)
+"""``stnas retrain --genotype TEXT``: one of ``retrain.genotypes``, and may be given again."""
 NETWORK_OPTIONS: dict[str, type] = {
     "export": ExportOptions,
     "evaluate": EvaluateOptions,
@@ -185,6 +187,8 @@ def parse_stage(command: str, words: list[str]) -> Request:
                 f"--{section} must name a key of this section, got the section alone: write "
                 f"--{first} VALUE"
             )
+    if command == "retrain":
+        known["genotype"] = GENOTYPE
     switches = ("print_config", *(["watch"] if command == "report" else []))
     found = cut(words, known, command=command, switches=switches)
     if found.has("help"):
@@ -192,15 +196,20 @@ def parse_stage(command: str, words: list[str]) -> Request:
         return Request(command, answer=command_usage(command, recipes(), defaults))
     if found.others:
         raise stray(found.others[0], found.options)
-    config, said = configured(command, above(found))
+    given = above(found)
+    if genotypes := tuple(own.value for own in found.options if own.name == "genotype"):
+        given["retrain.genotypes"] = (*given.get("retrain.genotypes", ()), *genotypes)
+    config, said = configured(command, given)
     if found.has("print_config"):
         return Request(command, answer=yaml.safe_dump(plain(config), sort_keys=False).rstrip())
     return Request("watch" if found.has("watch") else command, config=config, said=said)
 
 
-def above(words: Words) -> dict[str, object]:
+def above(words: Words) -> dict[str, Any]:
     """Return the values that files and options give by name."""
-    files = of_files(option.value for option in words.options if option.name == "config")
+    files: dict[str, Any] = of_files(
+        option.value for option in words.options if option.name == "config"
+    )
     return files | typed((option for option in words.options if option.name in keys()), keys())
 
 

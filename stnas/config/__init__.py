@@ -74,6 +74,11 @@ class Config:
         if self.search.bound > 0:
             rules.at_least("sgld.samples with search.bound", self.sgld.samples, 2)
         rules.not_negative("save_every", self.save_every)
+        if self.retrain.augment != "none" and self.data.streamed:
+            raise ValueError(
+                f"retrain.augment must be none with data.backend {self.data.backend}, got "
+                f"{self.retrain.augment!r}: set data.backend memory, or data.jitter 0.4 instead"
+            )
         rules.compiled_kernels("space.kernels", self.space.kernels or (), kernels=self.kernels)
         rules.plain_kernels(self.space.family, self.space.profile, kernels=self.kernels)
         for name, wanted in (

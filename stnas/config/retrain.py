@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from stnas.config import rules
 from stnas.config.train import Initialisation, Precision, Schedule
 
+Augment = Literal["none", "trivial"]
 Baseline = Literal["separable", "mobilenet_v2", "shufflenet_v2", "uniform_bits"]
 
 
@@ -58,7 +59,19 @@ class RetrainConfig:
     everywhere as the choice's operations on bits allow."""
     genotypes: tuple[str, ...] = ()
     """Architectures to train instead of the choices, named G1, G2, ...: texts as a report shows
-    them."""
+    them. `stnas retrain --genotype TEXT` gives one."""
+    seeds: int = 1
+    """Trainings of each chosen and each hand-made network, from other weights and in another order;
+    their mean and spread are told."""
+    ema: float = 0.0
+    """Decay a step of the moving average of weights and statistics, which is what is judged and
+    kept; 0: the last weights are."""
+    mixup: float = 0.0
+    """Both parameters of the Beta distribution from which a step's share is drawn in which every
+    image, and its label's loss, is mixed with another of the batch; 0: off."""
+    augment: Augment = "none"
+    """What is done to each training image before its window is cut: `none`, or `trivial`, one
+    operation of a random strength (torchvision's TrivialAugmentWide), for images in memory."""
     evaluation_batch: int = 256
     """Images a batch of the evaluation of what was trained; it moves speed and rounding alone."""
     with_validation: bool = True
@@ -84,6 +97,15 @@ class RetrainConfig:
         rules.share("retrain.label_smoothing", self.label_smoothing)
         rules.not_negative("retrain.weight_decay", self.weight_decay)
         rules.at_least("retrain.random_twins", self.random_twins, 0)
+        rules.at_least("retrain.seeds", self.seeds, 1)
+        rules.share("retrain.ema", self.ema)
+        rules.not_negative("retrain.mixup", self.mixup)
+        rules.one_of("retrain.augment", self.augment, get_args(Augment))
+        if self.ema and self.recalibrate:
+            raise ValueError(
+                "retrain.recalibrate must be false with retrain.ema, which averages "
+                "statistics, too, got true: set one of them"
+            )
         for baseline in self.baselines:
             rules.one_of("retrain.baselines", baseline, get_args(Baseline))
         rules.require(

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from stnas.config import Config
+from stnas.config.retrain import Augment
 from stnas.data import (
     Dataset,
     FileSplit,
@@ -18,6 +20,7 @@ from stnas.data import (
     train_batch,
     training_requests,
 )
+from stnas.data.trivial import trivially_changed
 from stnas.group.streams import derive, torch_generator
 from stnas.ops.sending import sent_ahead
 
@@ -46,9 +49,20 @@ class Passes(Batches[Item]):
 
 
 def training_batch(
-    dataset: Dataset, split: Split, rows: Tensor, *, config: Config, purpose: str, step: int
+    dataset: Dataset,
+    split: Split,
+    rows: Tensor,
+    *,
+    config: Config,
+    purpose: str,
+    step: int,
+    augment: Augment = "none",
 ) -> Batch:
     """Make an augmented batch of rows in memory, a function of (seed, purpose, step)."""
+    if augment == "trivial":
+        seed = derive(config.seed, purpose, step, "trivial")
+        changed = trivially_changed(split.images[rows.to(split.images.device)], seed=seed)
+        split, rows = Split(changed, split.labels[rows]), torch.arange(len(rows))
     return train_batch(
         split,
         rows,
@@ -71,12 +85,14 @@ def training_batches(
     start: int = 0,
     rank: int = 0,
     world: int = 1,
+    augment: Augment = "none",
 ) -> Iterator[Batch]:
     """Yield the whole batches ``start``, ``start + 1``, ... of an epoch, augmented.
 
     seed: of the order of the images. size: images of a batch over all ranks; a rank gets its
     contiguous part, and the parts of all ranks are the batch of one process. A batch is a function
     of (seed, config.seed, purpose, epoch, its number): an epoch can be entered at any batch.
+    augment: as ``retrain.augment``, for images in memory.
     """
     steps = len(split) // size
     if isinstance(split, FileSplit):
@@ -92,7 +108,7 @@ def training_batches(
     for i in range(start, steps):
         rows, step = order[i * size : (i + 1) * size], epoch * steps + i
         images, labels = training_batch(
-            dataset, split, rows, config=config, purpose=purpose, step=step
+            dataset, split, rows, config=config, purpose=purpose, step=step, augment=augment
         )
         yield images[own], labels[own]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -18,7 +18,8 @@ T_975 = (
 class Lead:
     """A choice beside the networks of its size; accuracies and leads are shares.
 
-    twins: test accuracies of the random ones. baselines: those of hand-made ones, by their names.
+    accuracy: the mean over its trainings. twins: test accuracies of the random ones. baselines:
+    means of hand-made ones, by their names. trainings: accuracies of each training of the choice.
     half: half of the 95 % interval of the lead; infinite where nothing tells the spread.
     """
 
@@ -27,6 +28,12 @@ class Lead:
     twins: tuple[float, ...]
     baselines: Mapping[str, float]
     half: float
+    trainings: tuple[float, ...] = ()
+
+    @property
+    def spread(self) -> float | None:
+        """Return the standard deviation over the trainings of the choice; None of one."""
+        return stdev(self.trainings) if len(self.trainings) > 1 else None
 
     @property
     def lead(self) -> float | None:
@@ -59,10 +66,11 @@ def leads(networks: Sequence[Row]) -> list[Lead]:
     return [
         Lead(
             name=str(row["name"]),
-            accuracy=float(row["test_accuracy"]),
+            accuracy=fmean(trainings(row, networks)),
             twins=twins,
             baselines=_baselines(row, networks),
             half=t_975(freedom) * spread * sqrt(1 + 1 / len(twins)) if freedom and twins else inf,
+            trainings=trainings(row, networks),
         )
         for row, twins in zip(chosen, found, strict=True)
     ]
@@ -97,6 +105,15 @@ def t_975(freedom: int) -> float:
     return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
+def trainings(row: Row, networks: Sequence[Row]) -> tuple[float, ...]:
+    """Return the test accuracies of a network's trainings, the first one first."""
+    prefix = f"{row['name']}-seed-"
+    again = (
+        own for own in networks if own["role"] == "again" and str(own["name"]).startswith(prefix)
+    )
+    return tuple(float(own["test_accuracy"]) for own in (row, *again))
+
+
 def _twins(row: Row, networks: Sequence[Row]) -> tuple[float, ...]:
     prefix = f"{row['name']}-random-"
     return tuple(
@@ -109,7 +126,7 @@ def _twins(row: Row, networks: Sequence[Row]) -> tuple[float, ...]:
 def _baselines(row: Row, networks: Sequence[Row]) -> dict[str, float]:
     prefix = f"{row['name']}-"
     return {
-        str(other["name"]).removeprefix(prefix): float(other["test_accuracy"])
+        str(other["name"]).removeprefix(prefix): fmean(trainings(other, networks))
         for other in networks
         if other["role"] == "baseline" and str(other["name"]).startswith(prefix)
     }

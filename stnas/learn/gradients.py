@@ -132,6 +132,7 @@ def mean_gradients_(
     precision: Precision = "float32",
     weights: Tensor | None = None,
     smoothing: float = 0.0,
+    mixing: Callable[[int], float] | None = None,
 ) -> Outcome:
     """Leave the batch's mean gradient in ``grad`` of the parameters that the forward pass uses.
 
@@ -140,26 +141,27 @@ def mean_gradients_(
     those from before the batch; they become the mean over the parts. precision: of the values
     between the layers, by autocast; the loss is computed in float32. weights: factor of the loss of
     an image by its class ``[classes]``; None: 1. smoothing: share of a label that is spread over
-    all classes.
+    all classes. mixing: returns the share that images of a part keep of themselves; the rest comes
+    from another of the part (mixup, Zhang et al. 2018).
     """
+    weighed = partial(backward, weights=weights, smoothing=smoothing)
 
-    def logits(part: int, images: Tensor) -> Tensor:
-        with direct_gradients(), autocast(precision, images):
-            return widen(forward(part, images))
+    def of_part(part: int, images: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
+        kept = 1.0 if mixing is None else mixing(part)
+        shown = images if kept == 1.0 else torch.lerp(images.flip(0), images, kept)
+        with direct_gradients(), autocast(precision, shown):
+            logits = widen(forward(part, shown))
+        return weighed(logits, labels, share=share, kept=kept)
 
     if parts.count == 1:
-        loss, accuracy = backward(
-            logits(0, images), labels, share=1.0, weights=weights, smoothing=smoothing
-        )
+        loss, accuracy = of_part(0, images, labels, 1.0)
         return Outcome(loss[None], accuracy[None])
     before = [value.clone() for value in statistics]
     own = len(parts.own)
     pieces = list(zip(parts.own, images.chunk(own), labels.chunk(own), strict=True))
 
     def bucket(part: int, images: Tensor, labels: Tensor) -> Tensor:
-        found = logits(part, images)
-        share = 1 / parts.count
-        results = backward(found, labels, share=share, weights=weights, smoothing=smoothing)
+        results = of_part(part, images, labels, 1 / parts.count)
         numbers = images.new_zeros(2, parts.count)
         numbers[0, part], numbers[1, part] = results
         grads = [p.grad for p in parameters if p.grad is not None]
@@ -194,22 +196,29 @@ def backward(
     share: float,
     weights: Tensor | None = None,
     smoothing: float = 0.0,
+    kept: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradient of ``share`` times the cross entropy; return (loss, accuracy), unread.
 
     weights: the loss is ``mean_i weights[y_i] * cross_entropy_i``. smoothing: a label counts
-    ``1 - smoothing``, and ``smoothing / classes`` is added for every class.
+    ``1 - smoothing``, and ``smoothing / classes`` is added for every class. kept: share of a loss
+    that its own label has; the label of the image at the same place from the end has the rest.
     """
-    entropy = partial(functional.cross_entropy, label_smoothing=smoothing)
-    if weights is None:
-        loss = entropy(logits, labels)
-    else:
-        each = entropy(logits, labels, reduction="none")
-        loss = (each * weights[labels]).mean()
+    loss = entropy(logits, labels, weights, smoothing)
+    if kept != 1.0:
+        loss = torch.lerp(entropy(logits, labels.flip(0), weights, smoothing), loss, kept)
     scaled = loss if share == 1.0 else loss * share
     scaled.backward()  # type: ignore[no-untyped-call]
     right = (logits.detach().argmax(1) == labels).sum()
     return loss.detach(), right.double() / len(labels)
+
+
+def entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    """Return the mean cross entropy, each image's times the weight of its class."""
+    if weights is None:
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    each = functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+    return (each * weights[labels]).mean()
 
 
 def tree_sum(

@@ -15,10 +15,11 @@ from stnas.config import Config, RetrainConfig
 from stnas.data import Dataset, FileSplit, Split, class_weights
 from stnas.data.epochs import Batch, batch_text, evaluation_batches, training_batches
 from stnas.group.processes import current
-from stnas.group.streams import derive, global_stream
+from stnas.group.streams import derive, global_stream, numpy_generator
 from stnas.learn.evaluation import evaluate_together, recalibrate_
 from stnas.learn.gradients import check_alike, mean_gradients_, own_parts, total
 from stnas.learn.memory import repaired_by, smaller_parts
+from stnas.learn.network_average import NetworkAverage
 from stnas.learn.readings import Number, Readings
 from stnas.learn.single_path import FALLS
 from stnas.learn.supernet_epoch import steps_per_epoch
@@ -122,6 +123,8 @@ class Fit:
             dataset, judge or dataset.test, size=config.retrain.evaluation_batch, **self.ranks
         )
         self.optimizer = optimiser(network, config.retrain)
+        decay = config.retrain.ema
+        self.average = NetworkAverage(network, decay) if decay else None
         self.saver = Saver(
             folder / STATE,
             every=config.save_every,
@@ -155,6 +158,8 @@ class Fit:
                 now.end_epoch_()
                 journal.record(epoch, **numbers)
                 saver.save()
+            if self.average is not None and until == self.config.retrain.epochs:
+                self.average.take_(now.steps)
             return now.history, saver.seconds()
 
     def judged(self) -> dict[str, float]:
@@ -162,7 +167,12 @@ class Fit:
 
         (That of the test images would differ by rounding with the number of processes.)
         """
-        found = evaluate_together(self.network, self.test, self.group)
+        if self.average is None:
+            found = evaluate_together(self.network, self.test, self.group)
+        else:
+            before = self.average.take_(self.saver.standing.steps)
+            found = evaluate_together(self.network, self.test, self.group)
+            self.average.put_(before)
         balanced = {"balanced_accuracy": found.balanced_accuracy}
         loss = {"judged_loss": found.loss, **balanced} if self.judges else {}
         return {"accuracy": found.accuracy, **loss}
@@ -195,6 +205,7 @@ class Fit:
             seed=derive(self.config.seed, "retrain", self.name),
             epoch=epoch,
             size=self.config.retrain.batch_size,
+            augment=self.config.retrain.augment,
             **place,
         )
 
@@ -210,6 +221,11 @@ class Fit:
             with global_stream(seed, "dropout", step, *self.parts.words(part)):
                 return self.network(own)  # type: ignore[no-any-return]
 
+        def mixing(part: int) -> float:
+            generator = numpy_generator(seed, "mixup", step, *self.parts.words(part))
+            return float(generator.beta(alpha, alpha))
+
+        alpha = self.config.retrain.mixup
         loss, _ = mean_gradients_(
             self.parameters,
             forward,
@@ -220,6 +236,7 @@ class Fit:
             precision=self.config.retrain.precision,
             weights=self.weights,
             smoothing=self.config.retrain.label_smoothing,
+            mixing=mixing if alpha else None,
         ).unread()
         if not isinstance(loss, Tensor) and not math.isfinite(loss):
             raise self.stopped_at(step, loss, seed=seed)
@@ -229,6 +246,8 @@ class Fit:
             group["lr"] = rate
         with one_thread():
             self.optimizer.step()
+        if self.average is not None:
+            self.average.include_(step + 1)
         return loss
 
     def stopped_at(self, step: int, loss: float, *, seed: int) -> FloatingPointError:
@@ -251,13 +270,16 @@ class Fit:
             for name, parameter in self.network.named_parameters()
             if self.optimizer.state[parameter].get("momentum_buffer") is not None
         }
-        return {**self.network.state_dict(), **momenta}
+        sums = self.average.sums.state() if self.average is not None else {}
+        return {**self.network.state_dict(), **momenta, **sums}
 
     def resume_(self, journal: Log) -> None:
         """Load the last state, if any."""
         tensors = self.saver.resume(journal.say)
         if tensors is None:
             return
+        if self.average is not None:
+            self.average.sums.load_(tensors)
         for name, parameter in self.network.named_parameters():
             if f"momentum.{name}" in tensors:
                 buffer = tensors.pop(f"momentum.{name}").to(parameter.device)

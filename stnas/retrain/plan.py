@@ -19,7 +19,8 @@ DRAWS = 16
 def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """List the networks to train: each choice, its random twins, the hand-made ones of its size.
 
-    A hand-made one brings the recipe of its own space.
+    A hand-made one brings the recipe of its own space. With ``retrain.seeds`` choices and hand-made
+    ones are trained again under other names, from which weights and batches follow.
     """
     entries = []
     for choice in choices:
@@ -37,6 +38,10 @@ def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> l
             only = np.zeros(own.num_genes, np.int8)
             known = {**described(own, only), "role": "baseline", "space": dict(own.recipe)}
             entries.append({"name": f"{name}-{kind}", **known})
+    for entry in [own for own in entries if own["role"] != "random"]:
+        for number in range(2, config.retrain.seeds + 1):
+            again = {"name": f"{entry['name']}-seed-{number}", "role": "again"}
+            entries.append({**entry, **again})
     return entries
 
 
@@ -104,6 +109,7 @@ def distinct(space: SearchSpace, own: Genotype, drawn: Any, count: int) -> list[
 
 def shortfalls(config: Config, entries: list[dict[str, Any]]) -> list[str]:
     """Say which networks that are to have a choice's size have not, or are not there."""
+    entries = [entry for entry in entries if entry["role"] != "again"]
     lines, chosen, twins = [], entries[0], 0
     for number, entry in enumerate(entries):
         if entry["role"] == "chosen":

@@ -36,6 +36,13 @@ def stnas(*words, **options):
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
+def test_genotypes_are_given_one_by_one():
+    words = ["retrain", "--genotype", "(2, 1)", "--genotype=st1-x", "--retrain.genotypes", "[a]"]
+    assert parse(words).config.retrain.genotypes == ("a", "(2, 1)", "st1-x")
+    assert parse(["retrain"]).config.retrain.genotypes == ()
+    assert "unknown option --genotype" in refused(["train", "--genotype", "a"])
+
+
 WRONG = [
     (["trian"], "unknown command 'trian': did you mean train?"),
     (["x"], "unknown command 'x': take one of train,"),

@@ -1,0 +1,30 @@
+"""Change whole images by one random operation each, before windows are cut out of them."""
+
+from importlib import import_module
+
+import torch
+from torch import Tensor
+
+from stnas.group.streams import global_stream
+
+INSTALL = (
+    "retrain.augment trivial needs torchvision, which {why}: pip install torchvision (for a torch "
+    "without CUDA with --index-url https://download.pytorch.org/whl/cpu), or set retrain.augment "
+    "none for a new run"
+)
+
+
+def trivially_changed(images: Tensor, *, seed: int) -> Tensor:
+    """Change images uint8 ``[N, C, H, W]`` as TrivialAugment does (Mueller and Hutter 2021).
+
+    A function of (images, seed). ImportError: torchvision is missing or does not fit to torch.
+    """
+    try:
+        v2 = import_module("torchvision.transforms.v2")
+    except (ImportError, RuntimeError) as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        why = "is not installed" if missing else f"does not load ({error})"
+        raise ImportError(INSTALL.format(why=why)) from error
+    change = v2.TrivialAugmentWide(interpolation=v2.InterpolationMode.BILINEAR)
+    with global_stream(seed, "trivial"):
+        return torch.stack([change(image) for image in images])
