@@ -117,8 +117,14 @@ class BuildKernels(build_ext):
         return Unit(source.path, target, (*compiler, *INCLUDES, *flags, *source.flags, *LATE))
 
     def objects(self, folder: str) -> Path:
-        """Return where objects of a kind lie."""
-        return Path(self.build_temp).absolute() / ("debug" if DEBUG else "release") / folder
+        """Return where objects of a kind lie: in ``build`` after an editable install, too.
+
+        What that compiled serves the next ``python setup.py build_ext --inplace``.
+        """
+        place = Path(self.build_temp).absolute()
+        if self.editable_mode:
+            place = CSRC.parent / "build" / f"temp.{self.plat_name}-{sys.implementation.cache_tag}"
+        return place / ("debug" if DEBUG else "release") / folder
 
     def core_units(self) -> list[Unit]:
         """List what ``stnas._core`` is made of."""

@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
 
-from stnas import rank, report, retrain, search, sgld, train, verdict
 from stnas.config import Config
 from stnas.config.words import suggestion
 from stnas.group.processes import ProcessGroup
@@ -11,23 +12,11 @@ from stnas.store.console import say
 from stnas.store.run_folder import StageCompleteError
 from stnas.store.stages import BY_NAME, whole_run
 
-STAGES: dict[str, Callable[..., None]] = {
-    "train": train.run,
-    "sgld": sgld.run,
-    "search": search.run,
-    "verdict": verdict.run,
-    "rank": rank.run,
-    "retrain": retrain.run,
-    "report": report.run,
-}
-
-CHECKS = {
-    "train": train.check,
-    "sgld": sgld.check,
-    "search": search.check,
-    "verdict": verdict.check,
-    "retrain": retrain.check,
-}
+_PACKAGES: dict[str, Any] = {name: import_module(f"stnas.{name}") for name in BY_NAME}
+STAGES: dict[str, Callable[..., None]] = {name: own.run for name, own in _PACKAGES.items()}
+"""What runs each stage: its package has the stage's name."""
+CHECKS = {name: own.check for name, own in _PACKAGES.items() if hasattr(own, "check")}
+"""What finds out, before a stage before it works, whether a stage can: those that can tell."""
 
 
 def run_stages(command: str, config: Config, group: ProcessGroup) -> None:
