@@ -17,8 +17,11 @@ from stnas.store.console import ANSWERS, folding_table
 from stnas.store.names import RESULT
 
 LIBRARIES = ("torchvision.models", "timm")
-GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-|\s*[(\[|]")
-PUBLISHED = {"|": ("nb201", "paper"), "nb": ("nb201", "paper")}
+GENOTYPE = re.compile(r"[a-z]{2}\d+-[0-9a-f]{8}-|\s*(Genotype\(|[(\[|])")
+PUBLISHED = {
+    **dict.fromkeys(("|", "nb"), ("nb201", "paper")),
+    **dict.fromkeys(("Genotype(", "da"), ("darts", "paper_large")),
+}
 """Family and profile of genotypes that begin so, where none is named."""
 
 

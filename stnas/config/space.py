@@ -14,12 +14,13 @@ Profile = Literal[
     "nas_bench_macro",
     "nas_bench_macro_half",
     "paper",
+    "paper_large",
     "resnet18",
     "resnet34",
     "resnet20",
     "resnet14",
 ]
-Family = Literal["topology", "nas_bench_macro", "spos", "nb201", "quant"]
+Family = Literal["topology", "nas_bench_macro", "spos", "nb201", "darts", "quant"]
 Activation = Literal["relu6", "relu", "hardswish", "silu"]
 Residual = Literal["stem", "none", "all"]
 Merge = Literal["sum", "mean", "shadow"]
@@ -35,13 +36,14 @@ class SpaceConfig:
     profile: Profile = "micro"
     """Named space: of the topology augmented ones imagenet (224x224), parity, small, micro, nano
     (32x32); nas_bench_macro (32x32), the chain of the public table, and that at half its width. The
-    first five also name spaces of the family spos; paper, small and micro such of nb201;
-    the ResNets of the family quant are resnet18 and resnet34 (224x224), resnet20 (32x32) and
-    resnet14 (28x28)."""
+    first five also name spaces of the family spos; paper, small and micro such of nb201 and darts,
+    where paper_large is the published network; the ResNets of the family quant are resnet18 and
+    resnet34 (224x224), resnet20 (32x32) and resnet14 (28x28)."""
     family: Family | None = None
     """Family of the profile: the `topology` augmented spaces, the chain of `nas_bench_macro`, the
-    choice blocks of `spos` (Single Path One-Shot), the cells of NAS-Bench-201, `nb201`, or
-    ResNets whose blocks choose their bits, `quant`. Default: the first that has the profile."""
+    choice blocks of `spos` (Single Path One-Shot), the cells of NAS-Bench-201, `nb201`, those of
+    DARTS, `darts`, or ResNets whose blocks choose their bits, `quant`. Default: the first that has
+    the profile."""
     factory: str | None = None
     """A space of your own in place of a profile: `module:function`, found from the working
     directory; the function returns what SpaceBuilder.build gives."""
@@ -64,7 +66,7 @@ class SpaceConfig:
     channels: int | None = None
     """Channels of the first cells, in the families of cells."""
     cells: int | None = None
-    """Cells of a stage, in the family nb201."""
+    """Cells of a stage in the family nb201, of a network in darts."""
     stem_width: int | None = None
     """Channels of the first convolution, in families whose first stage has others."""
     stem_stride: int | None = None

@@ -17,14 +17,14 @@ Strategy = Literal["single_path", "spos", "darts1", "darts2", "gdas", "betadarts
 class TrainConfig:
     """How the shared weights are trained (paper, Algorithm 1 and section 4.1)."""
 
-    strategy: Strategy = "single_path"
-    """`single_path`: one random architecture a step; `spos`: the same, uniformly. The others mix
-    all candidates of an edge and derive a cell, in spaces of cells (docs/toponas.md): `darts1` and
-    `darts2` (first and second order), `gdas`, `betadarts`; they halve the training images."""
     epochs: int = 600
     """Passes over the training images."""
     batch_size: int = 512
     """Images a step."""
+    strategy: Strategy = "single_path"
+    """`single_path`: one random architecture a step; `spos`: the same, uniformly. The others mix
+    all candidates of an edge and derive a cell, in spaces of cells (docs/toponas.md): `darts1` and
+    `darts2` (first and second order), `gdas`, `betadarts`; they halve the training images."""
     micro_batches: int = 1
     """Parts of a batch, each with BN statistics of its own, whose gradients are averaged. Several
     processes share them out evenly; under torchrun the default is one a process."""
@@ -109,6 +109,11 @@ class TrainConfig:
         distinct = len(set(self.ema)) == len(self.ema)
         rules.require(distinct, "train.ema", "without repetition", self.ema)
         self._check_law()
+
+    @property
+    def mixes(self) -> bool:
+        """Tell whether a step mixes candidates, so that training derives a cell."""
+        return self.strategy not in ("single_path", "spos")
 
     def _check_law(self) -> None:
         """Refuse figures that the law of drawing does not have."""

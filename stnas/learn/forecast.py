@@ -36,9 +36,10 @@ def work_of(config: Config, train: int, held: int, left: float) -> dict[str, flo
     own = train + held * config.retrain.with_validation
     each = min(config.search.recalibration_images, train) + held
     drawn = config.sgld.samples if config.search.score == "score_avg" else 1
-    candidates = config.search.population * config.search.generations
+    derived = config.search.strategy == "derived"
+    candidates = 1 if derived else config.search.population * config.search.generations
     found = {
-        "train": left * train,
+        "train": left * train / (2 if config.train.mixes else 1),
         "sgld": (config.sgld.samples - 1) * train,
         "search": candidates * each * drawn / SCORED,
         "verdict": choices * verdict_epochs(config) * train / RETRAINED,

@@ -33,7 +33,7 @@ from stnas.store.run_folder import RunFolder
 def check(config: Config, task: Task) -> None:
     """Raise ValueError for bounds or limits that no architecture meets, or a cell that is none."""
     check_limits(config, task.space)
-    if config.search.strategy == "derived" and config.train.strategy in ("single_path", "spos"):
+    if config.search.strategy == "derived" and not config.train.mixes:
         raise ValueError(
             "search.strategy derived needs a train.strategy that derives a cell, got "
             f"{config.train.strategy}: set --train.strategy darts1, or --search.strategy nsga2"

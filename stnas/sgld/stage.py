@@ -22,7 +22,7 @@ from stnas.store.tensors import write_tensors
 
 def check(config: Config, task: Task) -> None:
     """Raise ValueError where sampling could not work on these images."""
-    if config.train.strategy not in ("single_path", "spos"):
+    if config.train.mixes:
         raise ValueError(
             "stnas sgld samples the weights of single paths, which train.strategy "
             f"{config.train.strategy} does not train: set --search.score single, or train with "

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from stnas.config.space import Activation, Merge
+from stnas.config.space import Activation
 from stnas.space.cost import Cost
-from stnas.space.graph import Arc, Gene, Head, Node
+from stnas.space.graph import Arc, Gene, Head, Join, Node
 from stnas.space.part import Part
 from stnas.space.recipe import VERSION, fingerprint
 from stnas.space.value import SearchSpace
@@ -50,7 +50,7 @@ class SpaceBuilder:
         self.stem_stride = stride
         return self.node(width, size)
 
-    def node(self, width: int, size: int, *, join: Merge = "sum") -> int:
+    def node(self, width: int, size: int, *, join: Join = "sum") -> int:
         """Add a node of ``width`` channels and ``size`` pixels a side."""
         last = self.nodes[-1] if self.nodes else None
         alike = last is not None and (last.width, last.resolution) == (width, size)
@@ -72,7 +72,7 @@ class SpaceBuilder:
         name: str,
         choices: Mapping[str, Part | Form | None],
         *,
-        join: Merge = "sum",
+        join: Join = "sum",
     ) -> int:
         """Add a node behind another, and the gene that chooses what makes it; return the node."""
         parts = [part for part in map(part_of, choices.values()) if part is not None]

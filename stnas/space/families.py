@@ -6,7 +6,7 @@ from typing import Any
 
 from stnas.config.space import SpaceConfig
 from stnas.space import factory, hand_made, macro, quant, spos, topology
-from stnas.space.cells import nb201
+from stnas.space.cells import darts, nb201
 from stnas.space.value import SearchSpace
 
 FAMILIES = {
@@ -15,6 +15,7 @@ FAMILIES = {
     "spos": spos,
     "quant": quant,
     "nb201": nb201,
+    "darts": darts,
     "hand_made": hand_made,
 }
 """Each has ``PROFILES``, descriptions by name, and ``build``, which makes a space of one."""

@@ -6,20 +6,23 @@ from typing import Literal, NamedTuple
 from stnas.config.space import Activation, Merge
 from stnas.space.part import Layer
 
+Join = Merge | Literal["concat"]
+"""How arcs join in a node."""
+
 
 @dataclass(frozen=True)
 class Node:
     """One feature map ``[N, width, resolution, resolution]``; index counts from 0.
 
-    join: how the arcs that enter it become its value: ``sum``, ``mean``, or ``shadow``, the sum
-    with one BN for each number of entering arcs.
+    join: how the arcs that enter it become its value: ``sum``, ``mean``, ``shadow``, the sum
+    with one BN for each number of entering arcs, or ``concat``, side by side.
     """
 
     index: int
     stage: int
     width: int
     resolution: int
-    join: Merge = "sum"
+    join: Join = "sum"
 
     @property
     def name(self) -> str:

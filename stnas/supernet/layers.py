@@ -103,7 +103,7 @@ class Merge(nn.Module):
 
     def __init__(self, node: Node, *, degrees: Iterable[int], norm: MakeNorm) -> None:
         super().__init__()
-        self.mean = node.join == "mean"
+        self.mean, self.beside = node.join == "mean", node.join == "concat"
         shadows = degrees if node.join == "shadow" else ()
         self.shadow = nn.ModuleDict({str(n): norm(node.width) for n in shadows})
 
@@ -137,6 +137,8 @@ class Merge(nn.Module):
         return compute
 
     def _joined(self, values: Sequence[Tensor]) -> Tensor:
+        if self.beside:
+            return torch.cat(list(values), 1)
         total = values[0]
         for value in values[1:]:
             total = total + value

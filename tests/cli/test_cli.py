@@ -200,10 +200,15 @@ def test_count_reads_the_tuple_of_a_published_network(capsys):
     assert "must have 20 numbers" in refused(["count", "(2,1)", *words], 1, capsys)
 
 
+PAIRS = [("sep_conv_3x3", i) for i in (0, 1)] * 4
+
+
 def test_count_reads_a_published_cell(capsys):
     cell = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
     main(["count", cell])
     assert capsys.readouterr().out.split() == ["MAdds:", "78,561,920", "parameters:", "559,386"]
+    main(["count", f"Genotype({', '.join(f'{kind}={PAIRS}' for kind in ('normal', 'reduce'))})"])
+    assert "MAdds: " in capsys.readouterr().out
     wrong = cell.replace("none~1", "max_pool~1")
     assert "among none, skip_connect" in refused(["count", wrong], 1, capsys)
 

@@ -180,6 +180,17 @@ def test_the_cell_of_a_search_goes_through_the_pipeline(level, tiny_config):
     assert networks[0]["genotype"] == result["derived"]
 
 
+def test_the_cells_of_darts_go_through_the_pipeline(tiny_config):
+    config = mixing(tiny_config, "darts1", "float")
+    config = replace(config, space=SpaceConfig(family="darts", channels=2, cells=3))
+    for stage in (train, search, retrain, report):
+        stage.run(config)
+    result = read_json(config.folder / "train" / "result.json")
+    networks = read_json(config.folder / "retrain" / "result.json")["networks"]
+    assert networks[0]["genotype"] == result["derived"]
+    assert "retrain" in whole_run(config)
+
+
 def test_single_paths_of_a_search_by_gradients_are_searched_too(tiny_config):
     config = mixing(tiny_config)
     train.run(config)

@@ -13,6 +13,8 @@ from stnas.config.sharing import LEVELS, Level
 
 FREE = ("relu", "average", "maximum")
 """Modules without parameters that may come first."""
+DENSE = ("conv", "pointwise", "halved")
+"""Modules whose every output reads every input."""
 
 
 class Module(NamedTuple):
@@ -34,13 +36,13 @@ class Module(NamedTuple):
     @property
     def madds(self) -> int:
         """Return the multiply-adds of an image."""
-        weights = {"conv": self.before, "pointwise": self.before, "depthwise": 1}
+        weights = dict.fromkeys(DENSE, self.before) | {"depthwise": 1}
         return weights.get(self.kind, 0) * self.after * self.kernel**2 * self.pixels
 
     @property
     def has_kernel(self) -> bool:
         """Tell whether it has weights."""
-        return self.kind in ("conv", "depthwise", "pointwise")
+        return self.kind in (*DENSE, "depthwise")
 
 
 Sequence_ = tuple[Module, ...]

@@ -1,9 +1,13 @@
 """The operations of cells, in plain PyTorch."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stnas.config import Kernels
+from stnas.space.cells.darts_parts import Fitted, Halved, Pool, Separable
 from stnas.space.cells.parts import Average, Convolve, Halve, Zero
 from stnas.supernet.blocks.block import MakeNorm, build
 
@@ -51,6 +55,62 @@ class HalvingBlock(nn.Module):
         """Map ``[N, C, H, W]`` to ``[N, 2C, ceil(H / 2), ceil(W / 2)]``."""
         long: Tensor = self.long(x) + self.short(x)
         return long
+
+
+@build.register
+def pool(part: Pool, *, kernels: Kernels, norm: MakeNorm) -> nn.Module:
+    """Make a pool, with BN where BN keeps no statistics: in the hyper-network."""
+    layer = windows(part.kind, part.stride)
+    behind = norm(part.channels)
+    return layer if behind.track_running_stats else nn.Sequential(layer, behind)
+
+
+def windows(kind: str, stride: int) -> nn.Module:
+    """Make the maximum or the mean over windows of 3x3."""
+    if kind == "maximum":
+        return nn.MaxPool2d(3, stride, 1)
+    return nn.AvgPool2d(3, stride, 1, count_include_pad=False)
+
+
+@build.register
+def separable(part: Separable, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequential:
+    """Make ReLU, depthwise, 1x1, BN, once or twice."""
+    layers: list[nn.Module] = []
+    for number in range(part.times):
+        width, stride = part.channels, part.stride if number == 0 else 1
+        rim = part.dilation * (part.kernel // 2)
+        options: dict[str, Any] = {"groups": width, "bias": False}
+        depth = nn.Conv2d(width, width, part.kernel, stride, rim, part.dilation, **options)
+        layers += [nn.ReLU(), depth, nn.Conv2d(width, width, 1, bias=False), norm(width)]
+    return nn.Sequential(*layers)
+
+
+@build.register
+def fitted(part: Fitted, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequential:
+    """Make ReLU, 1x1, BN."""
+    return nn.Sequential(*convolution(part.in_channels, part.out_channels, 1, 1, norm))
+
+
+class Halves(nn.Module):
+    """Two 1x1 convolutions of stride 2, the second one pixel on, side by side."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, after // 2, 1, 2, bias=False)
+        self.second = nn.Conv2d(before, after - after // 2, 1, 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[N, C, H, W]`` to ``[N, D, ceil(H / 2), ceil(W / 2)]``; odd sides are padded."""
+        height, width = x.shape[2:]
+        x = functional.pad(x, (0, width % 2, 0, height % 2))
+        return torch.cat((self.first(x), self.second(x[:, :, 1:, 1:])), 1)
+
+
+@build.register
+def halved(part: Halved, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequential:
+    """Make ReLU, two convolutions side by side, BN."""
+    halves = Halves(part.in_channels, part.out_channels)
+    return nn.Sequential(nn.ReLU(), halves, norm(part.out_channels))
 
 
 @build.register

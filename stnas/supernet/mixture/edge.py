@@ -9,6 +9,7 @@ from torch.nn import functional
 from stnas.config.sharing import Level
 from stnas.ops.layers.reference import EPS
 from stnas.space.cells.sharing import FREE, Branch, Group, Mixed, Module, Step, rewrite
+from stnas.supernet.blocks.cells import Halves
 from stnas.supernet.mixture.shares import Shares
 
 TINY = 1e-6
@@ -89,7 +90,9 @@ class MixedEdge(nn.Module):
         return list(enumerate(group.tail, start=len(group.branches[0].steps)))
 
     def _add(self, member: int, place: int, module: Module) -> None:
-        if module.has_kernel:
+        if module.kind == "halved":
+            self.kernels[f"{member}_{place}"] = Halves(module.before, module.after)
+        elif module.has_kernel:
             groups = module.before if module.kind == "depthwise" else 1
             self.kernels[f"{member}_{place}"] = nn.Conv2d(
                 module.before, module.after, module.kernel, groups=groups, bias=False
@@ -137,6 +140,9 @@ class MixedEdge(nn.Module):
     def _applied(self, x: Tensor, module: Module, member: int, place: int) -> Tensor:
         if not module.has_kernel:
             return without_weights(x, module)
+        if module.kind == "halved":
+            halved: Tensor = self.kernels[f"{member}_{place}"](x)
+            return halved
         return convolved(x, self.kernel(member, place), module)
 
     def _mixed(
@@ -177,6 +183,8 @@ class MixedEdge(nn.Module):
         return []
 
     def _own(self, branch: Branch, candidate: int) -> list[Tensor]:
+        if any(step.modules[0].kind == "halved" for step in branch.steps):
+            return list(self.kernels[f"{candidate}_1"].parameters())
         return [
             self.kernel(
                 candidate if len(step.modules) > 1 else branch.members[0],

@@ -29,7 +29,7 @@ METHODS: dict[str, type[Method]] = {
 
 def is_gradient(config: Config) -> bool:
     """Tell whether training mixes candidates and derives a cell."""
-    return config.train.strategy in METHODS
+    return config.train.mixes
 
 
 def check_mixed(config: Config, task: Task) -> None:
