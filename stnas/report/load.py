@@ -9,8 +9,9 @@ from typing import Any, TypeVar, cast
 
 from stnas.space import SearchSpace
 from stnas.space.distribution import CostDistribution
-from stnas.store.checksum import damaged
+from stnas.store.checksum import DamagedError, damaged
 from stnas.store.complete import check_together, read_result
+from stnas.store.console import warn
 from stnas.store.files import read_json, read_rows, scan_rows
 from stnas.store.results import DataRow, FieldRow, FrontFile, PosteriorRow
 from stnas.store.rows import (
@@ -181,8 +182,15 @@ def _front(path: Path, costs: Names) -> list[CandidateRow]:
 
 
 def _metrics(folder: Path) -> list[Row]:
-    """Read the numbers of the stages that are there, but for damaged lines."""
-    rows = scan_rows(folder / "metrics.jsonl", origin=None)
+    """Read the numbers of the stages that are there, but for damaged lines.
+
+    They only inform: what is no file that can be read is told, and left out.
+    """
+    try:
+        rows = scan_rows(folder / "metrics.jsonl", origin=None)
+    except (DamagedError, OSError) as error:
+        warn(f"{str(error).partition(': ')[0]}: the page has none of its numbers")
+        return []
     return [row for row in rows if row is not None and (folder / str(row.get("stage"))).is_dir()]
 
 

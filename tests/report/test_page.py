@@ -232,6 +232,20 @@ def test_charts_hold_the_numbers_of_the_run(make_run):
     assert training["data"][1]["x"] == [13, 14, 15, 16]
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_numbers_in_no_file_are_said_and_left_out(make_run, kind, capsys):
+    folder = make_run()
+    place = folder / "metrics.jsonl"
+    place.unlink()
+    {
+        "folder": place.mkdir,
+        "pipe": lambda: os.mkfifo(place),
+        "device": lambda: place.symlink_to("/dev/zero"),
+    }[kind]()
+    assert read(folder).texts
+    assert f"{place} must be a file" in capsys.readouterr().out.replace("\n", " ")
+
+
 def test_a_run_without_metrics_and_configuration_has_a_page(make_run):
     folder = make_run(stages=("train",))
     (folder / "metrics.jsonl").unlink()
