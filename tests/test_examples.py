@@ -65,8 +65,10 @@ def test_a_space_of_ones_own_goes_through_all_stages(factory, tmp_path, monkeypa
         ("examples.nowhere:chain", "space.factory must name a module, got 'examples.nowhere'"),
         ("examples.own_space:rope", "space.factory must name a function of examples.own_space"),
         ("examples.own_space:Conv", "space.factory must need no arguments but image_size"),
-        ("builtins:dict", "space.factory must name a function written in Python"),
-        ("string:Template.__doc__", "space.factory must name a function of string"),
+        ("torch:add", "space.factory must name a function written in Python"),
+        ("torch:__version__", "space.factory must name a function of torch"),
+        ("os:abort", "space.factory must name a module that is not Python's own, got 'os'"),
+        ("pdb:set_trace", "space.factory must name a module that is not Python's own, got 'pdb'"),
     ],
 )
 def test_a_wrong_factory_is_refused_by_name(factory, message, tmp_path):

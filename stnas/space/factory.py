@@ -61,6 +61,11 @@ def find(name: str) -> Any:
             f"space.factory must read module:function, got {name!r}: name the function behind a "
             "colon, such as examples.own_space:chain"
         )
+    if module.partition(".")[0] in sys.stdlib_module_names:  # a file may name it, too
+        raise ValueError(
+            f"space.factory must name a module that is not Python's own, got {module!r}: put the "
+            "function into a module of yours"
+        )
     here = str(Path.cwd())
     try:
         with searched_first(here):
