@@ -17,7 +17,7 @@ from stnas.learn.gradients import Parts, mean_gradients_, own_parts, total
 from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
 from stnas.learn.readings import Number
-from stnas.learn.task import Task
+from stnas.learn.task import Task, has_bits
 from stnas.ops.sgld import sgld_step_slices_
 from stnas.ops.slices import cut
 from stnas.space import Genotype
@@ -133,7 +133,7 @@ def train_step_(
 
 def float_steps(config: Config, task: Task) -> int:
     """Return how many steps train blocks that have bits to choose from without quantising."""
-    if not any(hasattr(part, "bits") for part in task.space.parts.values()):
+    if not has_bits(task.space):
         return 0
     steps = config.train.epochs * (len(task.dataset.train) // config.train.batch_size)
     return round(config.train.float_share * steps)

@@ -118,9 +118,20 @@ def with_latency(space: SearchSpace, file: Path) -> SearchSpace:
     return replace(space, more_costs=(*space.more_costs, table.cost(space)))
 
 
+def has_bits(space: SearchSpace) -> bool:
+    """Tell whether the blocks of a space choose their bits."""
+    return any(hasattr(part, "bits") for part in space.parts.values())
+
+
 def check_aim(config: Config, space: SearchSpace) -> None:
-    """Raise ValueError for figures of the law of drawing that a space without options has not."""
+    """Raise ValueError for figures of the training that a space has no use for."""
     train = config.train
+    if train.float_share != TrainConfig.float_share and not has_bits(space):
+        raise ValueError(
+            "train.float_share must be left out without space.family quant, got "
+            f"{train.float_share} with space.family {space.recipe.get('family', 'topology')}: "
+            "remove it"
+        )
     if space.num_topologies > 1:
         return
     if train.p_drop != TrainConfig.p_drop and space.prior is not DROPPING:

@@ -41,7 +41,7 @@ def choice_limits(config: Config, task: Task) -> list[float]:
 def check_limits(config: Config, space: SearchSpace) -> None:
     """Raise ValueError for a limit that no architecture inside the bounds can meet."""
     bounds = Bounds(space, config.search)
-    least = bounds.ends[bounds.cost.name][0]
+    least, reach = bounds.ends[bounds.cost.name][0], ""
     if isinstance(bounds.cost, AdditiveCost):
         if bounds.cost.least == bounds.cost.most and "bitops" in space.costs:
             raise ValueError(
@@ -50,12 +50,13 @@ def check_limits(config: Config, space: SearchSpace) -> None:
                 "--search.cost bitops"
             )
         least = max(least, bounds.cost.least)
+        reach = f" of at most {bounds.cost.most:,.10g}"
     for limit in config.search.limits or ():
         if limit < least:
             raise ValueError(
                 f"search.limits must admit an architecture each, got {limit:,.10g} where the "
-                f"smallest that there can be has {least:,.10g} {bounds.cost.unit}: raise it or "
-                "leave it out"
+                f"smallest that there can be has {least:,.10g}{reach} {bounds.cost.unit}: raise it "
+                "or leave it out"
             )
 
 

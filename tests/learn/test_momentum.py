@@ -204,6 +204,7 @@ def test_vectors_are_spared_the_decay_where_asked():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"float_share": 0.5}, r"train.float_share must be left .*, got 0.5 with .* spos: remove"),
         ({"p_drop": 0.3}, r"train.p_drop must be left out with space.family spos.*, got 0.3: "),
         ({"sampling": "fair", "madds": 3e4}, r"train.madds must be left out .* fair .* tilted"),
         ({"sampling": "tilted", "madds": 9e9}, r"train.madds must lie .*, got 9,000,000,000: "),

@@ -9,6 +9,7 @@ import pytest
 from stnas import search, train
 from stnas.config import SearchConfig, SpaceConfig
 from stnas.search.candidates import Bounds
+from stnas.search.choices import check_limits
 from stnas.search.evaluator import Evaluator
 from stnas.search.objectives import Candidate, Objectives
 from stnas.search.spos import mixed, redrawn
@@ -150,6 +151,13 @@ def test_bounds_without_networks_are_refused():
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SearchConfig(**options)
+
+
+def test_a_limit_below_the_least_network_is_refused_with_the_range(tiny_config):
+    config = replace(tiny_config, search=replace(tiny_config.search, limits=(1e5,)))
+    message = r"got 100,000 where the smallest that there can be has 264,300 of at most 431,124"
+    with pytest.raises(ValueError, match=message):
+        check_limits(config, SPACE)
 
 
 @pytest.fixture

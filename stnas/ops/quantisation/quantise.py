@@ -52,7 +52,7 @@ def quantised_weights(weight: Tensor, bits: int) -> Tensor:
         signed: Tensor = torch.where(weight < 0, -size, size)
         return signed
     squeezed, steps = torch.tanh(weight), 2**bits - 1
-    most = squeezed.abs().amax().clamp_min(torch.finfo(weight.dtype).tiny)
+    most = squeezed.abs().max().clamp_min(torch.finfo(weight.dtype).tiny)
     unit = squeezed / (2 * most) + 0.5
     levels = torch.round(steps * unit)
     made: Tensor = levels * (2 / steps) - 1
@@ -81,7 +81,7 @@ class _Weights(torch.autograd.Function):
         if ctx.bits == 1:
             return grad, None
         squeezed = torch.tanh(ctx.saved_tensors[0])
-        most = squeezed.abs().amax().clamp_min(torch.finfo(squeezed.dtype).tiny)
+        most = squeezed.abs().max().clamp_min(torch.finfo(squeezed.dtype).tiny)
         return grad * (1 - squeezed.square()) / most, None
 
 
