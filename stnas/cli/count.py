@@ -12,6 +12,7 @@ from torch import nn
 from stnas.cli.parser import CountOptions
 from stnas.ops.flops import madds_by_layer
 from stnas.space import SearchSpace
+from stnas.space.cells.sharing import explained
 from stnas.store.complete import read_result
 from stnas.store.console import ANSWERS, folding_table
 from stnas.store.names import RESULT
@@ -27,18 +28,34 @@ PUBLISHED = {
 
 def count(options: CountOptions) -> None:
     """Print the counts of ``options.network``, with ``options.explain`` layer by layer."""
+    mixed: list[str] = []
     if GENOTYPE.match(options.network):
         space = genotype_space(options)
         genotype = space.parse(options.network)
         layers, params = space.madds_by_layer(genotype), int(space.params(genotype[None])[0])
+        mixed = mixed_edge(space)
     else:
         module, shape = published(options)
         layers = madds_by_layer(module, shape)
         params = sum(parameter.numel() for parameter in module.parameters())
     if options.explain:
         ANSWERS.print(layer_table(layers))
+        for line in mixed:
+            ANSWERS.print(line, soft_wrap=True, markup=False)
     ANSWERS.print(f"MAdds: {sum(layers.values()):,}")
     ANSWERS.print(f"parameters: {params:,}")
+
+
+def mixed_edge(space: SearchSpace) -> list[str]:
+    """Write what an edge of the hyper-network computes at every level of sharing."""
+    if space.mixture is None:
+        return []
+    mixture, lines = space.mixture, list[str]()
+    for level in mixture.levels:
+        formulas = explained(mixture.edges[0], mixture.choices, level)
+        lines += [f"a mixed edge at sharing.level {level}: y ="]
+        lines += [f"  {'+ ' * (number > 0)}{own}" for number, own in enumerate(formulas)]
+    return lines
 
 
 def layer_table(layers: dict[str, int]) -> Table:

@@ -209,6 +209,10 @@ def test_count_reads_a_published_cell(capsys):
     assert capsys.readouterr().out.split() == ["MAdds:", "78,561,920", "parameters:", "559,386"]
     main(["count", f"Genotype({', '.join(f'{kind}={PAIRS}' for kind in ('normal', 'reduce'))})"])
     assert "MAdds: " in capsys.readouterr().out
+    main(["count", cell, "--explain"])
+    assert "+ a(conv1+conv3) bn((b(conv1) conv + b(conv3) conv3)(relu(x)))" in (
+        capsys.readouterr().out
+    )
     wrong = cell.replace("none~1", "max_pool~1")
     assert "among none, skip_connect" in refused(["count", wrong], 1, capsys)
 
