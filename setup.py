@@ -44,16 +44,31 @@ def switch(name: str, default: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def has_gpu() -> bool:
+    """Tell whether NVIDIA's driver has a GPU here; below Windows it is ``/dev/dxg``."""
+    listed = Path("/proc/driver/nvidia/gpus").is_dir() or Path("/dev/dxg").exists()
+    return listed or any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def find_nvcc() -> Path | None:
-    """Return the CUDA compiler that ``STNAS_CUDA`` and the machine give, and print the decision."""
+    """Return the CUDA compiler that ``STNAS_CUDA`` and the machine give, and print the decision.
+
+    Unless it is asked for, nothing is compiled for GPUs where there is none.
+    """
     wanted = switch("STNAS_CUDA", "auto", ("auto", "1", "0"))
     homes = [os.environ.get("CUDA_HOME", "/usr/local/cuda"), "/usr/local/cuda"]
     places = [*(f"{home}/bin/nvcc" for home in homes), shutil.which("nvcc") or ""]
     found = next((Path(place) for place in places if place and Path(place).is_file()), None)
     if wanted == "1" and not found:
         raise SystemExit("STNAS_CUDA=1, but no nvcc is found: set CUDA_HOME or install CUDA 13")
-    if wanted == "0" or not found:
-        reason = "STNAS_CUDA=0" if wanted == "0" else "no nvcc is found (CUDA_HOME, PATH)"
+    reason = None
+    if wanted == "0":
+        reason = "STNAS_CUDA=0"
+    elif not found:
+        reason = "no nvcc is found (CUDA_HOME, PATH)"
+    elif wanted == "auto" and not has_gpu():
+        reason = "no GPU is found; STNAS_CUDA=1 compiles them nevertheless"
+    if reason:
         print(f"stnas: no CUDA kernels, since {reason}")
         return None
     print(f"stnas: CUDA kernels for {cuda_targets()} by {found} (STNAS_CUDA={wanted})")
