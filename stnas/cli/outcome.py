@@ -41,11 +41,11 @@ def print_outcome(config: Config) -> None:
     stages = [name for name in whole_run(config) if (run / name / RESULT).exists()]
     results = {name: read_result(run, name, files=False) for name in stages}
     front = typed_row(FrontFile, read_json(run / "search" / FRONT), run / "search" / FRONT)
-    CONSOLE.print(front_table(front["front"]), crop=False)
+    CONSOLE.print(front_table(front["front"], config.search.cost), crop=False)
     if "retrain" in results:
         networks = results["retrain"]["networks"]
         found = leads(networks)
-        CONSOLE.print(network_table(networks))
+        CONSOLE.print(network_table(networks, config.search.cost))
         CONSOLE.print(lead_table(found))
         CONSOLE.print(worth(found), soft_wrap=True)
     else:
@@ -64,39 +64,55 @@ def derived(search: Mapping[str, Any], config: Config) -> str:
     return "\n".join([*(lines or [f"cell: {cell}"]), f"on these images: {again}"])
 
 
-def front_table(front: Sequence[Mapping[str, Any]]) -> Group:
-    """Tabulate the front; below it the genotypes, each a line that can be copied."""
-    table = folding_table("", "MAdds", "parameters", "accuracy, shared weights", title="Front")
+def counted(cost: str) -> tuple[str, ...]:
+    """Name the cost that was searched by where a table does not show it anyway."""
+    return () if cost in ("madds", "params") else (cost,)
+
+
+def number_of(row: Mapping[str, Any], cost: str) -> str:
+    """Format a cost of a row; a dash where there is none, as for other people's networks."""
+    return f"{row[cost]:,.10g}" if row.get(cost) is not None else "-"
+
+
+def front_table(front: Sequence[Mapping[str, Any]], cost: str = "madds") -> Group:
+    """Tabulate the front; below it the genotypes, each a line that can be copied.
+
+    cost: what was searched by, which has a column of its own.
+    """
+    own = counted(cost)
+    heads = ("", "MAdds", "parameters", *own, "accuracy, shared weights")
+    table = folding_table(*heads, title="Front")
     for number, row in enumerate(front, start=1):
-        table.add_row(
-            str(number), f"{row['madds']:,}", f"{row['params']:,}", percent(row["accuracy"])
-        )
+        figures = (number_of(row, name) for name in ("madds", "params", *own))
+        table.add_row(str(number), *figures, percent(row["accuracy"]))
     lines = [Text(row["genotype"], no_wrap=True, overflow="ignore") for row in front]
     return Group(table, Text("Genotypes of the front, in the same order:"), *lines)
 
 
-def network_table(networks: list[dict[str, Any]]) -> Table:
+def network_table(networks: list[dict[str, Any]], cost: str = "madds") -> Table:
     """Tabulate the networks that were trained on their own.
 
-    Balanced accuracy and the least recall stand there where the test classes are unequal.
+    cost: what was searched by, which has a column of its own. Balanced accuracy and the least recall
+    stand there where the test classes are unequal.
     """
-    unequal = differs_when_balanced(networks)
+    unequal, own = differs_when_balanced(networks), counted(cost)
+    alike = {"madds": "multiply-adds", "params": "parameters"}.get(cost, cost)
     table = folding_table(
         "network",
         "MAdds",
         "parameters",
+        *own,
         "held-out, shared weights",
         "test, shared weights",
         "test, retrained",
         *(("test, balanced", "least recall") if unequal else ()),
-        title="Chosen networks, random and hand-made ones of the same multiply-adds",
+        title=f"Chosen networks, random and hand-made ones of the same {alike}",
     )
     for network in networks:
         balanced = (network["test_balanced_accuracy"], least_recall(network)) if unequal else ()
         table.add_row(
             network["name"],
-            f"{network['madds']:,}",
-            f"{network['params']:,}",
+            *(number_of(network, name) for name in ("madds", "params", *own)),
             percent(network["validation_accuracy"]),
             percent(network["test_accuracy_before"]),
             percent(network["test_accuracy"]),

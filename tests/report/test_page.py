@@ -335,6 +335,16 @@ def test_balanced_accuracy_stands_beside_accuracy_where_they_differ(make_run, di
     assert len(table.columns) == (8 if difference else 6)
 
 
+def test_the_cost_that_was_searched_by_has_a_column(make_run):
+    networks = read_json(make_run() / "retrain/result.json")["networks"]
+    networks[0]["bitops"] = 1234567
+    table = network_table(networks, "bitops")
+    heads = [column.header for column in table.columns]
+    assert heads[:4] == ["network", "MAdds", "parameters", "bitops"]
+    assert list(table.columns[3].cells) == ["1,234,567", *["-"] * (len(networks) - 1)]
+    assert "of the same bitops" in table.title
+
+
 @pytest.mark.parametrize("name", [b"caf\xe9 [/x]", b"[bold]a", b":dog:", b"a 'b' \"c\" & <d>"])
 def test_names_of_any_bytes_have_a_page_and_are_printed_as_they_are(make_run, name, capsys):
     text = os.fsdecode(name)
