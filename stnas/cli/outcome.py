@@ -92,8 +92,8 @@ def front_table(front: Sequence[Mapping[str, Any]], cost: str = "madds") -> Grou
 def network_table(networks: list[dict[str, Any]], cost: str = "madds") -> Table:
     """Tabulate the networks that were trained on their own.
 
-    cost: what was searched by, which has a column of its own. Balanced accuracy and the least recall
-    stand there where the test classes are unequal.
+    cost: what was searched by, which has a column of its own. Balanced accuracy and the least
+    recall stand there where the test classes are unequal.
     """
     unequal, own = differs_when_balanced(networks), counted(cost)
     alike = {"madds": "multiply-adds", "params": "parameters"}.get(cost, cost)
