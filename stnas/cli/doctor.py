@@ -15,6 +15,18 @@ from stnas.store.console import ANSWERS, folding_table
 
 LIBRARIES = ("torch", "numpy", "safetensors", "pyyaml", "rich", "plotly", "pillow")
 
+OPTIONAL = (
+    ("onnx", "onnx", "stnas export --to onnx"),
+    ("onnxscript", "onnxscript", "stnas export --to onnx"),
+    ("onnxruntime", "onnxruntime", "stnas export --to onnx, stnas latency --backend onnx"),
+    ("openvino", "openvino", "stnas export --to openvino"),
+    ("timm", "timm", "timm.create_model of found networks, stnas count of its models"),
+    ("torchvision", "torchvision", "retrain.augment trivial, stnas count of its models"),
+    ("nvidia.dali", "nvidia-dali-cuda130", "streaming of image folders"),
+    ("tensorboard", "tensorboard", "showing the events of a run"),
+)
+"""Modules, packages, and what they are for."""
+
 
 def doctor() -> None:
     """Print one line a part: what it is here, and what to do."""
@@ -59,14 +71,15 @@ def default_images() -> str:
 def optional() -> list[tuple[str, str, str]]:
     """List optional libraries."""
     lines = []
-    for module, package, use in (
-        ("torchvision", "torchvision", "stnas count of its models"),
-        ("timm", "timm", "stnas count of its models"),
-        ("nvidia.dali", "nvidia-dali-cuda130", "streaming of image folders"),
-    ):
-        there = present(module)
-        repair = "" if there else f"pip install {package} (for: {use})"
-        lines.append((package, "installed" if there else "not installed", repair))
+    for module, package, use in OPTIONAL:
+        if not present(module):
+            lines.append((package, "not installed", f"pip install {package} (for: {use})"))
+            continue
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            version = "installed"
+        lines.append((package, version, ""))
     return lines
 
 
