@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "stnas"
 PLANTED = Path(__file__).with_name("planted_bugs.csv")
 REASONS = Path(__file__).with_name("equivalent_python_mutants.csv")
 PACKAGES = (
-    "classifier", "cli", "config", "data", "evaluate", "export", "group", "init", "latency", "learn",
-    "ops", "pipeline", "predict", "rank", "report", "retrain", "runs", "search", "sgld", "space",
-    "store", "supernet", "train", "verdict",
+    "classifier", "cli", "config", "data", "evaluate", "export", "group", "init", "latency",
+    "learn", "ops", "pipeline", "predict", "rank", "report", "retrain", "runs", "search", "sgld",
+    "space", "store", "supernet", "train", "verdict",
 )  # fmt: skip
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.FloorDiv: "*", ast.Mod: "//",

@@ -1,20 +1,45 @@
 """Delete run folders, and nothing else."""
 
 import os
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from stnas.runs.summary import is_run
 from stnas.store.lock import Lock
-from stnas.store.names import LOCK, METRICS, SETTINGS, TENSORBOARD, TRUTH
+from stnas.store.names import (
+    ARCHIVE,
+    CONFIG,
+    DESCRIPTION,
+    EVALUATE,
+    EXPORT,
+    FRONT,
+    LATENCY,
+    LOCK,
+    METRICS,
+    RANDOM,
+    REPORT,
+    RESULT,
+    SCORES,
+    SETTINGS,
+    STATE,
+    TENSORBOARD,
+    TRUTH,
+    previous,
+)
+from stnas.store.own_files import carries_mark, left
 from stnas.store.stages import BY_NAME
 
-OURS = (
-    *BY_NAME,
-    *(LOCK, METRICS, SETTINGS, TENSORBOARD, TRUTH),
-    *("data", "export", "evaluate", "latency"),
-)
+STAGES = (*BY_NAME, TRUTH)
+OURS = (*STAGES, LOCK, METRICS, SETTINGS, TENSORBOARD, "data", EXPORT, EVALUATE, LATENCY)
 """What a run makes in its folder."""
+KEPT = (CONFIG, RESULT, FRONT, DESCRIPTION, ARCHIVE, RANDOM, SCORES, STATE, previous(STATE))
+"""Files of stages, which are theirs even where they are damaged."""
+RECORDS = {EXPORT: "card.json", EVALUATE: "evaluation.json"}
+"""What lists the files in each folder of a command."""
+HIDDEN = re.compile(r"\.stnas-.*\.part|\..*\.lock")
+EVENTS = "events.out.tfevents."
 
 
 def check(folder: Path) -> None:
@@ -24,12 +49,35 @@ def check(folder: Path) -> None:
             f"delete must name run folders, got {folder}, which is none: stnas runs lists them"
         )
     others = sorted(name for name in os.listdir(folder) if name not in OURS)
+    if not others:
+        others = sorted(file.relative_to(folder).as_posix() for file in foreign(folder))
     if others:
         more = f" and {len(others) - 8} more" if len(others) > 8 else ""
         raise ValueError(
             f"delete must name a folder in which a run alone lies, got {folder} with "
             f"{', '.join(others[:8])}{more}: move these away first"
         )
+
+
+def foreign(folder: Path) -> Iterator[Path]:
+    """Yield the files in the folders of a run that none of its stages and commands made."""
+    for place, _, names in os.walk(folder):
+        for file in (Path(place, name) for name in names):
+            if not (file.is_symlink() or HIDDEN.fullmatch(file.name) or is_own(file, folder)):
+                yield file
+
+
+def is_own(file: Path, folder: Path) -> bool:
+    """Tell whether a file of a run folder was made by the stage or command whose place it is in."""
+    path = file.relative_to(folder)
+    top = path.parts[0]
+    if path.as_posix() in (LOCK, METRICS, SETTINGS, REPORT):
+        return True
+    if top == TENSORBOARD:
+        return file.name.startswith(EVENTS)
+    if top in RECORDS:
+        return file.name in left(file.parent, RECORDS[top])
+    return (top in STAGES and file.name in KEPT) or carries_mark(file)
 
 
 def delete(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from stnas.learn.comparison import leads, mean_lead
 from stnas.store.files import read_json
 from stnas.store.names import CONFIG, REPORT, RESULT, SETTINGS
+from stnas.store.own_files import carries_mark
 from stnas.store.settings import stored_values
 from stnas.store.stages import BY_NAME
 
@@ -41,8 +42,8 @@ class Summary:
 
 
 def is_run(folder: Path) -> bool:
-    """Tell whether a folder is a run's: a stage of ours was begun there."""
-    return any((folder / stage / CONFIG).is_file() for stage in BY_NAME)
+    """Tell whether a folder is a run's: the record of a stage of ours lies there."""
+    return any(carries_mark(folder / stage / CONFIG) for stage in BY_NAME)
 
 
 def find_runs(root: Path) -> Iterator[Path]:

@@ -57,3 +57,8 @@ def broken(content: bytes) -> str | None:
     found = digest(view[: place.start(1)], BLANK.encode(), view[place.end(1) :])
     stated = place[1].decode()
     return None if found == stated else f"its checksum is {found} and not {stated}"
+
+
+def is_marked(content: bytes) -> bool:
+    """Tell whether a checksum stands in a piece of a file."""
+    return _PLACE.search(content) is not None

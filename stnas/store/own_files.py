@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stnas.store.checksum import DamagedError
+from stnas.store.checksum import DamagedError, is_marked
 from stnas.store.files import read_json, write_json, write_whole
 from stnas.store.listing import facts
-from stnas.store.places import check_place
+from stnas.store.places import check_place, open_regular
 
 Facts = dict[str, Any]
 
@@ -69,3 +69,17 @@ def write_own(
 def stated(content: bytes) -> Facts:
     """Return the facts of a file with this content."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def carries_mark(file: Path) -> bool:
+    """Tell whether a file carries the checksum that stnas puts into what it writes, right or not.
+
+    It stands at the beginning, of JSON lines at the end; no lines have none.
+    """
+    try:
+        with open_regular(file) as content:
+            head = content.read(4096)
+            content.seek(max(0, file.stat().st_size - 100))
+            return is_marked(content.read() if file.suffix == ".jsonl" else head)
+    except (OSError, DamagedError):
+        return False

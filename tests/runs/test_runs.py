@@ -140,6 +140,43 @@ def test_what_is_not_ours_is_not_deleted(place, capsys):
     assert (place / "first" / "train").is_dir()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["data/cat.png", "train/notes.txt", "train/labels.json", "export/A/notes.md", "report/a.html"],
+)
+def test_files_of_others_inside_a_run_are_not_deleted(place, capsys, name):
+    file = place / "first" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('{"mine": 1}')
+    text = refused([str(place), "--delete", "first", "--yes"], capsys)
+    assert f"{name}: move these away first" in text.replace("\n", " ")
+    assert file.read_text() == '{"mine": 1}'
+    file.unlink()
+    main(["runs", str(place), "--delete", "first", "--yes"])
+    assert not (place / "first").exists()
+
+
+def test_a_project_with_folders_of_these_names_is_no_run(place, capsys):
+    for name in ("train/config.json", "search/config.json", "data/a.csv"):
+        file = place / "project" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('{"batch_size": 8}')
+    assert "must name runs of the list" in refused([str(place), "--delete", "project"], capsys)
+    assert (place / "project/train/config.json").exists()
+
+
+def test_a_whole_run_with_all_that_commands_make_is_deleted(trained_run, tmp_path):
+    run = shutil.copytree(trained_run, tmp_path / "whole")
+    one = ["--threads", "1"]
+    main(["report", "--run", str(run), *one])
+    main(["export", str(run), "--to", "safetensors", *one])
+    main(["evaluate", str(run), *one])
+    (run / "search" / ".stnas-host-1-2-3.part").write_text("half")
+    (run / "train" / "state.safetensors").write_text("damaged")
+    main(["runs", str(tmp_path), "--delete", "whole", "--yes"])
+    assert not run.exists()
+
+
 def test_a_run_in_use_is_not_deleted(place, capsys):
     lock = Lock(place / "third" / ".lock")
     assert lock.take() is None
