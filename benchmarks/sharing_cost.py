@@ -2,11 +2,11 @@
 
     python benchmarks/sharing_cost.py FILE.csv [--repeats 7] [--batch 16] [--shares drawn]
 
-A row a family, way of sharing out and level: multiply-adds of an image through all candidates, bytes
-that autograd keeps for the backward pass, and processor time of a step of the weights and of one of
-alpha on one thread: medians, and the medians of the ratios to the level none of the same turn. Ways
-are mixed (darts1, darts2, betadarts) and drawn (gdas: one candidate an edge, the same for all levels
-of a turn, never none).
+A row a family, way of sharing out and level: multiply-adds of an image through all candidates,
+bytes that autograd keeps for the backward pass, and processor time of a step of the weights and of
+one of alpha on one thread: medians, and the medians of the ratios to the level none of the same
+turn. Ways are mixed (darts1, darts2, betadarts) and drawn (gdas: one candidate an edge, the same
+for all levels of a turn, never none).
 """
 
 import argparse
