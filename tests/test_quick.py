@@ -6,8 +6,7 @@ import pytest
 
 import stnas
 
-FOLDERS = {file.parent.name for file in Path(stnas.__file__).parent.glob("*/__init__.py")}
-PACKAGES = sorted(FOLDERS - {"engine"})  # A former name: it has no code of its own.
+PACKAGES = sorted(file.parent.name for file in Path(stnas.__file__).parent.glob("*/__init__.py"))
 TESTS = Path(__file__).parent
 
 

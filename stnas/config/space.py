@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from stnas.config import rules
+from stnas.config.bits import check_pairs
 
 Profile = Literal[
     "imagenet",
@@ -89,6 +90,8 @@ class SpaceConfig:
         rules.one_of("space.profile", self.profile, get_args(Profile))
         for name in ("stages", "widths", "kernels", "expands", "scales", "branch_distances"):
             _check_tuple(name, getattr(self, name))
+        if self.bits is not None:
+            check_pairs(self.bits)
         if self.family is not None:
             rules.one_of("space.family", self.family, get_args(Family))
         for name in ("channels", "cells", "stem_width", "stem_stride", "tail_width"):

@@ -1,13 +1,11 @@
 """The resolved description of a space of bits, and the named ones."""
 
-import re
 from dataclasses import dataclass, fields
 from typing import Any
 
+from stnas.config.bits import check_pairs, read_pair
 from stnas.space import recipe
 from stnas.space.quant.parts import Bits
-
-PAIR = re.compile(r"w([1-8])a([1-8])", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Spec:
                 f"space.dropout must lie in [0, 1), got {self.dropout}: choose a value inside"
             )
         recipe.check_widths(self.stages, self.widths, least=1)
-        check_bits(self.bits)
+        check_pairs(self.bits)
         least = self.stem_stride * (2 if self.stem_pool else 1) * 2 ** (len(self.stages) - 1) + 1
         if self.image_size < least:
             raise ValueError(
@@ -70,27 +68,6 @@ class Spec:
     def fingerprint(self) -> str:
         """Hash what fixes the meaning of the genes into 8 hexadecimal digits."""
         return recipe.fingerprint(self.to_json(), without=(*recipe.IMAGES, "dropout"))
-
-
-def read_pair(word: str) -> Bits:
-    """Read ``w2a4``; ValueError for another word or bits outside 1 to 8."""
-    match = PAIR.fullmatch(word)
-    if match is None:
-        raise ValueError(
-            f"space.bits must be pairs of 1 to 8 bits each, got {word!r}: write w2a4 for weights of"
-            " 2 bits and activations of 4"
-        )
-    return int(match[1]), int(match[2])
-
-
-def check_bits(words: tuple[str, ...]) -> None:
-    """Raise ValueError unless there are 1 to 35 different pairs."""
-    if not 1 <= len(words) <= 35 or len(set(words)) < len(words):
-        raise ValueError(
-            f"space.bits must be 1 to 35 different pairs, got {words}: write {('w2a2', 'w4a4')}"
-        )
-    for word in words:
-        read_pair(word)
 
 
 IMAGENET: dict[str, Any] = {

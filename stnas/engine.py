@@ -9,7 +9,7 @@ from stnas import store
 
 for module in iter_modules(store.__path__):
     found = import_module(f"{store.__name__}.{module.name}")
-    sys.modules[f"{__name__}.{module.name}"] = found
+    globals()[module.name] = sys.modules[f"{__name__}.{module.name}"] = found
 
 warnings.warn(
     "stnas.engine is called stnas.store: import it from there", DeprecationWarning, stacklevel=2
