@@ -66,6 +66,30 @@ def test_training_goes_on_from_every_step_to_the_same_bits(strategy, tiny_config
         assert all(torch.equal(value, wanted[name]) for name, value in again.state().items())
 
 
+def test_classes_are_weighed_as_the_configuration_says(tiny_config):
+    config = mixing(tiny_config)
+    config = replace(config, data=replace(config.data, balance="weights"))
+    strategy = make(config, prepare(config))
+    shares = strategy.method.shares(strategy, 0, "weights")
+    images, labels = batch_of(strategy, 0)
+    strategy.class_weights = torch.tensor([3.0, 0.0, 0.0, 1.0])
+    loss, logits = strategy.loss((images, labels), shares)
+    each = functional.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(loss, (each * strategy.class_weights[labels]).mean())
+    assert make(mixing(tiny_config), prepare(mixing(tiny_config))).class_weights is None
+
+
+def test_a_step_in_bfloat16_learns_too(tiny_config):
+    config = mixing(tiny_config, precision="bfloat16")
+    strategy = make(config, prepare(config))
+    before = bits(strategy)
+    loss, _ = strategy.update_(*batch_of(strategy, 0), 0)
+    after = strategy.state()
+    assert 0 < loss < 10
+    assert all(value.dtype == before[name].dtype for name, value in after.items())
+    assert not torch.equal(after["alpha"], before["alpha"])
+
+
 class StoppedError(Exception):
     """The run is cut off."""
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stnas.config import Config
-from stnas.data import FileSplit, Split
+from stnas.data import FileSplit, Split, class_weights
 from stnas.data.epochs import Batch, training_batches
 from stnas.group.streams import derive, global_stream
 from stnas.learn.gradients import autocast
@@ -67,6 +67,10 @@ class Bilevel:
         with global_stream(config.seed, "alpha"):
             alpha = START * torch.randn(self.mixture.rows, len(self.mixture.choices))
         self.alpha = alpha.to(self.parameters[0].device).requires_grad_()
+        dataset = task.dataset
+        self.class_weights = class_weights(
+            dataset.train.labels, dataset.num_classes, config=config.data, device=dataset.device
+        )
         self.adam = Adam(self.alpha, config.alpha)
         self.descent = Descent(dict(net.named_parameters()), config)
         self.batches = HeldBatches(task, held, config)
@@ -77,7 +81,10 @@ class Bilevel:
         with autocast(self.config.train.precision, images):
             logits = widen(self.supernet(images, shares))
         smoothing = self.config.train.label_smoothing
-        return functional.cross_entropy(logits, labels, label_smoothing=smoothing), logits
+        if self.class_weights is None:
+            return functional.cross_entropy(logits, labels, label_smoothing=smoothing), logits
+        each = functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        return (each * self.class_weights[labels]).mean(), logits
 
     def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
         """Move alpha and the weights, or in the other order; return (loss, accuracy)."""
