@@ -57,7 +57,7 @@ def compute() -> list[tuple[str, str, str]]:
         ("compiled operators", f"use {torch.ops.stnas.isa()}", "STNAS_ISA forces a set"),
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()}", "--threads N sets them"),
         ("OMP_WAIT_POLICY", policy, advice),
-        ("CUDA kernels", targets() or "none", rebuild),
+        ("GPU kernels (CUDA)", targets() or "none", rebuild),
         ("device", kind_of(device_of("auto")), reason or "--device cpu leaves the GPU out"),
         ("images", default_images(), "--data.path takes your own"),
     ]
