@@ -232,6 +232,9 @@ def test_a_cell_without_convolutions_is_warned_of(tiny_config):
     with torch.no_grad():
         strategy.alpha[2, 3] += 9
     assert len(strategy.remarks()) == 1
+    with torch.no_grad():
+        strategy.alpha[3:, 0] += 20
+    assert "does not depend on the image" in strategy.remarks()[1]
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,13 @@ class Bilevel:
         """Return lines about the cell so far: its text, and a warning where it has collapsed."""
         cell = self.derived()
         lines = [f"train: the cell is {self.task.space.format(cell)}"]
-        if not self.mixture.convolutions(cell):
+        if not self.task.space.is_useful(cell[None])[0]:
+            lines.append(
+                "train: warning: the cell does not depend on the image, since none is the largest "
+                "share on every way through it: train longer, or set --search.strategy nsga2, which "
+                "leaves such cells out"
+            )
+        elif not self.mixture.convolutions(cell):
             lines.append(
                 "train: warning: no edge of the cell has a convolution, the collapse that searches "
                 "by gradients are known for: train fewer epochs, lower alpha.learning_rate, or "
