@@ -149,9 +149,9 @@ class Bilevel:
         lines = [f"train: the cell is {self.task.space.format(cell)}"]
         if not self.task.space.is_useful(cell[None])[0]:
             lines.append(
-                "train: warning: the cell does not depend on the image, since none is the largest "
-                "share on every way through it: train longer, or set --search.strategy nsga2, which "
-                "leaves such cells out"
+                "train: warning: the cell does not depend on the image, since none has the largest "
+                "share on every way through it: train longer, or set --search.strategy nsga2, "
+                "which leaves such cells out"
             )
         elif not self.mixture.convolutions(cell):
             lines.append(
