@@ -8,7 +8,7 @@ from stnas.store.checksum import DamagedError
 from stnas.store.files import check_origin, read_json
 from stnas.store.listing import check_listed
 from stnas.store.names import CONFIG, RESULT
-from stnas.store.origin import changeable, differences, without
+from stnas.store.origin import changeable, completed, differences, without
 from stnas.store.results import RESULTS
 from stnas.store.rows import typed_row
 from stnas.store.stage_record import StageRecord
@@ -57,7 +57,7 @@ def check_together(run: Path, stages: Sequence[str]) -> None:
             free = (*changeable(earlier), *changeable(name))
             both = record.sections.keys() & records[earlier].sections.keys()
             before, now = (
-                without({key: found.sections[key] for key in both}, free)
+                without(completed(found.sections, tuple(sorted(both))), free)
                 for found in (records[earlier], record)
             )
             if changed := differences(before, now):

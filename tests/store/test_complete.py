@@ -220,3 +220,11 @@ def test_only_files_that_a_record_lists_are_own(tmp_path):
     write_json(tmp_path / "r", {"files": listed(tmp_path, [tmp_path / "a"])})
     with pytest.raises(FileExistsError, match="a is there"):
         check_own(tmp_path, ["a"], record="r")
+
+
+def test_a_run_that_a_release_with_more_options_goes_on_with_is_still_one(run):
+    record = run / "train" / "config.json"
+    found = read_json(record)
+    del found["train"]["label_smoothing"]
+    write_json(record, found)
+    assert stnas.Run(run).front
