@@ -34,6 +34,7 @@ from stnas.learn.task import build_supernet, prepare
 from stnas.search import stage
 from stnas.store.run_folder import RunFolder
 from stnas.store.tensors import write_tensors
+from stnas.train.stage import single_path
 from stnas.train.stage import summary as trained
 
 IMAGES, ROUNDS = 512, 3
@@ -144,7 +145,7 @@ def leave_weights(config: Config) -> None:
     task = prepare(config)
     with RunFolder(config) as folder:
         folder.begin("train")
-        folder.finish("train", trained(config, task, 0.0))
+        folder.finish("train", trained(config, task, single_path(config, task), 0.0))
         weights = build_supernet(config, task.space).state_dict()
         file = folder.begin("sgld") / "mean.safetensors"
         write_tensors(file, weights, origin=folder.origin("sgld"), samples=1)
