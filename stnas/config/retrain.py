@@ -56,7 +56,7 @@ class RetrainConfig:
     """Hand-made networks scaled to the same multiply-adds and trained the same way beside each
     choice: chains of `separable` convolutions, of the inverted residuals of `mobilenet_v2`, of the
     units of `shufflenet_v2`. In the family quant `uniform_bits`, the same network with as many bits
-    everywhere as the choice's operations on bits allow."""
+    everywhere as the operations on bits allow that the choice was limited to."""
     genotypes: tuple[str, ...] = ()
     """Architectures to train instead of the choices, named G1, G2, ...: texts as a report shows
     them. `stnas retrain --genotype TEXT` gives one."""

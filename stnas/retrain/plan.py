@@ -34,7 +34,7 @@ def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> l
             for number, twin in enumerate(twins, start=1)
         ]
         for kind in config.retrain.baselines:
-            own = hand_made(kind, space, choice)
+            own = hand_made(kind, space, choice, config.search.cost)
             only = np.zeros(own.num_genes, np.int8)
             known = {**described(own, only), "role": "baseline", "space": dict(own.recipe)}
             entries.append({"name": f"{name}-{kind}", **known})
@@ -57,11 +57,15 @@ def asked(config: Config, space: SearchSpace) -> list[dict[str, Any]]:
     return found
 
 
-def hand_made(kind: Baseline, space: SearchSpace, choice: dict[str, Any]) -> SearchSpace:
-    """Build the space of a hand-made network's only genotype, of the size of a choice."""
+def hand_made(kind: Baseline, space: SearchSpace, choice: dict[str, Any], cost: str) -> SearchSpace:
+    """Build the space of a hand-made network's only genotype, of the size of a choice.
+
+    cost: what was searched by; where it is bitops, bits go up to the limit of the choice.
+    """
     if kind != "uniform_bits":
         return scaled(kind, space, choice["madds"])
-    return uniform(space, int(choice["bitops"]))
+    limit = choice.get("limit") if cost == "bitops" else None
+    return uniform(space, int(choice["bitops"] if limit is None else limit))
 
 
 def described(space: SearchSpace, genotype: Genotype) -> dict[str, Any]:

@@ -68,3 +68,9 @@ def check_size(name: str, value: object) -> None:
         raise TypeError(f"space.{name} must be an integer, got {value!r}: write a whole number")
     if value < 1:
         raise ValueError(f"space.{name} must be at least 1, got {value}: use 1 or more")
+
+
+def check_dropout(value: float) -> None:
+    """Raise unless a probability of dropout lies in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"space.dropout must lie in [0, 1), got {value}: choose a value inside")

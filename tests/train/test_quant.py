@@ -54,12 +54,13 @@ def test_a_search_over_bits_ends_with_retrained_networks_and_uniform_ones(config
     }
     chosen = [name for name in networks if "-" not in name]
     assert chosen
+    choices = read_json(configured.folder / "search" / "result.json")["choices"]
+    limits = {choice["name"]: choice["limit"] for choice in choices}
     for name in chosen:
-        limit = networks[name]["bitops"]
         twin = networks[f"{name}-uniform_bits"]
         bits = twin["space"]["bits"][0]
         assert bits[1] == bits[3]
-        assert twin["bitops"] <= limit
+        assert twin["bitops"] == limits[name]
         loaded = load_network(configured.folder / "retrain" / f"{name}-uniform_bits")
         blocks = [own for own in loaded.modules() if isinstance(own, QuantisedBlock)]
         assert [own.bits for own in blocks] == [((int(bits[1]), int(bits[3])),)] * 2

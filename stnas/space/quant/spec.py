@@ -36,10 +36,7 @@ class Spec:
             if field.name not in ("bits", "stem_pool", "dropout"):
                 for item in value if isinstance(value, tuple) else (value,):
                     recipe.check_size(field.name, item)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"space.dropout must lie in [0, 1), got {self.dropout}: choose a value inside"
-            )
+        recipe.check_dropout(self.dropout)
         recipe.check_widths(self.stages, self.widths, least=1)
         check_pairs(self.bits)
         least = self.stem_stride * (2 if self.stem_pool else 1) * 2 ** (len(self.stages) - 1) + 1

@@ -40,10 +40,7 @@ class Spec:
             if field.name not in ("bias", "dropout"):
                 for item in value if isinstance(value, tuple) else (value,):
                     recipe.check_size(field.name, item)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"space.dropout must lie in [0, 1), got {self.dropout}: choose a value inside"
-            )
+        recipe.check_dropout(self.dropout)
         recipe.check_widths(self.stages, self.widths, least=1)
         self._check_widths()
         check_scales(self.scales, self.widths)
