@@ -93,7 +93,10 @@ def build_gpu(into: Path) -> Path:
     into.mkdir(parents=True, exist_ok=True)
     options = ("g++", "-O0", "-g1", "-std=c++20", "-fPIC", *includes())
     api = ("-isystem", torch_folder("include/torch/csrc/api/include"))
-    objects = compile_all([Unit(CSRC / "cusim/gpu.cpp", into / "gpu.o", (*options, *api))])
+    names = ("gpu", "gpu_memory")
+    objects = compile_all(
+        [Unit(CSRC / f"cusim/{name}.cpp", into / f"{name}.o", (*options, *api)) for name in names]
+    )
     library = into / "stnas_gpu.so"
     made = library.stat().st_mtime if library.exists() else 0
     if not all(Path(file).stat().st_mtime < made for file in objects):
