@@ -35,6 +35,13 @@ def test_all_forms_give_the_answers_of_the_module(files, trained_run, capsys):
     assert [row["file"] for row in rows] == files
 
 
+def test_the_table_numbers_its_answers(files, trained_run, capsys):
+    main(["predict", str(trained_run), files[0], "--top", "3"])
+    head = capsys.readouterr().out.splitlines()[1]
+    cells = [cell.strip() for cell in head.strip("┃").split("┃")]
+    assert cells == ["file", "answer 1", "answer 2", "answer 3"]
+
+
 def test_a_folder_means_its_images(files, trained_run, tmp_path, capsys):
     main(["predict", str(trained_run), str(tmp_path), "--answer", "json"])
     assert [row["file"] for row in json.loads(capsys.readouterr().out)] == files
