@@ -22,6 +22,7 @@ from stnas.group.processes import current
 from stnas.learn.readings import Number
 from stnas.ops.bottleneck.path import direct_gradients
 from stnas.ops.dtypes import widen
+from stnas.ops.once import once_differentiable
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Total(torch.autograd.Function):
         return total
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         total = grad.clone()
         current().sum_(total)

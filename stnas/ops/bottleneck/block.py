@@ -23,6 +23,7 @@ from stnas.ops.bottleneck.arguments import (
 )
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.bottleneck.running import with_running_statistics
+from stnas.ops.once import once_differentiable
 from stnas.ops.shapes import check_count, empty_image, out_size
 
 
@@ -138,7 +139,7 @@ class _Block(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor | None) -> tuple[Any, ...]:
         if grad is None:
             return (None,) * (3 + WEIGHTS + AFFINE)

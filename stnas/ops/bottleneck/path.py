@@ -20,6 +20,7 @@ from stnas.ops.bottleneck.arguments import (
 )
 from stnas.ops.bottleneck.block import affine_gradients
 from stnas.ops.bottleneck.path_plan import Packed, PathEdge, pack, plan
+from stnas.ops.once import once_differentiable
 
 
 def linear_bottleneck_path(x: Tensor, edges: Sequence[PathEdge], *, mean: bool = False) -> Tensor:
@@ -84,7 +85,7 @@ class _Path(torch.autograd.Function):
         return last
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor | None) -> tuple[Any, ...]:
         path = ctx.path
         count = 0 if ctx.direct else len(path.weights) + len(path.affine)

@@ -12,6 +12,7 @@ from stnas.ops.bottleneck.arguments import OPS, Affine, Norms, Options, needs_gr
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.dtypes import widen
 from stnas.ops.layers.reference import BatchNorm
+from stnas.ops.once import once_differentiable
 
 
 def with_running_statistics(
@@ -51,7 +52,7 @@ class _Inference(torch.autograd.Function):
         return _infer(x, tensors[:7], list(tensors[7:13]), list(tensors[13:]), options)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         wanted = ctx.needs_input_grad[1:]
         tensors: list[Any] = [

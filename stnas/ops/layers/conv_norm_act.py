@@ -8,6 +8,7 @@ from torch import Tensor
 from stnas.ops.layers.convolution import OPS, convolution, has_convolution
 from stnas.ops.layers.norm_act import advance_running_, given_gradients, norm_act
 from stnas.ops.layers.reference import BatchNorm, SyncBatchNorm
+from stnas.ops.once import once_differentiable
 from stnas.ops.shapes import check_count
 
 
@@ -58,7 +59,7 @@ class _Together(torch.autograd.Function):
         return out, statistics
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
         if grad is None:
             return (None,) * 6

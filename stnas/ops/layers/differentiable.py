@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch.library import register_autograd
 
+from stnas.ops.once import once_differentiable
+
 Save = Callable[[Any, tuple[Any, ...], Any], None]
 """Keeps what the gradient needs: of (ctx, inputs, output)."""
 
@@ -19,6 +21,8 @@ def differentiable(
     operator itself, for callers of ``torch.ops``. Only the first output has a gradient.
     """
 
+    gradient = once_differentiable(gradient)
+
     class Recorded(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, *inputs: Any) -> Any:
@@ -29,7 +33,6 @@ def differentiable(
             return output
 
         @staticmethod
-        @torch.autograd.function.once_differentiable
         def backward(ctx: Any, *grads: Any) -> Any:
             return gradient(ctx, *grads)
 

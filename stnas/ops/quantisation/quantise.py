@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stnas.ops.once import once_differentiable
+
 MOST_BITS = 8
 TINY = 1e-4
 """Least bound of activations, so that a step is never 0."""
@@ -76,7 +78,7 @@ class _Weights(torch.autograd.Function):
         return quantised_weights(weight, bits)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         if ctx.bits == 1:
             return grad, None
@@ -92,7 +94,7 @@ class _Activations(torch.autograd.Function):
         return quantised_activations(x, bound, bits)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         x, bound = ctx.saved_tensors
         alpha = bound.reshape(()).clamp_min(TINY)

@@ -10,6 +10,7 @@ from torch.library import register_autograd
 
 from stnas.ops.dtypes import has_plain_kernels
 from stnas.ops.layers.reference import BatchNorm, SyncBatchNorm
+from stnas.ops.once import once_differentiable
 from stnas.ops.shapes import Size, check_count
 from stnas.ops.shuffle import reference
 from stnas.ops.shuffle.fake import layers_of
@@ -162,7 +163,7 @@ class _Block(torch.autograd.Function):
         return out, statistics
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Any, ...]:
         x, statistics, *saved = ctx.saved_tensors
         count = len(saved) // 4
@@ -189,7 +190,7 @@ class _Inference(torch.autograd.Function):
         return infer(x, weights, affine, running, options)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         wanted = ctx.needs_input_grad[1:]
         values: list[Any] = [

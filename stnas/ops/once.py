@@ -1,0 +1,53 @@
+"""Gradients that have no gradient of their own."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Backward = Callable[..., Any]
+
+
+class _Refused(torch.autograd.Function):
+    """The first ``count`` tensors, which depend on the others in a way that nobody can follow."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensor.detach() for tensor in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> None:
+        raise RuntimeError(
+            "a compiled operator must not be differentiated twice, got a derivative of its "
+            "gradient: make the network with kernels=reference, or leave out create_graph"
+        )
+
+
+def once_differentiable(backward: Backward) -> Backward:
+    """Return the ``backward`` of an autograd function, whose own derivative is refused.
+
+    PyTorch's decorator of this name cuts the result off from the inputs, so that
+    ``torch.autograd.grad`` takes its derivative for 0 and says nothing. Here the result depends on
+    the gradients that came in and on what the function has saved. Raises RuntimeError where a
+    second derivative is asked for.
+    """
+
+    @wraps(backward)
+    def once(ctx: Any, *grads: Any) -> Any:
+        with torch.no_grad():
+            found = backward(ctx, *grads)
+        if not torch.is_grad_enabled():
+            return found
+        given = (*grads, *ctx.saved_tensors)
+        sources = [v for v in given if isinstance(v, Tensor) and v.requires_grad]
+        values = (found,) if isinstance(found, Tensor) else found
+        made = [value for value in values if isinstance(value, Tensor)]
+        if not sources or not made:
+            return found
+        marked = iter(_Refused.apply(len(made), *made, *sources))  # type: ignore[no-untyped-call]
+        linked = tuple(next(marked) if isinstance(v, Tensor) else v for v in values)
+        return linked[0] if isinstance(found, Tensor) else linked
+
+    return once
