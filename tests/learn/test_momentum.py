@@ -11,7 +11,7 @@ from torch.nn import functional
 from stnas.config import RetrainConfig, SpaceConfig
 from stnas.learn.gradients import backward
 from stnas.learn.momentum import Momentum
-from stnas.learn.network_fit import optimiser
+from stnas.learn.network_optimiser import optimiser
 from stnas.learn.single_path import linear, train_step_
 from stnas.space import SearchSpace
 from stnas.supernet import Network, SuperNet, initialise_

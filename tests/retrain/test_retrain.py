@@ -12,7 +12,7 @@ import stnas
 from stnas import retrain, search, sgld, train
 from stnas.data.epochs import evaluation_batches
 from stnas.learn.evaluation import evaluate
-from stnas.learn.network_fit import learning_rate
+from stnas.learn.network_optimiser import learning_rate
 from stnas.learn.task import prepare
 from stnas.retrain.plan import random_twins, shortfalls
 from stnas.store.tensors import read_tensors
