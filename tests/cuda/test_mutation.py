@@ -4,9 +4,11 @@ import json
 import sys
 from collections import Counter
 from importlib import import_module
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
 from blocks import Case, draw, infer, train
-from conftest import ROOT
 from numerics import error
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

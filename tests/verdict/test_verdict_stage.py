@@ -12,7 +12,7 @@ from stnas.config import VerdictConfig
 from stnas.learn import network_fit
 from stnas.learn.network_fit import Fit
 from stnas.learn.task import prepare
-from stnas.store import files
+from stnas.store import files, tensors
 from stnas.store.run_folder import StageCompleteError
 
 LIMITS = (60_000.0, 120_000.0)
@@ -94,7 +94,8 @@ def test_a_verdict_that_is_killed_at_every_file_ends_the_same(config, monkeypatc
         return None
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "write_whole", killing)
+        for module in (files, tensors):
+            patch.setattr(module, "write_whole", killing)
         for _ in range(400):
             try:
                 verdict.run(config)
