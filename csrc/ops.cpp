@@ -12,9 +12,9 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   // The SE linear bottleneck with batch statistics, added to a node: into = [into +] block, and the
   // running statistics (mean and variance of the three BN, or none) moved by momentum. x is NCHW in
   // channels_last order. moments: `node_moments` of x, where known. weights: expand, depthwise,
-  // squeeze_weight, squeeze_bias, excite_weight, excite_bias, project. affine: weight and bias of the
-  // three BN. Returns what the gradient needs where `keep`, else empty tensors; statistics are mean and
-  // biased variance of the three BN.
+  // squeeze_weight, squeeze_bias, excite_weight, excite_bias, project. affine: weight and bias of
+  // the three BN. Returns what the gradient needs where `keep`, else empty tensors; statistics are
+  // mean and biased variance of the three BN.
   ops.def(
       "linear_bottleneck_add_(Tensor x, Tensor? moments, Tensor[] weights, Tensor?[] affine, "
       "Tensor(a!)[] running, float momentum, Tensor(b!) into, bool add, int stride, "
@@ -25,18 +25,18 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def(
       "linear_bottleneck_backward(Tensor grad, Tensor x, Tensor[] weights, Tensor?[] affine, "
       "Tensor[] kept, int stride, str activation, bool residual) -> (Tensor, Tensor[])");
-  // All blocks of an architecture. plan: for each step source, target, stride (0: the identity), residual,
-  // whether the block has running statistics, divisor, the number of other sources and these:
-  // value[target] = ([value[target] +] block(value[source]) [+ value[other]...]) / divisor, with
-  // value[0] = x. weights: seven of each block. affine: six of each, or none at all. running: of each block
-  // that has them mean and variance of the three BN. Returns the last value or, where `keep`, the values of
-  // all targets, then what the gradient of each block needs, where `keep`, and last the running statistics
-  // moved by the momenta of their blocks.
+  // All blocks of an architecture. plan: for each step source, target, stride (0: the identity),
+  // residual, whether the block has running statistics, divisor, the number of other sources and
+  // these: value[target] = ([value[target] +] block(value[source]) [+ value[other]...]) / divisor,
+  // with value[0] = x. weights: seven of each block. affine: six of each, or none at all. running:
+  // of each block that has them mean and variance of the three BN. Returns the last value or, where
+  // `keep`, the values of all targets, then what the gradient of each block needs, where `keep`,
+  // and last the running statistics moved by the momenta of their blocks.
   ops.def(
       "linear_bottleneck_path(Tensor x, Tensor[] weights, Tensor?[] affine, Tensor[] running, "
       "float[] momenta, int[] plan, str activation, bool keep) -> (Tensor[], Tensor[], Tensor[])");
-  // The gradient of x, and of each block that the gradient reaches those of the seven weights and, unless
-  // `affine` is empty, of the affine parameters in one. values: of the targets but the last.
+  // The gradient of x, and of each block that the gradient reaches those of the seven weights and,
+  // unless `affine` is empty, of the affine parameters in one. values: of the targets but the last.
   ops.def(
       "linear_bottleneck_path_backward(Tensor grad, Tensor x, Tensor[] values, Tensor[] weights, "
       "Tensor?[] affine, Tensor[] kept, int[] plan, str activation) -> (Tensor, Tensor[])");
@@ -46,12 +46,13 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def(
       "linear_bottleneck_inference(Tensor x, Tensor[] weights, Tensor?[] affine, Tensor[] running, "
       "int stride, str activation, bool residual) -> Tensor");
-  // The shuffle block with batch statistics, x NCHW in channels_last order. weights: those of the first
-  // head, `main` of them, then those of the second; without one half of x's channels pass by. affine:
-  // weight and bias of the BN behind each. Returns out; the values of each layer before its BN where `keep`,
-  // else none; mean and biased variance of each BN.
+  // The shuffle block with batch statistics, x NCHW in channels_last order. weights: those of the
+  // first head, `main` of them, then those of the second; without one half of x's channels pass by.
+  // affine: weight and bias of the BN behind each. Returns out; the values of each layer before its
+  // BN where `keep`, else none; mean and biased variance of each BN.
   ops.def(
-      "shuffle_block_train(Tensor x, Tensor[] weights, int main, Tensor?[] affine, int stride, bool keep) "
+      "shuffle_block_train(Tensor x, Tensor[] weights, int main, Tensor?[] affine, int stride, "
+      "bool keep) "
       "-> (Tensor out, Tensor[] values, Tensor statistics)");
   // Gradients of x, of the weights, and of weight and bias of each BN in one tensor.
   ops.def(
@@ -59,10 +60,11 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
       "Tensor[] values, Tensor statistics, int stride) -> (Tensor, Tensor[], Tensor)");
   // The shuffle block with running statistics.
   ops.def(
-      "shuffle_block_inference(Tensor x, Tensor[] weights, int main, Tensor?[] affine, Tensor[] running, "
+      "shuffle_block_inference(Tensor x, Tensor[] weights, int main, Tensor?[] affine, Tensor[] "
+      "running, "
       "int stride) -> Tensor");
-  // act(BN(x)) with batch statistics, x [N, C, H, W] in channels_last order. Returns out, and mean and
-  // biased variance [2 C].
+  // act(BN(x)) with batch statistics, x [N, C, H, W] in channels_last order. Returns out, and mean
+  // and biased variance [2 C].
   ops.def(
       "norm_act_forward(Tensor x, Tensor? weight, Tensor? bias, str activation) "
       "-> (Tensor, Tensor)");
@@ -73,37 +75,41 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   // The mean over the pixels of x [N, C, H, W] in channels_last order, [N, C], and its gradient.
   ops.def("pool_forward(Tensor x) -> Tensor");
   ops.def("pool_backward(Tensor grad, int height, int width) -> Tensor");
-  // A convolution of x [N, C, H, W] with weight [C_out, C, K, K], both in channels_last order, padded by
-  // K / 2.
+  // A convolution of x [N, C, H, W] with weight [C_out, C, K, K], both in channels_last order,
+  // padded by K / 2.
   ops.def("convolution_forward(Tensor x, Tensor weight, int stride) -> Tensor");
   // Gradients of x, empty unless `wants_x`, and of weight.
   ops.def(
       "convolution_backward(Tensor grad, Tensor x, Tensor weight, int stride, bool wants_x) "
       "-> (Tensor, Tensor)");
-  // Windows of the images [N, C, H, W] `rows`, padded with black: (v / 255 - mean) / std, channels_last.
+  // Windows of the images [N, C, H, W] `rows`, padded with black: (v / 255 - mean) / std,
+  // channels_last.
   ops.def(
       "crop_mirror_normalise(Tensor images, Tensor rows, Tensor? offsets, Tensor? mirrored, "
       "int padding, float[] mean, float[] std) -> Tensor");
-  // One step of stochastic gradient Langevin descent on every parameter. The noise of tensor t is `noise` times a standard normal of
-  // (seed, step, ids[t], element), times the root mean square of the tensor where `relative`.
+  // One step of stochastic gradient Langevin descent on every parameter. The noise of tensor t is
+  // `noise` times a standard normal of (seed, step, ids[t], element), times the root mean square of
+  // the tensor where `relative`.
   ops.def(
       "sgld_step_(Tensor(a!)[] params, Tensor[] grads, int[] ids, float lr, float weight_decay, "
       "float noise, bool relative, int seed, int step) -> ()");
   // The standard normal numbers of a tensor of float32, and the 32-bit words they are made of.
   ops.def("standard_normal_(Tensor(a!) out, int seed, int step, int id) -> ()");
   ops.def("random_words_(Tensor(a!) out, int seed, int step, int id, int block) -> ()");
-  // counts[i] = sum_g table[g, genotypes[i, g]]: int8 [n, genes], int64 [genes, choices] -> int64 [n].
+  // counts[i] = sum_g table[g, genotypes[i, g]]: int8 [n, genes], int64 [genes, choices] -> int64
+  // [n].
   ops.def("count_madds(Tensor genotypes, Tensor table, int threads) -> Tensor");
   // The devices that CUDA kernels were compiled for, "" where there are none.
   ops.def("cuda_targets() -> str");
-  // The instruction set of the CPU kernels in use, and all that are there on this machine, in words.
+  // The instruction set of the CPU kernels in use, and all that are there on this machine, in
+  // words.
   ops.def("isa() -> str");
   ops.def("isas() -> str");
 }
 
 // `import stnas._C` loads the library, which registers the operators.
 PyMODINIT_FUNC PyInit__C(void) {
-  static PyModuleDef module = {PyModuleDef_HEAD_INIT, "_C", nullptr, -1, nullptr,
-                               nullptr,               nullptr, nullptr, nullptr};
+  static PyModuleDef module = {
+      PyModuleDef_HEAD_INIT, "_C", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
   return PyModule_Create(&module);
 }

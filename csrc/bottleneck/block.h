@@ -31,18 +31,26 @@ inline WeightTensors check_weights(const Tensors& weights) {
 
 inline Shape check_shape(const Tensor& x, const WeightTensors& w, index stride) {
   check_values(x);
-  const Shape s{x.size(0), x.size(2), x.size(3), x.size(1), w.expand.size(0), w.project.size(0),
-                w.squeeze_weight.size(0), w.depthwise.size(w.depthwise.dim() - 1), stride};
+  const Shape s{x.size(0),
+                x.size(2),
+                x.size(3),
+                x.size(1),
+                w.expand.size(0),
+                w.project.size(0),
+                w.squeeze_weight.size(0),
+                w.depthwise.size(w.depthwise.dim() - 1),
+                stride};
   check_image(x, "x", {s.images, s.in, s.height, s.width});
   check(s.kernel == 3 || s.kernel == 5 || s.kernel == 7,
-                        "depthwise must be a convolution with kernel 3, 5 or 7, got ", s.kernel);
-  check(stride == 1 || stride == 2 || stride == 4,
-                        "stride must be 1, 2 or 4, got ", stride);
-  const std::pair<const Tensor*, const char*> tensors[] = {
-      {&w.expand, "expand"},           {&w.depthwise, "depthwise"},
-      {&w.squeeze_weight, "squeeze_weight"}, {&w.squeeze_bias, "squeeze_bias"},
-      {&w.excite_weight, "excite_weight"},   {&w.excite_bias, "excite_bias"},
-      {&w.project, "project"}};
+        "depthwise must be a convolution with kernel 3, 5 or 7, got ", s.kernel);
+  check(stride == 1 || stride == 2 || stride == 4, "stride must be 1, 2 or 4, got ", stride);
+  const std::pair<const Tensor*, const char*> tensors[] = {{&w.expand, "expand"},
+                                                           {&w.depthwise, "depthwise"},
+                                                           {&w.squeeze_weight, "squeeze_weight"},
+                                                           {&w.squeeze_bias, "squeeze_bias"},
+                                                           {&w.excite_weight, "excite_weight"},
+                                                           {&w.excite_bias, "excite_bias"},
+                                                           {&w.project, "project"}};
   for (const auto& [tensor, name] : tensors) check_type(*tensor, name, x);
   check_size(w.expand, "expand", {s.hidden, s.in, 1, 1});
   check_size(w.depthwise, "depthwise", {s.hidden, 1, s.kernel, s.kernel});
@@ -82,15 +90,15 @@ Problem<Wide<S>, S> Block::problem() const {
         s.stride, " and ", s.in, " to ", s.out, " channels");
   check(affine.size() == kBlockNorms, "affine must hold ", kBlockNorms, " tensors or None, got ",
         affine.size());
-  Problem<T, S> p{s,
-                  data<S>(x),
-                  {data<T>(w.expand), data<T>(w.depthwise), data<T>(w.squeeze_weight),
-                   data<T>(w.squeeze_bias), data<T>(w.excite_weight), data<T>(w.excite_bias),
-                   data<T>(w.project)},
-                  {},
-                  parse_activation(activation),
-                  residual,
-                  kExecutor};
+  Problem<T, S> p{
+      s,
+      data<S>(x),
+      {data<T>(w.expand), data<T>(w.depthwise), data<T>(w.squeeze_weight), data<T>(w.squeeze_bias),
+       data<T>(w.excite_weight), data<T>(w.excite_bias), data<T>(w.project)},
+      {},
+      parse_activation(activation),
+      residual,
+      kExecutor};
   for (int i = 0; i < 6; ++i) {
     if (!affine[i]) continue;
     check_type(*affine[i], "affine", x);

@@ -24,21 +24,23 @@ Backward differentiate(const Block& block, const Tensor& grad, const Kept& saved
     const auto p = block.problem<S>();
     const WeightTensors& w = block.weights;
     const auto same = [&](const Tensor& tensor) { return like_sums(x, sizes_of(tensor)); };
-    Backward to{same(w.expand), same(w.depthwise), same(w.squeeze_weight), same(w.squeeze_bias),
-                same(w.excite_weight), same(w.excite_bias), same(w.project),
-                like_sums(x, {4 * s.hidden + 2 * s.out})};
+    Backward to{same(w.expand),         same(w.depthwise),
+                same(w.squeeze_weight), same(w.squeeze_bias),
+                same(w.excite_weight),  same(w.excite_bias),
+                same(w.project),        like_sums(x, {4 * s.hidden + 2 * s.out})};
     const auto pointers = std::apply(
-        [&](auto&... part) { return Gradients<T, S>{data<S>(grad_x), data<T>(part)..., add}; },
-        to);
+        [&](auto&... part) { return Gradients<T, S>{data<S>(grad_x), data<T>(part)..., add}; }, to);
     Device(x).differentiate(p, saved.template pointers<S>(), data<S>(grad), pointers);
     return to;
   });
 }
 
 template <class Device>
-std::tuple<Tensor, Tensors> linear_bottleneck_backward(
-    const Tensor& grad, const Tensor& x, const Tensors& weights, const Affine& affine,
-    const Tensors& kept, index stride, const std::string& activation, bool residual) {
+std::tuple<Tensor, Tensors> linear_bottleneck_backward(const Tensor& grad, const Tensor& x,
+                                                       const Tensors& weights, const Affine& affine,
+                                                       const Tensors& kept, index stride,
+                                                       const std::string& activation,
+                                                       bool residual) {
   const Block block{x, check_weights(weights), affine, stride, activation, residual};
   const Shape& s = block.shape;
   check(kept.size() == 5, "kept must hold 5 tensors, got ", kept.size());

@@ -1,7 +1,8 @@
 // The operators of the choice block on every device: check, allocate, let the device do the work.
 //
 // A Device is made of x and has train, borrow, move_running, infer, moments and differentiate, with
-// the arguments of `Kernels`; `borrow` lends the tensors of a Saved for as long as the Device lives.
+// the arguments of `Kernels`; `borrow` lends the tensors of a Saved for as long as the Device
+// lives.
 #pragma once
 
 #include <tuple>
@@ -10,8 +11,8 @@
 
 namespace stnas::cpu {
 
-// Where a training pass goes: into = ([into +] block [+ also...]) / divisor, which moves the running
-// statistics, none or those of the three BN, by momentum.
+// Where a training pass goes: into = ([into +] block [+ also...]) / divisor, which moves the
+// running statistics, none or those of the three BN, by momentum.
 struct Destination {
   const Tensor& into;
   bool add;
@@ -24,8 +25,8 @@ struct Destination {
 // Adds a block to a node. kept: has the pointers of a Saved, null where there is no gradient.
 // moments: `node_moments` of x, where known. gathered: gets those of the new node, where wanted.
 template <class Device, class Memory>
-void add_block(const Block& block, const Destination& to, const Memory* kept,
-               const Tensor* moments, const Tensor* gathered) {
+void add_block(const Block& block, const Destination& to, const Memory* kept, const Tensor* moments,
+               const Tensor* gathered) {
   const Tensor& x = block.x;
   const Shape& s = block.shape;
   check_target(to.into, "into", x, block.out_sizes());

@@ -34,8 +34,9 @@ struct PathParameters {
   }
   Block block(const PathStep& step, const Tensor& x, const Affine& own,
               const std::string& activation) const {
-    return {x, weights_at(weights.data() + step.block * kBlockWeights), own, step.stride, activation,
-            step.residual};
+    return {x,          weights_at(weights.data() + step.block * kBlockWeights),
+            own,        step.stride,
+            activation, step.residual};
   }
 };
 
@@ -58,11 +59,17 @@ template <class Device>
 class PathForward {
  public:
   PathForward(const Tensor& x, const PathParameters& parameters, const Tensors& running,
-              const std::vector<double>& momenta, PathPlan plan,
-              const std::string& activation, bool keep)
-      : parameters_(parameters), running_(running), momenta_(momenta), plan_(std::move(plan)),
-        activation_(activation), keep_(keep), values_(size_t(plan_.values)),
-        moments_(size_t(plan_.values)), wanted_(size_t(plan_.values)) {
+              const std::vector<double>& momenta, PathPlan plan, const std::string& activation,
+              bool keep)
+      : parameters_(parameters),
+        running_(running),
+        momenta_(momenta),
+        plan_(std::move(plan)),
+        activation_(activation),
+        keep_(keep),
+        values_(size_t(plan_.values)),
+        moments_(size_t(plan_.values)),
+        wanted_(size_t(plan_.values)) {
     parameters.check(plan_);
     check_count("running", running.size(), plan_.tracked, kBlockNorms);
     check_count("momenta", momenta.size(), plan_.blocks, 1);
@@ -113,8 +120,8 @@ class PathForward {
       kept_.push_back(saved->memory);
     }
     const Maybe& moments = moments_[size_t(step.source)];
-    const Destination to{*into,   step.add, std::move(also), double(step.divisor),
-                         running, momenta_[step.block]};
+    const Destination to{
+        *into, step.add, std::move(also), double(step.divisor), running, momenta_[step.block]};
     add_block<Device>(block, to, saved ? &*saved : nullptr, moments ? &*moments : nullptr,
                       gather ? &*gathered : nullptr);
   }
@@ -161,7 +168,8 @@ std::tuple<Tensors, Tensors, Tensors> linear_bottleneck_path(
   check_values(x);
   check_image(x, "x", sizes_of(x));
   return PathForward<Device>(x, {weights, affine}, running, momenta, PathPlan(plan), activation,
-                             keep).run();
+                             keep)
+      .run();
 }
 
 }  // namespace stnas::cpu

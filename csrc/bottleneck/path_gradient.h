@@ -11,8 +11,13 @@ class PathBackward {
   PathBackward(const Tensor& grad, const Tensor& x, const Tensors& values,
                const PathParameters& parameters, const Tensors& kept, PathPlan plan,
                const std::string& activation)
-      : x_(x), values_(values), parameters_(parameters), kept_(kept), plan_(std::move(plan)),
-        activation_(activation), grads_(size_t(plan_.values)) {
+      : x_(x),
+        values_(values),
+        parameters_(parameters),
+        kept_(kept),
+        plan_(std::move(plan)),
+        activation_(activation),
+        grads_(size_t(plan_.values)) {
     parameters.check(plan_);
     check_count("kept", kept.size(), plan_.blocks, 1);
     check(values.size() + 2 == size_t(plan_.values), "values must hold all but x and the last, ",

@@ -37,8 +37,15 @@ class PathPlan {
       at += kHead;
       check(count >= 0 && size_t(count) <= plan.size() - at,
             "plan must list what a step adds, got ", plan.size() - at, " of ", count);
-      append({head[0], head[1], head[2], head[3] != 0, head[4] != 0, head[5],
-              {plan.begin() + index(at), plan.begin() + index(at) + count}, false, blocks,
+      append({head[0],
+              head[1],
+              head[2],
+              head[3] != 0,
+              head[4] != 0,
+              head[5],
+              {plan.begin() + index(at), plan.begin() + index(at) + count},
+              false,
+              blocks,
               tracked});
       at += size_t(count);
     }

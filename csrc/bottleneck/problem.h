@@ -29,10 +29,10 @@ struct Shape {
 // Weights in PyTorch's layouts; M = hidden, R = squeeze.
 template <class T>
 struct Weights {
-  const T *expand, *depthwise;                   // [M, in], [M, K, K]
-  const T *squeeze_weight, *squeeze_bias;        // [R, M], [R]
-  const T *excite_weight, *excite_bias;          // [M, R], [M]
-  const T *project;                              // [out, M]
+  const T *expand, *depthwise;             // [M, in], [M, K, K]
+  const T *squeeze_weight, *squeeze_bias;  // [R, M], [R]
+  const T *excite_weight, *excite_bias;    // [M, R], [M]
+  const T* project;                        // [out, M]
 };
 
 // Tensors are NHWC. Images are stored as S; weights, norms and sums are T.
@@ -76,7 +76,7 @@ template <class T, class S = T>
 struct Gradients {
   S* x;
   T *expand, *depthwise, *squeeze_weight, *squeeze_bias, *excite_weight, *excite_bias, *project;
-  T* affine;  // weight and bias gradients of the three BN: [4 M + 2 out]
+  T* affine;           // weight and bias gradients of the three BN: [4 M + 2 out]
   bool add_x = false;  // x holds a sum already
 };
 

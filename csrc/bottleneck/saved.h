@@ -43,8 +43,11 @@ Saved<Wide<S>, S> take_saved(const Shape& s, const Take& take) {
     for (index length : size) count *= length;
     return take(zero, count);
   };
-  return {part(T{}, sizes.statistics), part(S{}, sizes.hidden), part(S{}, sizes.projected),
-          part(T{}, sizes.excitation), stored ? part(S{}, sizes.expanded) : nullptr,
+  return {part(T{}, sizes.statistics),
+          part(S{}, sizes.hidden),
+          part(S{}, sizes.projected),
+          part(T{}, sizes.excitation),
+          stored ? part(S{}, sizes.expanded) : nullptr,
           stored ? nullptr : part(T{}, sizes.expanded)};
 }
 

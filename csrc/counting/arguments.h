@@ -15,8 +15,8 @@ using torch::stable::Tensor;
 
 inline void check_matrix(const Tensor& tensor, const char* name, ScalarType type,
                          const char* wanted, bool here, const char* place) {
-  check(here && tensor.scalar_type() == type, "count_madds: ", name, " must be a tensor of ", wanted,
-        " on ", place, ": convert it if no value changes by it");
+  check(here && tensor.scalar_type() == type, "count_madds: ", name, " must be a tensor of ",
+        wanted, " on ", place, ": convert it if no value changes by it");
   check(tensor.dim() == 2, "count_madds: ", name, " must have 2 axes, got ", tensor.dim(),
         ": reshape it");
 }

@@ -55,14 +55,14 @@ bool ordered(const Access& before, const Access& now, bool shared) {
 
 void check_race(const Access& before, const Access& now, const Region& region, const char* kind) {
   if (ordered(before, now, region.shared) || (before.atomic && now.atomic)) return;
-  report(before.code, now.code,
-         std::string(kind) + " race on " + region.name + ": " + place(before) + " and " +
-             place(now));
+  report(
+      before.code, now.code,
+      std::string(kind) + " race on " + region.name + ": " + place(before) + " and " + place(now));
 }
 
 void visit(Byte& byte, const Access& now, bool write, const Region& region) {
-  const bool fresh = region.shared && (byte.write.launch != now.launch ||
-                                       byte.write.block != now.block);
+  const bool fresh =
+      region.shared && (byte.write.launch != now.launch || byte.write.block != now.block);
   if ((!write || now.atomic) && (fresh || !byte.written)) {
     report(now.code, nullptr, "uninitialised read of " + region.name + ": " + place(now));
   }
@@ -105,8 +105,8 @@ Region* find_region(uintptr_t at, unsigned bytes, const Access& now, bool write)
   const auto* memory = reinterpret_cast<const void*>(at);
   const bool constant = (at >= host_stack && at < host_stack_end) || in_program(memory);
   if (constant && !write) return nullptr;
-  report(now.code, nullptr, std::string(write ? "write" : "read") + " beyond every buffer: " +
-                                place(now));
+  report(now.code, nullptr,
+         std::string(write ? "write" : "read") + " beyond every buffer: " + place(now));
   return nullptr;
 }
 
@@ -169,14 +169,14 @@ std::vector<std::string> take_reports() {
 }  // namespace cusim
 
 // What the compiler calls; the address of the caller names the source line.
-#define STNAS_SEE(name, bytes, write) \
-  void __tsan_##name(void* memory) { \
+#define STNAS_SEE(name, bytes, write)                                     \
+  void __tsan_##name(void* memory) {                                      \
     cusim::see(memory, bytes, write, false, __builtin_return_address(0)); \
   }
-#define STNAS_SEE_BOTH(bytes)                     \
-  STNAS_SEE(read##bytes, bytes, false)            \
-  STNAS_SEE(write##bytes, bytes, true)            \
-  STNAS_SEE(unaligned_read##bytes, bytes, false)  \
+#define STNAS_SEE_BOTH(bytes)                    \
+  STNAS_SEE(read##bytes, bytes, false)           \
+  STNAS_SEE(write##bytes, bytes, true)           \
+  STNAS_SEE(unaligned_read##bytes, bytes, false) \
   STNAS_SEE(unaligned_write##bytes, bytes, true)
 extern "C" {
 STNAS_SEE_BOTH(1)

@@ -24,7 +24,7 @@ constexpr size_t kTop = 1024;         // bytes of the frames that a fiber leaves
 
 char* stacks = nullptr;
 size_t used = 0;
-void* scheduler = nullptr;           // where it was left
+void* scheduler = nullptr;  // where it was left
 void* scheduler_sanitizer = nullptr;
 const void* scheduler_stack = nullptr;
 size_t scheduler_size = 0;

@@ -3,7 +3,8 @@
 // Its memory is the processor's, and torch's CPU kernels compute on it; an operator of stnas is
 // computed by the emulator's, that is by the CUDA kernels. What a real GPU would refuse or wait for
 // is refused and counted here: tensors of two devices in one operator, operators of stnas that have
-// no CUDA kernel, copies and operators whose result the host waits for. Streams and events do nothing.
+// no CUDA kernel, copies and operators whose result the host waits for. Streams and events do
+// nothing.
 #include <ATen/EmptyTensor.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -127,11 +128,17 @@ class Call {
   std::vector<std::pair<at::Tensor, at::Tensor>> pairs_;
 };
 
-// Whether the host waits for an operator's result on a GPU: its size, or its value, is needed there.
+// Whether the host waits for an operator's result on a GPU: its size, or its value, is needed
+// there.
 bool waits_for(const std::string& name, at::ArrayRef<IValue> given) {
-  static const std::unordered_set<std::string> kNames = {
-      "aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::bincount",
-      "aten::equal",  "aten::_unique2", "aten::unique_consecutive", "aten::unique_dim"};
+  static const std::unordered_set<std::string> kNames = {"aten::_local_scalar_dense",
+                                                         "aten::nonzero",
+                                                         "aten::masked_select",
+                                                         "aten::bincount",
+                                                         "aten::equal",
+                                                         "aten::_unique2",
+                                                         "aten::unique_consecutive",
+                                                         "aten::unique_dim"};
   if (kNames.count(name)) return true;
   if (name != "aten::index" && name != "aten::index_put_" && name != "aten::_index_put_impl_") {
     return false;
@@ -148,8 +155,8 @@ bool has_kernel(const c10::OperatorHandle& op) {
   return op.hasKernelForDispatchKey(DispatchKey::CPU);
 }
 
-// The operator whose CPU kernel computes: of stnas the emulator's, of torch itself but for two that it
-// leaves to the makers of devices.
+// The operator whose CPU kernel computes: of stnas the emulator's, of torch itself but for two that
+// it leaves to the makers of devices.
 c10::OperatorHandle computing(const c10::OperatorHandle& op) {
   static const std::map<std::string, std::string> kOthers = {
       {"aten::convolution_overrideable", "aten::convolution"},
@@ -171,7 +178,8 @@ void run(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   Call call(op);
   ++calls;
   if (waits_for(op.schema().name(), torch::jit::last(*stack, count))) wait_for(op.schema().name());
-  for (size_t i = stack->size() - count; i < stack->size(); ++i) (*stack)[i] = call.here((*stack)[i]);
+  for (size_t i = stack->size() - count; i < stack->size(); ++i)
+    (*stack)[i] = call.here((*stack)[i]);
   const at::AutoDispatchBelowADInplaceOrView guard;
   if (op.schema().name() == "aten::convolution_backward_overrideable") {
     const int64_t channels = (*stack)[stack->size() - count + 2].toTensor().size(0);
@@ -213,8 +221,8 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
   return to;
 }
 
-at::Tensor& set_storage(at::Tensor& own, c10::Storage storage, int64_t offset, at::IntArrayRef sizes,
-                        at::IntArrayRef strides) {
+at::Tensor& set_storage(at::Tensor& own, c10::Storage storage, int64_t offset,
+                        at::IntArrayRef sizes, at::IntArrayRef strides) {
   auto* impl = own.unsafeGetTensorImpl();
   impl->set_storage_keep_dtype(std::move(storage));
   impl->set_sizes_and_strides(sizes, strides, offset);

@@ -1,4 +1,5 @@
-// The emulated GPU's memory, the host's pinned memory, and what torch asks of a device besides operators.
+// The emulated GPU's memory, the host's pinned memory, and what torch asks of a device besides
+// operators.
 #include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>

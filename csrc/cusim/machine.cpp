@@ -17,9 +17,9 @@ void require(bool rule, const std::string& message) {
 // Limits of compute capability 8.0, the smallest that is built for; a launch may not go beyond any.
 void check_limits(Index grid, Index block, size_t dynamic_bytes) {
   const size_t threads = size_t{block.x} * block.y * block.z;
-  require(threads >= 1 && threads <= 1024 && block.z <= 64,
-          "a block must have 1 to 1024 threads and at most 64 in z, got " +
-              std::to_string(threads));
+  require(
+      threads >= 1 && threads <= 1024 && block.z <= 64,
+      "a block must have 1 to 1024 threads and at most 64 in z, got " + std::to_string(threads));
   require(grid.x >= 1 && grid.y >= 1 && grid.z >= 1 && grid.x <= 0x7fffffffu && grid.y <= 65535 &&
               grid.z <= 65535,
           "a grid must have 1 to 2^31 - 1 blocks in x and 1 to 65535 in y and z, got " +

@@ -85,9 +85,9 @@ void start(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 bloc
 #include "cusim/device.h"
 #include "cusim/matrix.h"
 
-#define SHARED(type, name, dimensions)   \
-  using name##_type = type dimensions;   \
-  static const char name##_key = 0;      \
+#define SHARED(type, name, dimensions) \
+  using name##_type = type dimensions; \
+  static const char name##_key = 0;    \
   auto& name = *static_cast<name##_type*>(::cusim::shared_array(&name##_key, sizeof(name##_type)))
 
 namespace stnas::cuda {

@@ -1,5 +1,5 @@
-// The device that an operator's tensors lie on: a GPU, or in the tests the emulator, whose operators
-// are those of another library.
+// The device that an operator's tensors lie on: a GPU, or in the tests the emulator, whose
+// operators are those of another library.
 #pragma once
 
 #include <torch/csrc/stable/accelerator.h>

@@ -26,8 +26,8 @@ class Lender {
   Workspace workspace() const {
     const auto take = [](void* context, int64_t bytes) -> void* {
       const auto& self = *static_cast<const Lender*>(context);
-      self.scratch_.push_back(torch::stable::new_empty(
-          self.x_, {(bytes + 15) / 16 * 4}, torch::headeronly::ScalarType::Float));
+      self.scratch_.push_back(torch::stable::new_empty(self.x_, {(bytes + 15) / 16 * 4},
+                                                       torch::headeronly::ScalarType::Float));
       void* memory = self.scratch_.back().data_ptr();
       self.device_.lend(memory, bytes, "scratch memory", false);
       return memory;

@@ -112,10 +112,14 @@ __device__ T activate(Activation kind, T z) {
   const T low = kind == Activation::hardswish ? z + T(3) : z;
   const T from = low < T(0) ? T(0) : low, between = T(6) < from ? T(6) : from;
   switch (kind) {
-    case Activation::relu: return from;
-    case Activation::relu6: return between;
-    case Activation::hardswish: return z * between * T(1. / 6);
-    default: return z * sigmoid(z);
+    case Activation::relu:
+      return from;
+    case Activation::relu6:
+      return between;
+    case Activation::hardswish:
+      return z * between * T(1. / 6);
+    default:
+      return z * sigmoid(z);
   }
 }
 

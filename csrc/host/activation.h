@@ -90,19 +90,22 @@ STNAS_INLINE auto times_slope(Vec<T, N> z) {
       return keep_between(v, z, broadcast<N>(T(Act::kCap)));
     };
   else
-    return [slope = Act::slope(z)](Vec<T, N> v) __attribute__((always_inline)) {
-      return v * slope;
-    };
+    return [slope = Act::slope(z)](Vec<T, N> v)
+               __attribute__((always_inline)) { return v * slope; };
 }
 
 // use(A{}) for the activation's type A.
 template <class Use>
 void with_activation(Activation activation, const Use& use) {
   switch (activation) {
-    case Activation::relu: return use(Relu{});
-    case Activation::relu6: return use(Relu6{});
-    case Activation::hardswish: return use(Hardswish{});
-    case Activation::silu: return use(Silu{});
+    case Activation::relu:
+      return use(Relu{});
+    case Activation::relu6:
+      return use(Relu6{});
+    case Activation::hardswish:
+      return use(Hardswish{});
+    case Activation::silu:
+      return use(Silu{});
   }
 }
 

@@ -13,9 +13,8 @@
 namespace stnas {
 
 // Row-major, and on addresses from which T may be read (a view into packed bytes is copied).
-constexpr int kPlain =
-    static_cast<int>(pybind11::array::c_style) |
-    static_cast<int>(pybind11::detail::npy_api::NPY_ARRAY_ALIGNED_);
+constexpr int kPlain = static_cast<int>(pybind11::array::c_style) |
+                       static_cast<int>(pybind11::detail::npy_api::NPY_ARRAY_ALIGNED_);
 
 template <typename T>
 using Array = pybind11::array_t<T, kPlain>;
@@ -25,11 +24,10 @@ template <typename T>
   namespace py = pybind11;
   const std::string wanted = py::str(py::dtype::of<T>());
   const bool is_array = py::isinstance<py::array>(value);
-  const std::string kind = is_array ? py::str(value.attr("dtype"))
-                                    : py::str(py::type::of(value).attr("__name__"));
-  const std::string repair = is_array
-                                 ? ".astype(numpy." + wanted + ") if no value changes by it"
-                                 : "numpy.asarray(..., dtype=numpy." + wanted + ")";
+  const std::string kind =
+      is_array ? py::str(value.attr("dtype")) : py::str(py::type::of(value).attr("__name__"));
+  const std::string repair = is_array ? ".astype(numpy." + wanted + ") if no value changes by it"
+                                      : "numpy.asarray(..., dtype=numpy." + wanted + ")";
   throw py::type_error(name + " must be a numpy array of " + wanted + ", got " + kind + ": use " +
                        repair);
 }
@@ -37,8 +35,7 @@ template <typename T>
 // Takes `value` as an array of exactly this dtype and number of axes, copied only when it is not
 // plain; `name` is "function: argument" for the messages.
 template <typename T>
-Array<T> take_array(const pybind11::object& value, pybind11::ssize_t axes,
-                    std::string_view name) {
+Array<T> take_array(const pybind11::object& value, pybind11::ssize_t axes, std::string_view name) {
   namespace py = pybind11;
   if (!py::isinstance<py::array_t<T, 0>>(value)) refuse_kind<T>(value, std::string(name));
   const auto array = py::reinterpret_borrow<py::array>(value);

@@ -30,7 +30,9 @@ constexpr bool kTiled = kMultipliesTiles && sizeof(O) == 2;
 
 // Products read so many values of a row of an operand at a time: rows are padded to it with zeros.
 template <class O>
-constexpr index kDepthStep = kTiled<O> ? kTileStep : sizeof(O) == 2 ? 2 : 1;
+constexpr index kDepthStep = kTiled<O>        ? kTileStep
+                             : sizeof(O) == 2 ? 2
+                                              : 1;
 
 // The bits of a register of float and their upper halves.
 template <class V>
@@ -93,8 +95,8 @@ STNAS_INLINE Vec<float, N> load(const BFloat16* from, index lanes) {
 #ifdef __AVX512F__
   using V = Vec<float, N>;
   if constexpr (N == kLanes)
-    return {{widen<V>(
-        (typename Halves<V>::type)_mm256_maskz_loadu_epi16((1u << lanes) - 1, from))}};
+    return {
+        {widen<V>((typename Halves<V>::type)_mm256_maskz_loadu_epi16((1u << lanes) - 1, from))}};
 #endif
   BFloat16 copy[N] = {};
   for (index i = 0; i < lanes; ++i) copy[i] = from[i];
@@ -106,8 +108,7 @@ STNAS_INLINE void store(BFloat16* to, Vec<float, N> v, index lanes) {
   if (lanes >= N) return store(to, v);
 #ifdef __AVX512F__
   if constexpr (N == kLanes)
-    return _mm256_mask_storeu_epi16(to, (1u << lanes) - 1,
-                                    (__m256i)narrow<Vec<float>>(v.part[0]));
+    return _mm256_mask_storeu_epi16(to, (1u << lanes) - 1, (__m256i)narrow<Vec<float>>(v.part[0]));
 #endif
   BFloat16 copy[N];
   store(copy, v);
@@ -117,8 +118,7 @@ STNAS_INLINE void store(BFloat16* to, Vec<float, N> v, index lanes) {
 #ifdef __AVX512BF16__
 // Lane by lane the pair (even, odd).
 STNAS_INLINE void store_pairs(BFloat16* to, Vec<float> even, Vec<float> odd) {
-  const auto halves =
-      (__m512i)_mm512_cvtne2ps_pbh((__m512)odd.part[0], (__m512)even.part[0]);
+  const auto halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd.part[0], (__m512)even.part[0]);
   const auto lane = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
                                      23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   _mm512_storeu_si512(to, _mm512_permutexvar_epi16(lane, halves));
@@ -134,9 +134,9 @@ STNAS_INLINE void add_pairs(Vec<float, N>& acc, const BFloat16* a, const BFloat1
     acc.part[0] = (Part)_mm512_dpbf16_ps((__m512)acc.part[0], (__m512bh)_mm512_set1_epi32(pair),
                                          (__m512bh)_mm512_loadu_si512(b));
   else
-    acc.part[0] = (Part)_mm256_dpbf16_ps(
-        (__m256)acc.part[0], (__m256bh)_mm256_set1_epi32(pair),
-        (__m256bh)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)));
+    acc.part[0] =
+        (Part)_mm256_dpbf16_ps((__m256)acc.part[0], (__m256bh)_mm256_set1_epi32(pair),
+                               (__m256bh)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)));
 }
 #endif
 

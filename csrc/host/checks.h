@@ -26,14 +26,14 @@ inline void check_size(const Tensor& tensor, const char* name, std::vector<index
     for (size_t i = 0; i < values.size(); ++i) out += (i ? ", " : "") + std::to_string(values[i]);
     return out + "]";
   };
-  check(given == sizes, name, " must have shape ", text(sizes), ", got ",
-                        text(given));
-  check(tensor.is_contiguous(), name,
-                        " must be contiguous: call .contiguous() on it");
+  check(given == sizes, name, " must have shape ", text(sizes), ", got ", text(given));
+  check(tensor.is_contiguous(), name, " must be contiguous: call .contiguous() on it");
 }
 
 // Where x is, and all tensors beside it must be.
-inline const char* place(const Tensor& x) { return x.is_cpu() ? "the CPU" : "the CUDA device of x"; }
+inline const char* place(const Tensor& x) {
+  return x.is_cpu() ? "the CPU" : "the CUDA device of x";
+}
 
 inline bool shares_place(const Tensor& tensor, const Tensor& x) {
   return tensor.is_cpu() == x.is_cpu() && tensor.is_cuda() == x.is_cuda() &&

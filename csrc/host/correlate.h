@@ -30,8 +30,7 @@ STNAS_INLINE void correlate_rows(index first, index count, const BFloat16* a, in
   for (int i = 0; i < Count; ++i) acc[i] = zero<float, N>();
   for (index q = 0; q < count; q += 2)
 #pragma GCC unroll 32
-    for (int i = 0; i < Count; ++i)
-      add_pairs(acc[i], a + q * lda + 2 * (first + i), b + q * ldb);
+    for (int i = 0; i < Count; ++i) add_pairs(acc[i], a + q * lda + 2 * (first + i), b + q * ldb);
 #pragma GCC unroll 32
   for (int i = 0; i < Count; ++i) use(first + i, acc[i]);
 }
@@ -61,8 +60,8 @@ STNAS_INLINE void correlate(index columns, index count, const T* a, index lda, c
 template <int N = kLanes, class Use>
 void correlate(index columns, index count, const BFloat16* a, index lda, const BFloat16* b, index,
                const Use& use) {
-  multiply_by_tiles<N>(columns, round_up(columns, kTileRows), a, lda,
-                       round_up(count, kTileStep), b, use);
+  multiply_by_tiles<N>(columns, round_up(columns, kTileRows), a, lda, round_up(count, kTileStep), b,
+                       use);
 }
 #endif
 

@@ -1,4 +1,5 @@
-// Finds the kernels of an instruction set: tables of pointers to functions, one an operator or pass.
+// Finds the kernels of an instruction set: tables of pointers to functions, one an operator or
+// pass.
 #pragma once
 
 #include <stdexcept>
@@ -11,10 +12,10 @@
 namespace stnas::cpu {
 
 // STNAS_ISAS is ISA(name, wide, HAS(feature)...) of every set that was compiled, plain ones first.
-#define ISA(set, wide, ...)  \
-  namespace set {            \
-  template <class Table>     \
-  const Table& table();      \
+#define ISA(set, wide, ...) \
+  namespace set {           \
+  template <class Table>    \
+  const Table& table();     \
   }
 STNAS_ISAS
 #undef ISA
@@ -25,10 +26,12 @@ template <class Table>
 const Table& kernels_of(const std::string& name) {
   using Stored = typename Table::Stored;
   if constexpr (std::is_same_v<Stored, double>) return generic::table<Table>();
-#define ISA(set, wide, ...)                                                     \
-  if (name == #set) {                                                           \
-    if constexpr (std::is_same_v<Stored, BFloat16>) return set::table<Table>(); \
-    else if constexpr (std::is_same_v<Stored, float>) return wide::table<Table>(); \
+#define ISA(set, wide, ...)                           \
+  if (name == #set) {                                 \
+    if constexpr (std::is_same_v<Stored, BFloat16>)   \
+      return set::table<Table>();                     \
+    else if constexpr (std::is_same_v<Stored, float>) \
+      return wide::table<Table>();                    \
   }
   STNAS_ISAS
 #undef ISA

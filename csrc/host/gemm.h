@@ -132,9 +132,8 @@ STNAS_INLINE void multiply_blocks(index blocks, index rows, const Rows<T>& a, co
   if constexpr (kPairsBlocks<T>)
     for (; block + 2 <= blocks; block += 2)
       multiply_pair(rows, a, b + block * step, step,
-                    [&](index i, index which, Vec<T> v) __attribute__((always_inline)) {
-                      use(i, block + which, v);
-                    });
+                    [&](index i, index which, Vec<T> v)
+                        __attribute__((always_inline)) { use(i, block + which, v); });
   for (; block < blocks; ++block)
     multiply(rows, a, b + block * step,
              [&](index i, Vec<Wide<T>> v) __attribute__((always_inline)) { use(i, block, v); });
@@ -148,15 +147,13 @@ STNAS_INLINE void multiply_columns(index columns, index rows, const Rows<T>& a, 
   index blocks = (columns + kLanes / 2 - 1) / kLanes;
   if (kPairsBlocks<T> && blocks % 2 == 1 && blocks * kLanes < columns) ++blocks;
   multiply_blocks(blocks, rows, a, b,
-                  [&](index i, index block, Vec<Wide<T>> v) __attribute__((always_inline)) {
-                    use(i, block * kLanes, v);
-                  });
+                  [&](index i, index block, Vec<Wide<T>> v)
+                      __attribute__((always_inline)) { use(i, block * kLanes, v); });
   const index j = blocks * kLanes;
   if (j < columns)
     multiply<kLanes / 2>(rows, a, b + j * a.panels * a.width,
-                         [&](index i, Vec<Wide<T>, kLanes / 2> v) __attribute__((always_inline)) {
-                           use(i, j, v);
-                         });
+                         [&](index i, Vec<Wide<T>, kLanes / 2> v)
+                             __attribute__((always_inline)) { use(i, j, v); });
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

@@ -34,8 +34,7 @@ void add_vectors(Moments& to, const S* from, index count, index row, index segme
                  index step = 0) {
   using T = Wide<S>;
   auto total = zero<T, N>();
-  for (index s = 0; s < segments; ++s)
-    total = total + column_sums<N>(count, from + s * step, row);
+  for (index s = 0; s < segments; ++s) total = total + column_sums<N>(count, from + s * step, row);
   const auto mean = total * broadcast<N>(T(1) / T(segments * count));
   Vec<T, N> acc[4] = {zero<T, N>(), zero<T, N>(), zero<T, N>(), zero<T, N>()};
   auto rest = zero<T, N>();

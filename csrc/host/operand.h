@@ -16,7 +16,8 @@ index padded_depth(index depth) {
 // Vectors in the type O: themselves, or copied to `buffer`.
 template <class O, class I>
 STNAS_INLINE const O* convert(const I* from, index count, O* buffer) {
-  if constexpr (std::is_same_v<O, I>) return from;
+  if constexpr (std::is_same_v<O, I>)
+    return from;
   else {
     for (index i = 0; i < count * kLanes; i += kLanes) store(buffer + i, load(from + i));
     return buffer;
@@ -27,7 +28,8 @@ STNAS_INLINE const O* convert(const I* from, index count, O* buffer) {
 // them, their number padded with zeros.
 template <class O, class I>
 STNAS_INLINE const O* operand_vectors(const I* from, index count, O* buffer, index step = kLanes) {
-  if constexpr (sizeof(O) != 2) return convert<O>(from, count, buffer);
+  if constexpr (sizeof(O) != 2)
+    return convert<O>(from, count, buffer);
   else {
     const auto vector = [&](index q) __attribute__((always_inline)) {
       return q < count ? load(from + q * step) : zero<Wide<O>>();
@@ -110,8 +112,10 @@ O* take_vectors(Scratch& scratch, index count) {
 // Where a kernel writes T that ends as S: the tensor itself, or a buffer.
 template <class T, class S>
 STNAS_INLINE T* in_place(S* to, T* buffer) {
-  if constexpr (std::is_same_v<T, S>) return to;
-  else return buffer;
+  if constexpr (std::is_same_v<T, S>)
+    return to;
+  else
+    return buffer;
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

@@ -1,5 +1,5 @@
-// What the problems of several operators are made of: plain pointers, sizes, and how to run tasks in
-// parallel. No torch.
+// What the problems of several operators are made of: plain pointers, sizes, and how to run tasks
+// in parallel. No torch.
 #pragma once
 
 #include "host/numbers.h"

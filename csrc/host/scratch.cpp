@@ -48,8 +48,7 @@ Scratch::~Scratch() {
 
 void* Scratch::take_bytes(size_t bytes) {
   bytes = (bytes + 2 * kAlignment - 1) / kAlignment * kAlignment;
-  while (stack.block < stack.blocks.size() &&
-         stack.used + bytes > stack.blocks[stack.block].size) {
+  while (stack.block < stack.blocks.size() && stack.used + bytes > stack.blocks[stack.block].size) {
     ++stack.block;
     stack.used = 0;
   }

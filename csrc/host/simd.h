@@ -61,14 +61,13 @@ constexpr int kRegisterLanes = Vec<T>::kPartLanes;
 template <class T, int N = kLanes>
 constexpr int kBudget = (kRegisterBytes == 64 ? 28 : 12) / Vec<T, N>::kParts;
 
-#define STNAS_EACH_PART(...) \
-  _Pragma("GCC unroll 16") for (int p = 0; p < __VA_ARGS__::kParts; ++p)
-#define STNAS_OPERATOR(op)                                              \
-  template <class T, int N>                                             \
-  STNAS_INLINE Vec<T, N> operator op(Vec<T, N> a, Vec<T, N> b) {        \
-    Vec<T, N> r;                                                        \
-    STNAS_EACH_PART(Vec<T, N>) r.part[p] = a.part[p] op b.part[p];      \
-    return r;                                                           \
+#define STNAS_EACH_PART(...) _Pragma("GCC unroll 16") for (int p = 0; p < __VA_ARGS__::kParts; ++p)
+#define STNAS_OPERATOR(op)                                         \
+  template <class T, int N>                                        \
+  STNAS_INLINE Vec<T, N> operator op(Vec<T, N> a, Vec<T, N> b) {   \
+    Vec<T, N> r;                                                   \
+    STNAS_EACH_PART(Vec<T, N>) r.part[p] = a.part[p] op b.part[p]; \
+    return r;                                                      \
   }
 STNAS_OPERATOR(+)
 STNAS_OPERATOR(-)
@@ -102,7 +101,7 @@ STNAS_INLINE Vec<T, N> load(const T* from) {
 template <class T, int N>
 STNAS_INLINE void store(T* to, Vec<T, N> v) {
   using V = Vec<T, N>;
-  STNAS_EACH_PART(V) *reinterpret_cast<typename V::Loose*>(to + p * V::kPartLanes) = v.part[p];
+  STNAS_EACH_PART(V) * reinterpret_cast<typename V::Loose*>(to + p * V::kPartLanes) = v.part[p];
 }
 
 // The first `lanes` of N; the others read as zero and are not written.
@@ -152,8 +151,8 @@ STNAS_INLINE Vec<T, N> where_less(Vec<T, N> a, Vec<T, N> b, Vec<T, N> x, Vec<T, 
 #ifdef __AVX512F__
   if constexpr (sizeof(T) == 4 && N == kLanes) {
     const __mmask16 less = _mm512_cmp_ps_mask((__m512)a.part[0], (__m512)b.part[0], _CMP_LT_OQ);
-    return {{(typename Vec<T>::Part)_mm512_mask_mov_ps((__m512)y.part[0], less,
-                                                       (__m512)x.part[0])}};
+    return {
+        {(typename Vec<T>::Part)_mm512_mask_mov_ps((__m512)y.part[0], less, (__m512)x.part[0])}};
   }
 #endif
   Vec<T, N> r;

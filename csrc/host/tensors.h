@@ -49,8 +49,7 @@ inline Tensor empty(const Tensor& x, const std::vector<index>& sizes,
 
 inline Tensor contiguous(const Tensor& x, const std::vector<index>& sizes, ScalarType type) {
   std::vector<index> strides(sizes.size(), 1);
-  for (size_t i = sizes.size(); i-- > 1;)
-    strides[i - 1] = strides[i] * (sizes[i] ? sizes[i] : 1);
+  for (size_t i = sizes.size(); i-- > 1;) strides[i - 1] = strides[i] * (sizes[i] ? sizes[i] : 1);
   return empty(x, sizes, strides, type);
 }
 

@@ -41,8 +41,10 @@ class TileScope {
     asm volatile("ldtilecfg %0" ::"m"(kTileShapes) : "memory");
   }
   ~TileScope() {
-    if (before_.palette) asm volatile("ldtilecfg %0" ::"m"(before_) : "memory");
-    else asm volatile("tilerelease" ::: "memory");
+    if (before_.palette)
+      asm volatile("ldtilecfg %0" ::"m"(before_) : "memory");
+    else
+      asm volatile("tilerelease" ::: "memory");
   }
   TileScope(const TileScope&) = delete;
   TileScope& operator=(const TileScope&) = delete;

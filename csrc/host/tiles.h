@@ -37,9 +37,8 @@ STNAS_INLINE void multiply_tiles(index first, Range wanted, const BFloat16* a, i
   for (; k + kTileDepth <= depth; k += kTileDepth)
     add_tiles<Count, 4, 5>(a + first * row, row, k, b);
   if (k < depth) add_tiles<Count, 6, 7>(a + first * row, row, k, b);
-  for_each_tile<Count>([&](auto t) __attribute__((always_inline)) {
-    tile_store<t>(sums + t * kTileRows * kLanes);
-  });
+  for_each_tile<Count>(
+      [&](auto t) __attribute__((always_inline)) { tile_store<t>(sums + t * kTileRows * kLanes); });
   const index end = least(wanted.end, first + Count * kTileRows);
   for (index i = most(wanted.begin, first); i < end; ++i)
     use(i, load<N>(sums + (i - first) * kLanes));

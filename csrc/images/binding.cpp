@@ -67,10 +67,10 @@ Tensor crop_mirror_normalise(const Tensor& images, const Tensor& rows, const May
     centre.push_back(float(mean[c]) * 255.0f);
     scale.push_back(1.0f / (float(std[c]) * 255.0f));
   }
-  const Source from{images.size(1), images.size(2), images.size(3), padding, centre.data(),
-                    scale.data()};
-  const Tensor out = cpu::image_like(
-      images, {count, from.channels, from.height, from.width}, ScalarType::Float);
+  const Source from{images.size(1), images.size(2), images.size(3),
+                    padding,        centre.data(),  scale.data()};
+  const Tensor out =
+      cpu::image_like(images, {count, from.channels, from.height, from.width}, ScalarType::Float);
   const auto* bytes = data<uint8_t>(images);
   const auto* which = data<index>(rows);
   const auto* starts = offsets ? data<index>(*offsets) : nullptr;

@@ -14,8 +14,8 @@ template <class T>
 NormAct<T> make_norm_act(const Tensor& x, const Maybe& weight, const Maybe& bias,
                          const std::string& activation) {
   const index channels = x.size(1);
-  NormAct<T> p{data<T>(x), x.numel() / channels, channels, {}, parse_activation(activation),
-               kExecutor};
+  NormAct<T> p{data<T>(x), x.numel() / channels,         channels,
+               {},         parse_activation(activation), kExecutor};
   for (const auto& [given, name, to] :
        {std::tuple{&weight, "weight", &p.norm.weight}, std::tuple{&bias, "bias", &p.norm.bias}}) {
     if (!*given) continue;
@@ -34,8 +34,8 @@ inline void check_rows(const Tensor& x) {
 }
 
 template <class Device>
-std::tuple<Tensor, Tensor> norm_act_forward(const Tensor& x, const Maybe& weight,
-                                            const Maybe& bias, const std::string& activation) {
+std::tuple<Tensor, Tensor> norm_act_forward(const Tensor& x, const Maybe& weight, const Maybe& bias,
+                                            const std::string& activation) {
   check_rows(x);
   return with_wide_type(x, [&](auto zero) {
     using T = decltype(zero);

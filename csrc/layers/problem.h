@@ -38,7 +38,8 @@ struct LayerKernels {
   void (*norm_act)(const NormAct<T>&, T* statistics, T* out);
   void (*norm_act_gradient)(const NormAct<T>&, const T* statistics, const T* grad, T* grad_x,
                             T* affine);
-  // Mean over the pixels of an image, [images, channels], and its gradient; the node's x is not read.
+  // Mean over the pixels of an image, [images, channels], and its gradient; the node's x is not
+  // read.
   void (*pool)(const Node<T>&, T* out);
   void (*pool_gradient)(const Node<T>&, const T* grad, T* grad_x);
   void (*convolve)(const Convolution<T>&, T* out);

@@ -51,7 +51,8 @@ STNAS_INLINE void rank_all(Crowd<V, R>& crowd, V* point, const R* least) {
   for (std::int64_t i = 0; i < crowd.size; ++i) {
     for (std::int64_t k = 0; k < crowd.columns; ++k) point[k] = crowd.column(k)[i];
     const R best = highest<bytes>(crowd, point, whole_blocks<V, R>(i));
-    crowd.ranks[static_cast<std::size_t>(i)] = best < least[i] ? least[i] : static_cast<R>(best + 1);
+    crowd.ranks[static_cast<std::size_t>(i)] =
+        best < least[i] ? least[i] : static_cast<R>(best + 1);
   }
 }
 
@@ -63,7 +64,7 @@ STNAS_INLINE void rank_all(Crowd<V, R>& crowd, V* point, const R* least) {
   }                                                                                      \
   template <class V, class R>                                                            \
   target R highest_##isa(const Crowd<V, R>& crowd, const V* point, std::int64_t count) { \
-    return highest<bytes>(crowd, point, count);                                      \
+    return highest<bytes>(crowd, point, count);                                          \
   }
 STNAS_COMPARE(plain, 16, )
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -110,8 +111,8 @@ R highest_rank(const Crowd<V, R>& crowd, const V* point, std::int64_t count) {
   return highest_plain(crowd, point, blocks);
 }
 
-#define STNAS_INSTANTIATE(V, R)                          \
-  template void rank_in_order(Crowd<V, R>&, const R*);   \
+#define STNAS_INSTANTIATE(V, R)                        \
+  template void rank_in_order(Crowd<V, R>&, const R*); \
   template R highest_rank(const Crowd<V, R>&, const V*, std::int64_t);
 STNAS_INSTANTIATE(double, std::uint64_t)
 STNAS_INSTANTIATE(std::uint32_t, std::uint32_t)

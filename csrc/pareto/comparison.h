@@ -31,8 +31,8 @@ struct Crowd {
 template <class V, class R>
 void rank_in_order(Crowd<V, R>& crowd, const R* least);
 
-// The largest rank among the first `count` points of a crowd that are nowhere worse than `point`. No
-// later one may be: the rest of the last block is looked at too.
+// The largest rank among the first `count` points of a crowd that are nowhere worse than `point`.
+// No later one may be: the rest of the last block is looked at too.
 template <class V, class R>
 R highest_rank(const Crowd<V, R>& crowd, const V* point, std::int64_t count);
 

@@ -16,9 +16,9 @@ struct DistinctRows {
   }
 
   std::int64_t columns;
-  std::vector<double> values;         // the distinct rows, one after the other
-  std::vector<std::int64_t> first;    // first[d]: the first row of the matrix equal to d
-  std::vector<std::int64_t> distinct; // distinct[r]: the distinct row equal to row r
+  std::vector<double> values;          // the distinct rows, one after the other
+  std::vector<std::int64_t> first;     // first[d]: the first row of the matrix equal to d
+  std::vector<std::int64_t> distinct;  // distinct[r]: the distinct row equal to row r
 };
 
 }  // namespace stnas

@@ -26,7 +26,8 @@ std::vector<std::int64_t> divide_and_rank(Matrix<double> points) {
 std::vector<std::int64_t> compare_all(Matrix<double> points) {
   Crowd<double, std::uint64_t> crowd(points.rows, points.columns - 1);
   for (std::int64_t point = 0; point < points.rows; ++point) {
-    for (std::int64_t k = 1; k < points.columns; ++k) crowd.column(k - 1)[point] = points.row(point)[k];
+    for (std::int64_t k = 1; k < points.columns; ++k)
+      crowd.column(k - 1)[point] = points.row(point)[k];
   }
   const std::vector<std::uint64_t> least(static_cast<std::size_t>(points.rows), 1);
   rank_in_order(crowd, least.data());

@@ -73,8 +73,7 @@ class Front {
 
 // Sweeps through the third objective: the area between two depths is that of all points before.
 double volume_of(std::vector<Point> points, std::span<const double> reference) {
-  std::sort(points.begin(), points.end(),
-            [](const Point& a, const Point& b) { return a.z < b.z; });
+  std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) { return a.z < b.z; });
   Front front(reference);
   double volume = 0;
   for (std::size_t index = 0; index < points.size(); ++index) {

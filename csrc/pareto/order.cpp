@@ -22,8 +22,8 @@ std::uint64_t ordered_bits(double value) {
 std::size_t digit(std::uint64_t value, std::size_t place) { return value >> (8 * place) & 255; }
 
 // Moves keys to where the digits at `place` put them, keeping the order of equal digits.
-void scatter(const std::vector<Key>& from, std::array<std::int64_t, 256>& counts,
-             std::size_t place, std::vector<Key>& to) {
+void scatter(const std::vector<Key>& from, std::array<std::int64_t, 256>& counts, std::size_t place,
+             std::vector<Key>& to) {
   std::int64_t start = 0;
   for (std::int64_t& count : counts) start += std::exchange(count, start);
   for (const Key& key : from) {

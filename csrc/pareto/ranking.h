@@ -73,7 +73,8 @@ class Ranking {
   // objective after `last` is strictly better; the ranks of `earlier` are final.
   void rank_after(const Points& earlier, const Points& later, std::int64_t last) {
     if (earlier.empty() || later.empty()) return;
-    if (last == 1 && earlier.size() + later.size() > kFewSwept) return sweep_between(earlier, later);
+    if (last == 1 && earlier.size() + later.size() > kFewSwept)
+      return sweep_between(earlier, later);
     if (std::min(earlier.size(), later.size()) <= kFewBetween) {
       return compare_between(earlier, later, last);
     }

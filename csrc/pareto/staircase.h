@@ -12,17 +12,17 @@ class Staircase {
  public:
   // Returns -1 where nothing lies at or below the height.
   std::int64_t rank_at(double height) const {
-    const auto above = std::upper_bound(
-        steps_.begin(), steps_.end(), height,
-        [](double wanted, const Step& step) { return wanted < step.height; });
+    const auto above =
+        std::upper_bound(steps_.begin(), steps_.end(), height,
+                         [](double wanted, const Step& step) { return wanted < step.height; });
     return above == steps_.begin() ? -1 : (above - 1)->rank;
   }
 
   void add(double height, std::int64_t rank) {
     if (rank_at(height) >= rank) return;
-    const auto begin = std::lower_bound(
-        steps_.begin(), steps_.end(), height,
-        [](const Step& step, double wanted) { return step.height < wanted; });
+    const auto begin =
+        std::lower_bound(steps_.begin(), steps_.end(), height,
+                         [](const Step& step, double wanted) { return step.height < wanted; });
     const auto end =
         std::find_if(begin, steps_.end(), [rank](const Step& step) { return step.rank > rank; });
     if (begin == end) {

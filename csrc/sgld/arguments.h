@@ -25,7 +25,8 @@ struct Place {
   const char* name;
 };
 
-inline bool same(torch::headeronly::IntHeaderOnlyArrayRef a, torch::headeronly::IntHeaderOnlyArrayRef b) {
+inline bool same(torch::headeronly::IntHeaderOnlyArrayRef a,
+                 torch::headeronly::IntHeaderOnlyArrayRef b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
@@ -52,8 +53,8 @@ inline Layout inspect(const Tensor& tensor) {
 
 inline void check_tensor(const Tensor& tensor, const char* name, size_t at, const Tensor& param,
                          ScalarType type, const Place& place) {
-  check(place.holds(tensor, param) && tensor.scalar_type() == type, name, "[", at,
-        "] must be on ", place.name, " and have the dtype of params[", at, "]: convert it");
+  check(place.holds(tensor, param) && tensor.scalar_type() == type, name, "[", at, "] must be on ",
+        place.name, " and have the dtype of params[", at, "]: convert it");
   check(same(tensor.sizes(), param.sizes()), name, "[", at, "] must have the shape of params[", at,
         "]: pass the tensors in one order");
 }
@@ -83,8 +84,8 @@ struct Step {
     const bool in_place =
         noise == 0 && same(param.strides(), grad.strides()) && inspect(param).dense;
     const Tensor w = bring(param, in_place, true), g = bring(grad, in_place, false);
-    to.push_back({static_cast<T*>(w.data_ptr()), static_cast<const T*>(g.data_ptr()), w.numel(), id,
-                  noise});
+    to.push_back(
+        {static_cast<T*>(w.data_ptr()), static_cast<const T*>(g.data_ptr()), w.numel(), id, noise});
   }
 
   // Writes the copies back to the tensors that they stand for.
@@ -93,8 +94,8 @@ struct Step {
   }
 };
 
-// A step reads what it has not written: no parameter may have elements of another tensor. A gradient
-// may be its own parameter.
+// A step reads what it has not written: no parameter may have elements of another tensor. A
+// gradient may be its own parameter.
 inline void check_distinct(const Tensors& params, const Tensors& grads) {
   struct Part {
     Span span;

@@ -1,4 +1,5 @@
-// Whether two strided tensors have an element in common. No memory is read, so they may lie anywhere.
+// Whether two strided tensors have an element in common. No memory is read, so they may lie
+// anywhere.
 #pragma once
 
 #include <torch/csrc/stable/tensor.h>

@@ -11,8 +11,8 @@ namespace stnas::cpu {
 template <class T>
 void add_head(const Tensor& x, const Tensor* weights, index count, index in, index stride,
               std::vector<HeadLayer<T>>& to) {
-  check(count >= 1 && count <= kMostLayers, "a head must have 1 to ", kMostLayers,
-        " weights, got ", count);
+  check(count >= 1 && count <= kMostLayers, "a head must have 1 to ", kMostLayers, " weights, got ",
+        count);
   index height = x.size(2), width = x.size(3);
   bool wants_pointwise = false, wants_depthwise = false;
   for (index i = 0; i < count; ++i) {
@@ -26,8 +26,16 @@ void add_head(const Tensor& x, const Tensor* weights, index count, index in, ind
     check(!(depthwise ? wants_pointwise : wants_depthwise),
           "weights must be 1x1 and depthwise convolutions in turn");
     check_size(weight, "weights", {depthwise ? in : channels, depthwise ? 1 : in, kernel, kernel});
-    to.push_back({data<T>(weight), {}, in, channels, kernel, depthwise ? stride : 1, height, width,
-                  nullptr, nullptr});
+    to.push_back({data<T>(weight),
+                  {},
+                  in,
+                  channels,
+                  kernel,
+                  depthwise ? stride : 1,
+                  height,
+                  width,
+                  nullptr,
+                  nullptr});
     if (depthwise) stride = 1;
     wants_pointwise = depthwise, wants_depthwise = !depthwise;
     in = channels, height = to.back().out_height(), width = to.back().out_width();
@@ -103,9 +111,15 @@ struct ShuffleCall {
   }
 
   ShuffleProblem<T> problem() const {
-    return {data<T>(x), x.size(0), x.size(2), x.size(3), x.size(1), target() + last().out,
+    return {data<T>(x),
+            x.size(0),
+            x.size(2),
+            x.size(3),
+            x.size(1),
+            target() + last().out,
             {{layers.data(), main, target()}, {layers.data() + main, rest, 0}},
-            rest ? 2 : 1, kExecutor};
+            rest ? 2 : 1,
+            kExecutor};
   }
 
  private:

@@ -39,20 +39,21 @@ void backward(const Problem<T, S>& p, const Saved<T, S>& saved, const S* grad,
   const auto fold = fold_norm(scratch, p.norms[1], second, second + M, M);
   T* panels = scratch.take<T>(s.padded() * s.out);
   pack_rows(p.weights.project, s.out, M, s.out, panels);
-  const ProjectSweep<T, S> gates{p, plan, saved, out, fold,
-                              pack_operand<Operand<S>>(scratch, s.blocks(), s.out, panels),
-                              hidden_offsets<T>(scratch, plan),
-                              pack_squeeze_gradient(scratch, p),
-                              scratch.zeros<T>(s.images * s.excitation()),
-                              scratch.take<S>(s.images * s.padded() * s.out_pixels())};
+  const ProjectSweep<T, S> gates{p,
+                                 plan,
+                                 saved,
+                                 out,
+                                 fold,
+                                 pack_operand<Operand<S>>(scratch, s.blocks(), s.out, panels),
+                                 hidden_offsets<T>(scratch, plan),
+                                 pack_squeeze_gradient(scratch, p),
+                                 scratch.zeros<T>(s.images * s.excitation()),
+                                 scratch.take<S>(s.images * s.padded() * s.out_pixels())};
   const double* sums = gate_gradients<Act>(scratch, gates, to);
-  const HiddenGradient<T, S> hidden{gates,
-                                 hidden_input(scratch, p, plan, saved),
-                                 norm_gradient(scratch, s, fold, sums,
-                                               double(s.images * s.out_pixels()),
-                                               to.affine + 2 * M),
-                                 pack_depthwise(scratch, p),
-                                 find_gradient<T>(s.kernel, s.stride, s.width)};
+  const HiddenGradient<T, S> hidden{
+      gates, hidden_input(scratch, p, plan, saved),
+      norm_gradient(scratch, s, fold, sums, double(s.images * s.out_pixels()), to.affine + 2 * M),
+      pack_depthwise(scratch, p), find_gradient<T>(s.kernel, s.stride, s.width)};
   if (s.stores_expanded()) return stored_gradients<Act>(scratch, hidden, grad, to);
   recomputed_gradients<Act>(scratch, hidden, grad, to);
 }

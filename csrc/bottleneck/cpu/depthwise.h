@@ -81,8 +81,8 @@ STNAS_INLINE void convolve_tile(const Plane<const T>& in, index first, Taps taps
     const T* row = in.at(first + i, Bare ? 0 : x * S - P);
     Vec<T, N> tap[K];
     const T* weights = w + i * K * kLanes;
-    unroll<K>(
-        [&](auto j) __attribute__((always_inline)) { tap[j] = load<N>(weights + j * kLanes); });
+    unroll<K>([&](auto j)
+                  __attribute__((always_inline)) { tap[j] = load<N>(weights + j * kLanes); });
     unroll<(Width - 1) * S + K>([&](auto j) __attribute__((always_inline)) {
       constexpr int column = Bare ? j - P : j;
       if constexpr (!Bare || (column >= 0 && column < Width)) {
@@ -94,14 +94,14 @@ STNAS_INLINE void convolve_tile(const Plane<const T>& in, index first, Taps taps
       }
     });
   }
-  unroll<Width>(
-      [&](auto o) __attribute__((always_inline)) { store(out + (x + o) * kLanes, acc[o]); });
+  unroll<Width>([&](auto o)
+                    __attribute__((always_inline)) { store(out + (x + o) * kLanes, acc[o]); });
 }
 
 // Channels at a time: those of a register, or of two where a narrow row leaves registers free.
 template <class T, int Width>
-constexpr int kRowLanes = Width == 0 || kRegisterLanes<T> == kLanes ? kRegisterLanes<T>
-                                                                    : 2 * kRegisterLanes<T>;
+constexpr int kRowLanes =
+    Width == 0 || kRegisterLanes<T> == kLanes ? kRegisterLanes<T> : 2 * kRegisterLanes<T>;
 
 // Every output row [begin, end) of a plane; out holds them densely, `width` vectors a row.
 template <int K, int S, int Width, class T>
@@ -140,8 +140,9 @@ template <class T, int K>
 Convolve<T> find_convolve(index stride, index width) {
   if (is_bare(stride, width))
     return find_bare<T, K>(width, std::make_integer_sequence<int, kBareWidths>{});
-  return stride == 1 ? convolve<K, 1, 0, T> : stride == 2 ? convolve<K, 2, 0, T>
-                                                          : convolve<K, 4, 0, T>;
+  return stride == 1   ? convolve<K, 1, 0, T>
+         : stride == 2 ? convolve<K, 2, 0, T>
+                       : convolve<K, 4, 0, T>;
 }
 
 template <class T>

@@ -29,8 +29,8 @@ STNAS_INLINE void spread_tile(const Plane<const T>& grad, index y, index out_hei
     const T* row = grad.at(from, Bare ? 0 : x / S - kBefore);
     Vec<T, N> tap[K];
     const T* weights = w + i * K * kLanes;
-    unroll<K>(
-        [&](auto j) __attribute__((always_inline)) { tap[j] = load<N>(weights + j * kLanes); });
+    unroll<K>([&](auto j)
+                  __attribute__((always_inline)) { tap[j] = load<N>(weights + j * kLanes); });
     unroll<kBefore + kAfter + 1>([&](auto o) __attribute__((always_inline)) {
       constexpr int column = o - kBefore;
       if constexpr (!Bare || (column >= 0 && column < Width)) {
@@ -75,8 +75,8 @@ template <int K, int S, int Width, bool Bare, int N, int Copies, class T>
 STNAS_INLINE void correlate_tile(const T* in, const T* grad, Vec<T, N> (&sum)[K][Copies]) {
   constexpr int P = K / 2;
   Vec<T, N> right[Width];
-  unroll<Width>(
-      [&](auto o) __attribute__((always_inline)) { right[o] = load<N>(grad + o * kLanes); });
+  unroll<Width>([&](auto o)
+                    __attribute__((always_inline)) { right[o] = load<N>(grad + o * kLanes); });
   unroll<(Width - 1) * S + K>([&](auto c) __attribute__((always_inline)) {
     constexpr int column = Bare ? c - P : c;
     if constexpr (!Bare || (column >= 0 && column < Width)) {

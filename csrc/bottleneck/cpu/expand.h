@@ -82,8 +82,8 @@ struct Expand {
 // e = a(x w + bias) of some blocks into planes `step` values apart; the slopes a'(.) too, where the
 // activation's value does not tell them.
 template <class Act, class T, class O>
-void expand(const Expand<T, O>& by, Blocks blocks, index pixels, const O* x,
-            const int32_t* offsets, index step, T* planes, T* slopes = nullptr) {
+void expand(const Expand<T, O>& by, Blocks blocks, index pixels, const O* x, const int32_t* offsets,
+            index step, T* planes, T* slopes = nullptr) {
   const T* bias = by.bias + blocks.first * kLanes;
   multiply_blocks(blocks.count, pixels, Rows<O>{x, by.depth, by.depth},
                   by.panels + blocks.first * by.depth * kLanes,

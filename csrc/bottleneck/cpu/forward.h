@@ -1,5 +1,5 @@
-// The training pass: batch statistics, sweeps over the batch, nothing of the hidden layers stored but
-// the depthwise output and, of wide blocks, the expanded tensor.
+// The training pass: batch statistics, sweeps over the batch, nothing of the hidden layers stored
+// but the depthwise output and, of wide blocks, the expanded tensor.
 #pragma once
 
 #include "bottleneck/cpu/hidden_input.h"
@@ -52,7 +52,7 @@ void sweep_hidden(const Problem<T, S>& p, const Plan& plan, const Saved<T, S>& s
   const Shape& s = p.shape;
   Scratch scratch;
   const HiddenSweep<T, S> sweep{hidden_input(scratch, p, plan, saved), pack_depthwise(scratch, p),
-                             find_convolve<T>(s.kernel, s.stride, s.width)};
+                                find_convolve<T>(s.kernel, s.stride, s.width)};
   auto* moments = scratch.zeros<Moments>(plan.chunks * s.blocks());
   for_each_group(plan, p.executor, [&](index g, index chunk) {
     for (index strip = 0; strip < plan.strips; ++strip)

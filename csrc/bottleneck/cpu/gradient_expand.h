@@ -11,9 +11,9 @@ namespace stnas::cpu::STNAS_ISA {
 // Partial sums of one chunk.
 template <class T>
 struct HiddenPartial {
-  T *depthwise;  // [block][K K][16]
-  T *expand;     // sum (x - mean) dz1: [block][in][16]
-  T *plain;      // sum dz1: [padded]
+  T* depthwise;  // [block][K K][16]
+  T* expand;     // sum (x - mean) dz1: [block][in][16]
+  T* plain;      // sum dz1: [padded]
 };
 
 // What the correction of the expand BN subtracts: dx -= constant + matrix (x - m).
@@ -52,7 +52,8 @@ void expand_gradient(const Problem<T, S>& p, const Saved<T, S>& saved, const Fol
 }
 
 template <class T, class S>
-Correction<T, Operand<S>> correction(Scratch& scratch, const Problem<T, S>& p, const T* push, const T* pull) {
+Correction<T, Operand<S>> correction(Scratch& scratch, const Problem<T, S>& p, const T* push,
+                                     const T* pull) {
   const Shape& s = p.shape;
   const index padded = round_up(s.in, kLanes);
   T *rows = scratch.take<T>(s.hidden * padded), *scaled = scratch.take<T>(s.hidden * padded);

@@ -1,5 +1,6 @@
 // The middle of the second backward sweep: the hidden tensors of a unit are made anew in the cache,
-// block by block: dd = BN gradient of dz,  e = a(BN(expand x)),  dw = e * dd,  dz1 = a'(.) (w * dd).
+// block by block: dd = BN gradient of dz,  e = a(BN(expand x)),  dw = e * dd,  dz1 = a'(.) (w *
+// dd).
 #pragma once
 
 #include "bottleneck/cpu/depthwise_grad.h"
@@ -105,8 +106,7 @@ void for_each_hidden(const HiddenGradient<T, S>& sweep, const Unit& unit,
                      const UnitBuffers<T, S>& at, const Use& use) {
   for_each_blocks<Operand<S>>(sweep.project.p.shape, [&](Blocks blocks) {
     sweep.input.template fill<Act>(unit, at.input, blocks, at.x, at.e, at.slopes);
-    for (index i = 0; i < blocks.count; ++i)
-      use(blocks.first + i, i * at.input.vectors() * kLanes);
+    for (index i = 0; i < blocks.count; ++i) use(blocks.first + i, i * at.input.vectors() * kLanes);
   });
 }
 

@@ -49,7 +49,7 @@ void add_out_sums(index pixels, index channels, const S* grad, const S* y, const
 // Sweeps over the gradient once; writes the affine gradients of the last BN (weight, bias).
 template <class T, class S>
 OutGradient<T, S> out_gradient(Scratch& scratch, const Problem<T, S>& p, const Plan& plan,
-                            const Saved<T, S>& saved, const S* grad, T* affine) {
+                               const Saved<T, S>& saved, const S* grad, T* affine) {
   const Shape& s = p.shape;
   const T* third = saved.statistics + 4 * s.hidden;
   const auto fold = fold_norm(scratch, p.norms[2], third, third + s.out, s.out);

@@ -24,7 +24,7 @@ struct ProjectSweep {
   const OutGradient<T, S>& out;
   const Fold<T>& fold;
   const Operand<S>* panels;  // project weights [M / 16][out][16]
-  const int32_t* offsets;  // of a unit's output pixels in one block of the hidden tensor
+  const int32_t* offsets;    // of a unit's output pixels in one block of the hidden tensor
   SqueezeGradient<T> squeeze;
   T* excitation_grad;  // rows like those of Saved::excitation
   S* hidden_grad;      // du, laid out like Saved::hidden
@@ -77,8 +77,8 @@ void gate_unit(const ProjectSweep<T, S>& sweep, const Unit& unit, T* weight, T* 
   const Shape& s = sweep.p.shape;
   const index width = s.out_width(), pixels = unit.rows.count() * width;
   const index total = unit.images * pixels, skipped = unit.rows.begin * width;
-  const T* gates = sweep.saved.excitation + unit.image * s.excitation() + s.padded() +
-                   s.padded_squeeze();
+  const T* gates =
+      sweep.saved.excitation + unit.image * s.excitation() + s.padded() + s.padded_squeeze();
   Scratch scratch;
   T* dy = scratch.take<T>(total * s.out);
   sweep.out.fill(unit.image * s.out_pixels() + skipped, total, dy);
@@ -90,13 +90,12 @@ void gate_unit(const ProjectSweep<T, S>& sweep, const Unit& unit, T* weight, T* 
   const auto gate = [&](index b, const S* hidden, const S* grad) {
     for (index n = 0; n < unit.images; ++n) {
       const index at = n * s.padded() * s.out_pixels();
-      gate_block<Act>(sweep.fold, b, pixels, hidden + at, grad + at,
-                      gates + n * s.excitation(), gated + n * pixels * kLanes,
+      gate_block<Act>(sweep.fold, b, pixels, hidden + at, grad + at, gates + n * s.excitation(),
+                      gated + n * pixels * kLanes,
                       sums + (n * s.blocks() + b) * ImageSums::count * kLanes);
     }
     correlate(s.out, total, columns.data, columns.lda, operand_vectors<O>(gated, total, buffer),
-              kLanes,
-              [&](index o, Vec<T> v) __attribute__((always_inline)) {
+              kLanes, [&](index o, Vec<T> v) __attribute__((always_inline)) {
                 T* to = weight + (b * s.out + o) * kLanes;
                 store(to, load(to) + v);
               });

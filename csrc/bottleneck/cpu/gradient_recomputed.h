@@ -1,5 +1,6 @@
-// Second backward sweep where the expanded tensor is made anew: of dz1 only what the expand BN needs,
-// dx0 = dz1 W, sum dz1, sum x dz1; the BN's own gradient is linear in x and is corrected afterwards.
+// Second backward sweep where the expanded tensor is made anew: of dz1 only what the expand BN
+// needs, dx0 = dz1 W, sum dz1, sum x dz1; the BN's own gradient is linear in x and is corrected
+// afterwards.
 #pragma once
 
 #include "bottleneck/cpu/gradient_expand.h"
@@ -44,8 +45,7 @@ void expand_unit(const RecomputedSweep<T, S>& sweep, const Unit& unit,
   for_each_hidden<Act>(sweep.hidden, unit, at, [&](index b, index plane) {
     O* to = dz.data + b * dz.step;
     T* block = in_place(to, wide);
-    hidden_block<Act>(sweep.hidden, unit, at, b, plane, partial.depthwise, block,
-                      image * kLanes);
+    hidden_block<Act>(sweep.hidden, unit, at, b, plane, partial.depthwise, block, image * kLanes);
     if (wide)
       for (index i = 0; i < pixels; ++i) store(to + i * dz.row, load(block + i * kLanes));
     add_expand_sums(s, b, pixels, x, block, pairs, partial);
@@ -94,8 +94,7 @@ void recomputed_gradients(Scratch& scratch, const HiddenGradient<T, S>& hidden, 
   unpack_columns(s, p.executor, sums.depthwise, taps, to.depthwise);
   T *push = scratch.take<T>(2 * s.hidden), *pull = push + s.hidden;
   expand_gradient(p, hidden.project.saved, fold, sums, to, push, pull);
-  correct(p, plan, correction(scratch, p, push, pull), hidden.input.mean_pattern, grad, dx0,
-          to);
+  correct(p, plan, correction(scratch, p, push, pull), hidden.input.mean_pattern, grad, dx0, to);
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

@@ -1,5 +1,5 @@
-// Second backward sweep where the expanded tensor is stored: dz1 goes to memory with the sums of the
-// expand BN, and a third sweep makes of both de = BN gradient of dz1, dx = de W and dW = x' de.
+// Second backward sweep where the expanded tensor is stored: dz1 goes to memory with the sums of
+// the expand BN, and a third sweep makes of both de = BN gradient of dz1, dx = de W and dW = x' de.
 #pragma once
 
 #include "bottleneck/cpu/gradient_recomputed.h"
@@ -44,7 +44,7 @@ void stored_unit(const HiddenGradient<T, S>& sweep, const Unit& unit, T* weight,
 template <class T, class S>
 struct StoredSweep {
   const HiddenGradient<T, S>& hidden;
-  NormGradient<T> norm;  // of the expand BN
+  NormGradient<T> norm;      // of the expand BN
   const Operand<S>* panels;  // expand weights [in / 16][M][16]
   const S* dz;
 };
@@ -69,9 +69,7 @@ void stored_group(const StoredSweep<T, S>& sweep, const Unit& unit, const S* res
       const auto mean = of(input.fold.mean), keep = of(sweep.norm.keep);
       const auto offset = of(sweep.norm.offset), pull = of(sweep.norm.pull);
       const S *dz = sweep.dz + group + at, *e = input.stored + group + at;
-      return [=](index i) {
-        return (load(dz + i) * keep - offset) - (load(e + i) - mean) * pull;
-      };
+      return [=](index i) { return (load(dz + i) * keep - offset) - (load(e + i) - mean) * pull; };
     });
     multiply_columns(s.in, count, de.rows(), sweep.panels,
                      [&]<int N>(index i, index j, Vec<T, N> v) __attribute__((always_inline)) {
@@ -112,10 +110,10 @@ void stored_gradients(Scratch& scratch, const HiddenGradient<T, S>& hidden, cons
   add_parts(p.executor, chunks, padded * taps, weight);
   add_parts(p.executor, chunks, 2 * padded, sums);
   unpack_columns(s, p.executor, weight, taps, to.depthwise);
-  const StoredSweep<T, S> sweep{hidden,
-                             norm_gradient(scratch, s, hidden.input.fold, sums,
-                                           double(s.images * s.pixels()), to.affine),
-                             pack_expand_gradient<T>(scratch, p, nullptr), dz};
+  const StoredSweep<T, S> sweep{
+      hidden,
+      norm_gradient(scratch, s, hidden.input.fold, sums, double(s.images * s.pixels()), to.affine),
+      pack_expand_gradient<T>(scratch, p, nullptr), dz};
   T* expand = scratch.zeros<T>(chunks * padded * s.in);
   for_each_group(plan, p.executor, [&](index g, index chunk) {
     stored_group(sweep, plan.unit(g, 0), p.residual ? grad : nullptr,

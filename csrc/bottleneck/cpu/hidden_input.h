@@ -11,10 +11,10 @@ template <class T, class S>
 struct HiddenInput {
   const Problem<T, S>& p;
   const Plan& plan;
-  Fold<T> fold;           // of the expand BN
-  const S* stored;        // expand x [images, blocks, pixels, 16], or null, and then:
+  Fold<T> fold;                  // of the expand BN
+  const S* stored;               // expand x [images, blocks, pixels, 16], or null, and then:
   Expand<T, Operand<S>> expand;  // weights with the BN folded in
-  const T* mean_pattern;  // of x
+  const T* mean_pattern;         // of x
   const int32_t* offsets;
 
   // Input rows [rows) of a unit less their mean, as the product reads them; null where the product
@@ -35,8 +35,8 @@ struct HiddenInput {
             T* slopes) const {
     const index step = at.vectors() * kLanes;
     if (!stored)
-      return stnas::cpu::STNAS_ISA::expand<Act>(expand, blocks, unit.images * at.rows * at.width,
-                                                x, offsets, step, planes, slopes);
+      return stnas::cpu::STNAS_ISA::expand<Act>(expand, blocks, unit.images * at.rows * at.width, x,
+                                                offsets, step, planes, slopes);
     for (index i = 0; i < blocks.count; ++i)
       normalise<Act>(unit, at, blocks.first + i, planes + i * step,
                      slopes ? slopes + i * step : nullptr);
@@ -69,14 +69,14 @@ struct HiddenInput {
 // Offsets of the pixels of any unit: with strips the largest one's serve all.
 template <class T>
 const int32_t* unit_offsets(Scratch& scratch, const Plan& plan) {
-  const index rows = least(plan.shape.height,
-                           (plan.strip_rows + 2) * plan.shape.stride + 2 * plan.shape.kernel);
+  const index rows =
+      least(plan.shape.height, (plan.strip_rows + 2) * plan.shape.stride + 2 * plan.shape.kernel);
   return pixel_offsets<T>(scratch, input_layout<T>(plan.shape, plan.group, {0, rows}));
 }
 
 template <class T, class S>
 HiddenInput<T, S> hidden_input(Scratch& scratch, const Problem<T, S>& p, const Plan& plan,
-                            const Saved<T, S>& saved) {
+                               const Saved<T, S>& saved) {
   const Shape& s = p.shape;
   const auto fold =
       fold_norm(scratch, p.norms[0], saved.statistics, saved.statistics + s.hidden, s.hidden);
@@ -93,8 +93,8 @@ HiddenInput<T, S> hidden_input(Scratch& scratch, const Problem<T, S>& p, const P
 
 // expand x of a group into `stored`, block by block, and its moments.
 template <class T, class S>
-void store_group(const Problem<T, S>& p, const Expand<T, Operand<S>>& by, const Unit& unit, S* stored,
-                 Moments* moments) {
+void store_group(const Problem<T, S>& p, const Expand<T, Operand<S>>& by, const Unit& unit,
+                 S* stored, Moments* moments) {
   const Shape& s = p.shape;
   const index pixels = s.pixels(), step = s.blocks() * pixels * kLanes;
   Scratch scratch;

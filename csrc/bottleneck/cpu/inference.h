@@ -10,7 +10,7 @@ struct InferenceSweep {
   const Problem<T, S>& p;
   const Plan& plan;
   Expand<T, Operand<S>> expand;
-  const T *taps, *bias;       // depthwise weights and bias
+  const T *taps, *bias;  // depthwise weights and bias
   Squeeze<T> squeeze;
   const Operand<S>* project;  // [out / 16][M][16]
   const T* project_bias;      // [out]
@@ -82,14 +82,13 @@ void infer_project(const InferenceSweep<T, S>& sweep, const Unit& unit, const Op
       return [=, from = hidden + at](index i) { return load(from + i) * gate; };
     });
     const index at = first + q * s.out;
-    multiply_columns(
-        s.out, count, gated.rows(), sweep.project,
-        [&]<int N>(index i, index j, Vec<T, N> v) __attribute__((always_inline)) {
-          const index to = at + i * s.out + j;
-          v = v + load<N>(sweep.project_bias + j);
-          if (sweep.p.residual) v = v + load<N>(sweep.p.x + to, s.out - j);
-          store(sweep.out + to, v, s.out - j);
-        });
+    multiply_columns(s.out, count, gated.rows(), sweep.project,
+                     [&]<int N>(index i, index j, Vec<T, N> v) __attribute__((always_inline)) {
+                       const index to = at + i * s.out + j;
+                       v = v + load<N>(sweep.project_bias + j);
+                       if (sweep.p.residual) v = v + load<N>(sweep.p.x + to, s.out - j);
+                       store(sweep.out + to, v, s.out - j);
+                     });
   }
 }
 

@@ -71,7 +71,8 @@ MomentSums<T> start_sums(Scratch& scratch, const Node<T, S>& node, const S* imag
   for (index c = 0; c < channels; ++c) shift[c] = T(total[c] / double(pixels));
   T* pattern = scratch.take<T>(pattern_vectors(channels) * kLanes);
   repeat_pattern(shift, channels, pattern);
-  return {channels, padded, shift, pattern, scratch.zeros<double>(chunks * (1 + channels) * padded)};
+  return {channels, padded, shift, pattern,
+          scratch.zeros<double>(chunks * (1 + channels) * padded)};
 }
 
 // Mean, then covariance.
@@ -84,8 +85,8 @@ void finish_sums(const MomentSums<T>& of, index chunks, double count, T* to) {
   for (index i = 0; i < channels; ++i) {
     to[i] = T(double(of.shift[i]) + sums[i] / count);
     for (index j = 0; j < channels; ++j)
-      to[(1 + i) * channels + j] = T(sums[(i + 1) * padded + j] / count -
-                                     (sums[i] / count) * (sums[j] / count));
+      to[(1 + i) * channels + j] =
+          T(sums[(i + 1) * padded + j] / count - (sums[i] / count) * (sums[j] / count));
   }
 }
 

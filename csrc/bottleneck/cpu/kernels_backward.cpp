@@ -13,11 +13,11 @@ constexpr BackwardKernels<S> make() {
   }};
 }
 
-#define STNAS_TABLE(type)                                       \
-  template <>                                                   \
-  const BackwardKernels<type>& table() {                                \
-    static constexpr BackwardKernels<type> kernels = make<type>();       \
-    return kernels;                                             \
+#define STNAS_TABLE(type)                                          \
+  template <>                                                      \
+  const BackwardKernels<type>& table() {                           \
+    static constexpr BackwardKernels<type> kernels = make<type>(); \
+    return kernels;                                                \
   }
 STNAS_EACH_TYPE(STNAS_TABLE)
 #undef STNAS_TABLE

@@ -13,11 +13,11 @@ constexpr ForwardKernels<S> make() {
           [](const Node<T, S>& node, T* to) { node_moments(node, to); }};
 }
 
-#define STNAS_TABLE(type)                                       \
-  template <>                                                   \
-  const ForwardKernels<type>& table() {                                \
-    static constexpr ForwardKernels<type> kernels = make<type>();       \
-    return kernels;                                             \
+#define STNAS_TABLE(type)                                         \
+  template <>                                                     \
+  const ForwardKernels<type>& table() {                           \
+    static constexpr ForwardKernels<type> kernels = make<type>(); \
+    return kernels;                                               \
   }
 STNAS_EACH_TYPE(STNAS_TABLE)
 #undef STNAS_TABLE

@@ -11,11 +11,11 @@ constexpr InferenceKernels<S> make() {
   }};
 }
 
-#define STNAS_TABLE(type)                                       \
-  template <>                                                   \
-  const InferenceKernels<type>& table() {                                \
-    static constexpr InferenceKernels<type> kernels = make<type>();       \
-    return kernels;                                             \
+#define STNAS_TABLE(type)                                           \
+  template <>                                                       \
+  const InferenceKernels<type>& table() {                           \
+    static constexpr InferenceKernels<type> kernels = make<type>(); \
+    return kernels;                                                 \
   }
 STNAS_EACH_TYPE(STNAS_TABLE)
 #undef STNAS_TABLE

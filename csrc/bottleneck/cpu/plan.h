@@ -24,7 +24,9 @@ struct Plan {
   Unit unit(index g, index strip) const {
     const index image = g * group;
     const Range rows{strip * strip_rows, least((strip + 1) * strip_rows, shape.out_height())};
-    return {image, least(group, shape.images - image), rows,
+    return {image,
+            least(group, shape.images - image),
+            rows,
             {rows.begin * shape.stride, least(rows.end * shape.stride, shape.height)}};
   }
   // Input rows that the output rows of a strip read; whole images have all of theirs.

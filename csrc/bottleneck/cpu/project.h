@@ -29,16 +29,20 @@ struct HiddenTile {
   index blocks;
 
   Rows<O> rows() const {
-    if constexpr (kTiled<O>) return {data, row, row};
-    else return {data, row, row, blocks, step};
+    if constexpr (kTiled<O>)
+      return {data, row, row};
+    else
+      return {data, row, row, blocks, step};
   }
 };
 
 template <class O>
 HiddenTile<O> take_tile(Scratch& scratch, const Shape& s, index pixels) {
   O* data = scratch.take<O>(pixels * s.padded());
-  if constexpr (kTiled<O>) return {data, pixels, s.padded(), kLanes, s.blocks()};
-  else return {data, pixels, kLanes, pixels * kLanes, s.blocks()};
+  if constexpr (kTiled<O>)
+    return {data, pixels, s.padded(), kLanes, s.blocks()};
+  else
+    return {data, pixels, kLanes, pixels * kLanes, s.blocks()};
 }
 
 // One with few enough pixels for the L1 or, with many channels, the L2 cache: a multiple of the

@@ -43,17 +43,16 @@ void excite(const Shape& s, const Squeeze<T>& by, index images, T* rows) {
       store(squeezed + i * row + j, at_least(zero<T>(), v + load(by.down_bias + j)));
     });
   for (index j = 0; j < padded; j += kLanes)
-    multiply(images, Rows<T>{squeezed, row, s.squeeze}, by.up + j * s.squeeze,
-             [&](index i, Vec<T> v) {
-               store(gate + i * row + j, sigmoid(v + load(by.up_bias + j)));
-             });
+    multiply(
+        images, Rows<T>{squeezed, row, s.squeeze}, by.up + j * s.squeeze,
+        [&](index i, Vec<T> v) { store(gate + i * row + j, sigmoid(v + load(by.up_bias + j))); });
 }
 
 // Transposed weights for the gradient.
 template <class T>
 struct SqueezeGradient {
-  const T *down;  // [M / 16][R][16]
-  const T *up;    // [R / 16][M][16]
+  const T* down;  // [M / 16][R][16]
+  const T* up;    // [R / 16][M][16]
 };
 
 template <class T, class S>
@@ -82,11 +81,10 @@ void excite_gradient(const Shape& s, const SqueezeGradient<T>& by, index images,
       store(at, load(at) * g * (one - g));
     }
   for (index j = 0; j < narrow; j += kLanes)
-    multiply(images, Rows<T>{grad_gate, row, padded}, by.up + j * padded,
-             [&](index i, Vec<T> v) {
-               const auto h = load(squeezed + i * row + j);
-               store(grad_squeezed + i * row + j, where_less(zero<T>(), h, v, zero<T>()));
-             });
+    multiply(images, Rows<T>{grad_gate, row, padded}, by.up + j * padded, [&](index i, Vec<T> v) {
+      const auto h = load(squeezed + i * row + j);
+      store(grad_squeezed + i * row + j, where_less(zero<T>(), h, v, zero<T>()));
+    });
   for (index j = 0; j < padded; j += kLanes)
     multiply(images, Rows<T>{grad_squeezed, row, s.squeeze}, by.down + j * s.squeeze,
              [&](index i, Vec<T> v) { store(grad + i * row + j, v * share); });

@@ -75,8 +75,10 @@ class Block : public Lender {
     lend(s, saved, true);
     lend(grad, s.images * s.out_pixels() * s.out, "grad", true);
     lend(to.x, s.images * s.pixels() * s.in, "grad_x", to.add_x);
-    lend_weights(s, cpu::Weights<T>{to.expand, to.depthwise, to.squeeze_weight, to.squeeze_bias,
-                                    to.excite_weight, to.excite_bias, to.project}, false);
+    lend_weights(s,
+                 cpu::Weights<T>{to.expand, to.depthwise, to.squeeze_weight, to.squeeze_bias,
+                                 to.excite_weight, to.excite_bias, to.project},
+                 false);
     lend(to.affine, 4 * s.hidden + 2 * s.out, "affine gradients", false);
     BottleneckBackward<S>::run(p, saved, grad, to, workspace(), stream());
   }

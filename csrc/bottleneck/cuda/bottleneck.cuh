@@ -82,8 +82,12 @@ template <class S>
 Expanded<S> made_expanded(const cpu::Problem<Wide<S>, S>& p, const Fold<Wide<S>>& fold) {
   const cpu::Shape& s = p.shape;
   const Sizes<S> sizes(s);
-  return {dense(p.x, sizes.pixels, s.in), dense(p.weights.expand, s.hidden, s.in), fold,
-          static_cast<int>(s.height), static_cast<int>(s.width), static_cast<int>(s.padded()),
+  return {dense(p.x, sizes.pixels, s.in),
+          dense(p.weights.expand, s.hidden, s.in),
+          fold,
+          static_cast<int>(s.height),
+          static_cast<int>(s.width),
+          static_cast<int>(s.padded()),
           p.activation};
 }
 
@@ -118,8 +122,12 @@ template <class S>
 Gated<S> gated(const cpu::Problem<Wide<S>, S>& p, const S* hidden, const Fold<Wide<S>>& fold,
                const Wide<S>* excitation) {
   const cpu::Shape& s = p.shape;
-  return {Sizes<S>(s).hidden_rows(hidden), fold, excitation + s.padded() + s.padded_squeeze(),
-          s.out_pixels(), s.excitation(), p.activation};
+  return {Sizes<S>(s).hidden_rows(hidden),
+          fold,
+          excitation + s.padded() + s.padded_squeeze(),
+          s.out_pixels(),
+          s.excitation(),
+          p.activation};
 }
 
 }  // namespace stnas::cuda

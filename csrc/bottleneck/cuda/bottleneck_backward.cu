@@ -93,8 +93,13 @@ HiddenGradient<S> hidden_gradient(const Pass<S>& pass, const S* du, const Fold<W
   sum_columns<2, 4>(gated, s.images, parts.share, sizes.padded, totals, pass.stream);
   const auto by = norm_gradient(workspace, totals, parts.count, sizes.out_pixels, second, s.hidden,
                                 pass.to.affine + 2 * s.hidden, pass.stream);
-  return {{grad, d, second, by}, gates, grads, s.excitation(), static_cast<int>(s.out_height()),
-          static_cast<int>(s.out_width()), pass.p.activation};
+  return {{grad, d, second, by},
+          gates,
+          grads,
+          s.excitation(),
+          static_cast<int>(s.out_height()),
+          static_cast<int>(s.out_width()),
+          pass.p.activation};
 }
 
 // Through the depthwise convolution to the gradient de before the expand BN.

@@ -54,9 +54,15 @@ template <class S>
 void add_to_node(const Pass<S>& pass, const Fold<Wide<S>>& fold,
                  const cpu::Target<Wide<S>, S>& to) {
   const Sizes<S>& sizes = pass.sizes;
-  NodeSum<S> sum{dense<S>(pass.saved.projected, sizes.out_pixels, sizes.out), fold,
-                 pass.p.residual ? pass.p.x : nullptr, {}, static_cast<int>(to.others), to.add,
-                 is_wide(to.out, sizes.out), to.divisor, to.out};
+  NodeSum<S> sum{dense<S>(pass.saved.projected, sizes.out_pixels, sizes.out),
+                 fold,
+                 pass.p.residual ? pass.p.x : nullptr,
+                 {},
+                 static_cast<int>(to.others),
+                 to.add,
+                 is_wide(to.out, sizes.out),
+                 to.divisor,
+                 to.out};
   if (sum.x) sum.wide = sum.wide && aligned(sum.x);
   for (int i = 0; i < sum.count; ++i) {
     sum.others[i] = to.also[i];
@@ -140,8 +146,12 @@ void BottleneckForward<S>::move_running(const Problem& p, const T* statistics,
     const int64_t channels = layer < 2 ? s.hidden : s.out;
     const T* mean = statistics + layer * 2 * s.hidden;
     const int64_t count = s.images * (layer ? s.out_pixels() : s.pixels());
-    const Running<T> norm{mean, mean + channels, running[2 * layer], running[2 * layer + 1],
-                          static_cast<int>(channels), static_cast<double>(count)};
+    const Running<T> norm{mean,
+                          mean + channels,
+                          running[2 * layer],
+                          running[2 * layer + 1],
+                          static_cast<int>(channels),
+                          static_cast<double>(count)};
     launch("running_kernel", &running_kernel<T>,
            dim3(static_cast<unsigned>((channels + kBlock - 1) / kBlock)), dim3(kBlock), 0,
            static_cast<Stream>(stream), norm, momentum);

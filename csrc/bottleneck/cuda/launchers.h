@@ -8,9 +8,9 @@
 
 namespace stnas::cuda {
 
-// The choice block, of images that are stored as S: float, double or cpu::BFloat16. What the pointers
-// of a problem point at is described with them; the hidden and expanded tensors are saved as
-// [pixels][padded channels] here. No call waits for the device.
+// The choice block, of images that are stored as S: float, double or cpu::BFloat16. What the
+// pointers of a problem point at is described with them; the hidden and expanded tensors are saved
+// as [pixels][padded channels] here. No call waits for the device.
 template <class S>
 struct BottleneckForward {
   using T = cpu::Wide<S>;

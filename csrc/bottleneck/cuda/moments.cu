@@ -6,15 +6,19 @@
 namespace stnas::cuda {
 
 template <class S>
-void NodeMoments<S>::run(const cpu::Node<Wide<S>, S>& node, Wide<S>* to,
-                         const Workspace& workspace, void* stream) {
+void NodeMoments<S>::run(const cpu::Node<Wide<S>, S>& node, Wide<S>* to, const Workspace& workspace,
+                         void* stream) {
   node_moments(node, to, workspace, static_cast<Stream>(stream));
 }
 
 template <class S>
 void sum_images(const cpu::ImageSum<S>& of, void* stream) {
-  PartSum<S> sum{{}, static_cast<int>(of.count), static_cast<int>(of.channels),
-                 is_wide(of.out, of.channels), of.divisor, of.out};
+  PartSum<S> sum{{},
+                 static_cast<int>(of.count),
+                 static_cast<int>(of.channels),
+                 is_wide(of.out, of.channels),
+                 of.divisor,
+                 of.out};
   for (int i = 0; i < sum.count; ++i) {
     sum.parts[i] = of.parts[i];
     sum.wide = sum.wide && aligned(of.parts[i]);

@@ -24,8 +24,9 @@ struct Call {
       var[i] = cast<T>(in.var[i]);
     }
     const auto at = [&](int i) { return values[size_t(i)].data(); };
-    problem = {s, at(0), {at(1), at(2), at(3), at(4), at(5), at(6), at(7)},
-               {}, activation, residual, kExecutor};
+    problem = {s,        at(0),      {at(1), at(2), at(3), at(4), at(5), at(6), at(7)},
+               {},       activation, residual,
+               kExecutor};
     for (int i = 0; i < 3; ++i)
       problem.norms[i] = {at(8 + 2 * i), at(9 + 2 * i), mean[i].data(), var[i].data()};
   }

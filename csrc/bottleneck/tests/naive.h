@@ -12,8 +12,8 @@ struct Inputs {
   Values weight[3], bias[3], mean[3], var[3];
 
   std::vector<Values*> parameters() {
-    return {&x,           &expand,      &depthwise, &squeeze_weight, &squeeze_bias, &excite_weight,
-            &excite_bias, &project,     &weight[0], &bias[0],        &weight[1],    &bias[1],
+    return {&x,           &expand,  &depthwise, &squeeze_weight, &squeeze_bias, &excite_weight,
+            &excite_bias, &project, &weight[0], &bias[0],        &weight[1],    &bias[1],
             &weight[2],   &bias[2]};
   }
 };
@@ -35,7 +35,10 @@ inline Inputs make_inputs(const Shape& s, unsigned seed) {
             draw(M * s.squeeze, 1),
             draw(M, 1),
             draw(s.out * M, 1 / std::sqrt(double(M))),
-            {}, {}, {}, {}};
+            {},
+            {},
+            {},
+            {}};
   for (int i = 0; i < 3; ++i) {
     const index channels = i < 2 ? M : s.out;
     in.weight[i] = draw(channels, 0.2, 1);
@@ -48,10 +51,14 @@ inline Inputs make_inputs(const Shape& s, unsigned seed) {
 
 inline double activate(Activation activation, double z) {
   switch (activation) {
-    case Activation::relu: return std::fmax(z, 0);
-    case Activation::relu6: return std::fmin(std::fmax(z, 0), 6);
-    case Activation::hardswish: return z * std::fmin(std::fmax(z + 3, 0), 6) / 6;
-    case Activation::silu: return z / (1 + std::exp(-z));
+    case Activation::relu:
+      return std::fmax(z, 0);
+    case Activation::relu6:
+      return std::fmin(std::fmax(z, 0), 6);
+    case Activation::hardswish:
+      return z * std::fmin(std::fmax(z + 3, 0), 6) / 6;
+    case Activation::silu:
+      return z / (1 + std::exp(-z));
   }
   return 0;
 }

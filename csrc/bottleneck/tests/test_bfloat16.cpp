@@ -10,8 +10,9 @@ template <class S>
 std::vector<Values> train(const Call<Wide<S>>& call, const std::vector<S>& x,
                           const std::vector<S>& grad) {
   using T = Wide<S>;
-  Problem<T, S> p{call.problem.shape,  x.data(), call.problem.weights, {},
-                  call.problem.activation, call.problem.residual, kExecutor};
+  Problem<T, S> p{
+      call.problem.shape,    x.data(), call.problem.weights, {}, call.problem.activation,
+      call.problem.residual, kExecutor};
   std::copy(call.problem.norms, call.problem.norms + 3, p.norms);
   const Shape& s = p.shape;
   const auto stored = [](index count) { return std::vector<S>(size_t(count)); };
@@ -27,9 +28,10 @@ std::vector<Values> train(const Call<Wide<S>>& call, const std::vector<S>& x,
   std::vector<std::vector<T>> to;
   for (int i = 1; i < 8; ++i) to.push_back(call.empty(index(call.values[size_t(i)].size())));
   to.push_back(call.empty(affine));
-  kernels<BackwardKernels<S>>().differentiate(p, saved, grad.data(),
-                        {grad_x.data(), to[0].data(), to[1].data(), to[2].data(), to[3].data(),
-                         to[4].data(), to[5].data(), to[6].data(), to[7].data()});
+  kernels<BackwardKernels<S>>().differentiate(
+      p, saved, grad.data(),
+      {grad_x.data(), to[0].data(), to[1].data(), to[2].data(), to[3].data(), to[4].data(),
+       to[5].data(), to[6].data(), to[7].data()});
   std::vector<Values> results{widen(out), widen(grad_x)};
   for (const auto& part : to) results.push_back(widen(part));
   return results;
@@ -68,9 +70,14 @@ void check(const Shape& s) {
   expect_close("gradients", join(given), join(expected), 14.0 / 512);
   std::vector<BFloat16> out(dy.size());
   const Problem<float>& wide = call.problem;
-  kernels<InferenceKernels<BFloat16>>().infer({s, x.data(), wide.weights,
-                                 {wide.norms[0], wide.norms[1], wide.norms[2]},
-                                 wide.activation, residual, kExecutor}, out.data());
+  kernels<InferenceKernels<BFloat16>>().infer({s,
+                                               x.data(),
+                                               wide.weights,
+                                               {wide.norms[0], wide.norms[1], wide.norms[2]},
+                                               wide.activation,
+                                               residual,
+                                               kExecutor},
+                                              out.data());
   expect_close("inference", widen(out), bottleneck(s, in, Activation::silu, residual, false),
                6.0 / 512);
 }

@@ -15,16 +15,17 @@ std::vector<Values> train(const Shape& s, const Inputs& in, Activation activatio
   auto hidden = call.empty(s.images * s.padded() * s.out_pixels()), projected = out;
   auto excitation = call.empty(s.images * s.excitation());
   auto expanded = call.empty(expanded_size(s));
-  const Saved<T> saved{statistics.data(), hidden.data(), projected.data(), excitation.data(),
-                       expanded.data(), expanded.data()};
+  const Saved<T> saved{statistics.data(), hidden.data(),   projected.data(),
+                       excitation.data(), expanded.data(), expanded.data()};
   kernels<ForwardKernels<T>>().train(call.problem, saved, {out.data()});
   std::vector<std::vector<T>> to;
   for (int i = 0; i < 8; ++i) to.push_back(call.empty(index(call.values[size_t(i)].size())));
   auto packed = call.empty(affine);
   const auto dy = cast<T>(grad);
-  kernels<BackwardKernels<T>>().differentiate(call.problem, saved, dy.data(),
-                        {to[0].data(), to[1].data(), to[2].data(), to[3].data(), to[4].data(),
-                         to[5].data(), to[6].data(), to[7].data(), packed.data()});
+  kernels<BackwardKernels<T>>().differentiate(
+      call.problem, saved, dy.data(),
+      {to[0].data(), to[1].data(), to[2].data(), to[3].data(), to[4].data(), to[5].data(),
+       to[6].data(), to[7].data(), packed.data()});
   std::vector<Values> results{widen(out)};
   for (const auto& part : to) results.push_back(widen(part));
   auto start = packed.begin();
@@ -62,7 +63,8 @@ void check_gradients(const Shape& s, const Inputs& in, bool residual, const Valu
     }
     slopes.push_back(slope);
     expected.push_back((loss(s, up, Activation::silu, residual, grad) -
-                        loss(s, down, Activation::silu, residual, grad)) / (2 * step));
+                        loss(s, down, Activation::silu, residual, grad)) /
+                       (2 * step));
     expect_close("gradient", {slopes.back()}, {expected.back()}, 1e-5);
   }
 }

@@ -15,11 +15,10 @@ void check_sums(const Shape& s, double tolerance) {
   auto hidden = call.empty(s.images * s.padded() * s.out_pixels());
   auto excitation = call.empty(s.images * s.excitation());
   auto of_x = call.empty((1 + s.in) * s.in), expanded = call.empty(expanded_size(s));
-  const Saved<T> saved{statistics.data(), hidden.data(), projected.data(), excitation.data(),
-                       expanded.data(), expanded.data()};
+  const Saved<T> saved{statistics.data(), hidden.data(),   projected.data(),
+                       excitation.data(), expanded.data(), expanded.data()};
   const auto& forward = kernels<ForwardKernels<T>>();
-  forward.moments({call.problem.x, s.images, s.height, s.width, s.in, kExecutor},
-                       of_x.data());
+  forward.moments({call.problem.x, s.images, s.height, s.width, s.in, kExecutor}, of_x.data());
   call.problem.moments = of_x.data();
   auto out = std::vector<T>(size_t(count), T(3)), identity = std::vector<T>(size_t(count), T(-7));
   auto gathered = call.empty((1 + s.out) * s.out), expected = gathered;
@@ -29,16 +28,17 @@ void check_sums(const Shape& s, double tolerance) {
   for (double& value : sum) value = (3 + value - 7) / 2;
   expect_close("sum", widen(out), sum, tolerance);
   forward.moments({out.data(), s.images, s.out_height(), s.out_width(), s.out, kExecutor},
-                       expected.data());
+                  expected.data());
   if (gathered != expected) std::printf("moments of the sum differ\n"), ++failures;
   std::vector<T> plain(call.values[0].size()), added(plain.size(), T(5));
   std::vector<std::vector<T>> to;
   for (int i = 1; i < 8; ++i) to.push_back(call.empty(index(call.values[size_t(i)].size())));
   auto packed = call.empty(affine);
   const auto backward = [&](T* x, bool add) {
-    kernels<BackwardKernels<T>>().differentiate(call.problem, saved, out.data(),
-                          {x, to[0].data(), to[1].data(), to[2].data(), to[3].data(),
-                           to[4].data(), to[5].data(), to[6].data(), packed.data(), add});
+    kernels<BackwardKernels<T>>().differentiate(
+        call.problem, saved, out.data(),
+        {x, to[0].data(), to[1].data(), to[2].data(), to[3].data(), to[4].data(), to[5].data(),
+         to[6].data(), packed.data(), add});
   };
   backward(plain.data(), false);
   backward(added.data(), true);

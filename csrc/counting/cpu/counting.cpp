@@ -41,7 +41,8 @@ void check_sums(Matrix<std::int64_t> table) {
     }
     if (up > kLargest - above || down < kSmallest - below) {
       throw std::invalid_argument(
-          "count_madds: the sums of table must stay in int64, but the extreme entries of its first " +
+          "count_madds: the sums of table must stay in int64, but the extreme entries of its "
+          "first " +
           std::to_string(gene + 1) + " rows add up to more: count in a larger unit");
     }
     above += up;
@@ -52,21 +53,19 @@ void check_sums(Matrix<std::int64_t> table) {
 // Names the first gene outside the table.
 [[noreturn]] void refuse_gene(Genotypes genotypes, std::int64_t choices) {
   const std::int8_t* end = genotypes.row(genotypes.rows);
-  const auto* bad = std::find_if(genotypes.data, end, [choices](std::int8_t gene) {
-    return gene < 0 || gene >= choices;
-  });
+  const auto* bad = std::find_if(
+      genotypes.data, end, [choices](std::int8_t gene) { return gene < 0 || gene >= choices; });
   const std::int64_t at = bad - genotypes.data;
   throw std::invalid_argument(
       "count_madds: genotypes must lie in [0, " + std::to_string(choices) +
       "), the choices of table, got " + std::to_string(*bad) + " at row " +
-      std::to_string(at / genotypes.columns) + " of " + std::to_string(genotypes.rows) +
-      ", gene " + std::to_string(at % genotypes.columns) +
-      ": encode with the space that made the table");
+      std::to_string(at / genotypes.columns) + " of " + std::to_string(genotypes.rows) + ", gene " +
+      std::to_string(at % genotypes.columns) + ": encode with the space that made the table");
 }
 
 bool count_rows(Genotypes genotypes, Table table, Counts counts) {
-  return count_in_registers(genotypes, table, counts) ||
-         count_by_pairs(genotypes, table, counts) || count_by_genes(genotypes, table, counts);
+  return count_in_registers(genotypes, table, counts) || count_by_pairs(genotypes, table, counts) ||
+         count_by_genes(genotypes, table, counts);
 }
 
 // Gives every thread its share of the rows; returns whether all of them could be counted.
@@ -75,7 +74,8 @@ bool count_on_threads(Genotypes genotypes, Table table, Counts counts, std::int6
   const std::int64_t share = (genotypes.rows + threads - 1) / threads;
   const auto work = [&](std::int64_t begin) {
     const std::int64_t rows = std::min(share, genotypes.rows - begin);
-    const auto part = counts.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(rows));
+    const auto part =
+        counts.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(rows));
     if (!count_rows({genotypes.row(begin), rows, genotypes.columns}, table, part)) done = false;
   };
   std::vector<std::jthread> others;
@@ -97,15 +97,15 @@ void check_counting(std::int64_t genes, Table table, std::int64_t threads) {
   }
   if (threads < 1 || threads > kMostThreads) {
     throw std::invalid_argument("count_madds: threads must lie in [1, " +
-                                std::to_string(kMostThreads) + "], got " +
-                                std::to_string(threads));
+                                std::to_string(kMostThreads) + "], got " + std::to_string(threads));
   }
   check_sums(table);
 }
 
 void count_madds(Genotypes genotypes, Table table, Counts counts, std::int64_t threads) {
   check_counting(genotypes.columns, table, threads);
-  const std::int64_t useful = genotypes.rows * std::max<std::int64_t>(genotypes.columns, 1) / kShare;
+  const std::int64_t useful =
+      genotypes.rows * std::max<std::int64_t>(genotypes.columns, 1) / kShare;
   const bool counted =
       count_on_threads(genotypes, table, counts, std::clamp<std::int64_t>(useful, 1, threads));
   if (!counted) refuse_gene(genotypes, table.columns);

@@ -14,7 +14,7 @@ namespace {
 constexpr std::int64_t kRows = 16;
 constexpr std::int64_t kChunk = 64;           // genes in a register
 constexpr std::int64_t kMostGenes = 1 << 20;  // keeps every sum of bytes in 32 bits
-constexpr std::int64_t kMostKept = 1 << 12;    // entries of a table that is kept
+constexpr std::int64_t kMostKept = 1 << 12;   // entries of a table that is kept
 
 // Adds the bytes that four genes of 16 rows find in a plane of 4 `width` entries: a register of 64
 // for 16 choices, else one or more of 128, of which each serves the genes that it holds.
@@ -48,8 +48,8 @@ STNAS_INLINE_TARGET void join_bytes(const __m512i (&sums)[bytes], std::int64_t b
   for (int half = 0; half < 2; ++half) {
     __m512i total = _mm512_set1_epi64(base);
     for (int byte = 0; byte < bytes; ++byte) {
-      const __m256i part = half ? _mm512_extracti64x4_epi64(sums[byte], 1)
-                                : _mm512_castsi512_si256(sums[byte]);
+      const __m256i part =
+          half ? _mm512_extracti64x4_epi64(sums[byte], 1) : _mm512_castsi512_si256(sums[byte]);
       const auto wide = _mm512_cvtepu32_epi64(part);
       total = _mm512_add_epi64(total, _mm512_slli_epi64(wide, static_cast<unsigned>(8 * byte)));
     }
@@ -60,8 +60,8 @@ STNAS_INLINE_TARGET void join_bytes(const __m512i (&sums)[bytes], std::int64_t b
 // Counts 16 rows a block, so that a plane that was loaded serves all of them; returns the largest
 // gene seen in each byte.
 template <int width, int bytes, int blocks>
-STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row,
-                                        const Planes& planes, std::int64_t* counts) {
+STNAS_INLINE_TARGET __m512i count_block(Genotypes genotypes, std::int64_t row, const Planes& planes,
+                                        std::int64_t* counts) {
   __m512i largest = _mm512_setzero_si512();
   __m512i sums[blocks][bytes];
   for (auto& block : sums) {
@@ -139,9 +139,9 @@ const Planes& short_planes(Table table) {
     Planes planes;
   };
   thread_local std::optional<Kept> kept;
-  const bool same = kept && kept->rows == table.rows &&
-                    std::equal(table.data, table.row(table.rows), kept->entries.begin(),
-                               kept->entries.end());
+  const bool same =
+      kept && kept->rows == table.rows &&
+      std::equal(table.data, table.row(table.rows), kept->entries.begin(), kept->entries.end());
   if (!same) kept.emplace(table);
   return kept->planes;
 }

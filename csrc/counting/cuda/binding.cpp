@@ -19,7 +19,8 @@ Tensor to_cpu(const Tensor& tensor) {
 
 // Waits for the device: a gene outside the table is an error of this call.
 Tensor count_madds_device(const Tensor& genotypes, const Tensor& table, int64_t threads) {
-  const bool here = Device::holds(genotypes), both = here && Device::holds(table) &&
+  const bool here = Device::holds(genotypes),
+             both = here && Device::holds(table) &&
                     genotypes.get_device_index() == table.get_device_index();
   counting::check_matrix(genotypes, "genotypes", ScalarType::Char, "int8", here, Device::name);
   counting::check_matrix(table, "table", ScalarType::Long, "int64", both, Device::name);

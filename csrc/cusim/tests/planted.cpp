@@ -111,7 +111,9 @@ __global__ void sound(float* out, int* votes) {
 // Device memory: ones, known to the checker.
 struct Buffer {
   std::vector<float> values;
-  explicit Buffer(size_t count) : values(count, 1.f) { cusim::track(values.data(), values.size() * sizeof(float), "the buffer", true); }
+  explicit Buffer(size_t count) : values(count, 1.f) {
+    cusim::track(values.data(), values.size() * sizeof(float), "the buffer", true);
+  }
 };
 
 int run_sound(float* out) {

@@ -84,7 +84,8 @@ void measures_or_refuses_any_volume() {
     const std::size_t same = static_cast<std::size_t>(points.columns);
     std::vector<double> reference(random() % 4 == 0 ? random() % 6 : same);
     for (double& value : reference) value = draw_number(random, random() % 4 != 0);
-    count.add([&] { expect(!(hypervolume(points.view(), reference) < 0), "a volume is negative"); });
+    count.add(
+        [&] { expect(!(hypervolume(points.view(), reference) < 0), "a volume is negative"); });
   }
   count.expect_both();
 }
@@ -103,7 +104,8 @@ void counts_or_refuses_any_genotypes() {
       gene = inside ? static_cast<std::int8_t>(std::abs(any / 2) % choices) : any;
     }
     Owned<std::int64_t> table{{}, choices};
-    table.values.resize(static_cast<std::size_t>((random() % 4 == 0 ? genes / 2 : genes) * choices));
+    table.values.resize(
+        static_cast<std::size_t>((random() % 4 == 0 ? genes / 2 : genes) * choices));
     const auto shift = random() % 64;
     for (std::int64_t& entry : table.values) entry = static_cast<std::int64_t>(random() >> shift);
     std::vector<std::int64_t> sums(static_cast<std::size_t>(genotypes.view().rows));

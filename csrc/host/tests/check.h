@@ -35,8 +35,8 @@ std::string print(std::span<const T> values) {
 template <typename T>
 void expect_equal(const std::vector<T>& found, const std::vector<T>& expected,
                   const std::string& input = "", Where where = Where::current()) {
-  expect(found == expected,
-         "found " + print<T>(found) + "and not " + print<T>(expected) + input, where);
+  expect(found == expected, "found " + print<T>(found) + "and not " + print<T>(expected) + input,
+         where);
 }
 
 // Expects std::invalid_argument with `part` in its message.

@@ -47,8 +47,7 @@ void run() {
 
   std::vector<std::thread> callers;
   std::atomic<int> wrong = 0;
-  for (int i = 0; i < 4; ++i)
-    callers.emplace_back([&] { wrong += !every_task_runs_once(2000); });
+  for (int i = 0; i < 4; ++i) callers.emplace_back([&] { wrong += !every_task_runs_once(2000); });
   for (auto& caller : callers) caller.join();
   expect(wrong == 0, "callers on several threads disturb each other");
 

@@ -44,8 +44,10 @@ STNAS_INLINE void for_each_tap(const Convolution<T>& c, const Corner& at, const 
                                const Outside& outside) {
   for (index tap = 0; tap < c.kernel * c.kernel; ++tap) {
     const index y = at.y + tap / c.kernel, x = at.x + tap % c.kernel;
-    if (y < 0 || y >= c.height || x < 0 || x >= c.width) outside(tap);
-    else use(tap, ((at.image * c.height + y) * c.width + x) * c.in);
+    if (y < 0 || y >= c.height || x < 0 || x >= c.width)
+      outside(tap);
+    else
+      use(tap, ((at.image * c.height + y) * c.width + x) * c.in);
   }
 }
 
@@ -73,7 +75,8 @@ const T* gather_patches(const Convolution<T>& c, index first, index count, T* to
       return;
     }
     for_each_tap(
-        c, at, [&](index tap, index inside) {
+        c, at,
+        [&](index tap, index inside) {
           for (index k = 0; k < c.in; ++k) patch[tap * c.in + k] = c.x[inside + k];
         },
         [&](index tap) {
@@ -151,7 +154,8 @@ void convolve_input_gradient(const Convolution<T>& c, const T* grad, T* to) {
     for (index i = 0; i < size; ++i) x[i] = T(0);
     for_each_patch(c, image * pixels, pixels, [&](index i, const Corner& at) {
       for_each_tap(
-          c, at, [&](index tap, index inside) {
+          c, at,
+          [&](index tap, index inside) {
             for (index k = 0; k < c.in; ++k) to[inside + k] += patches[i * depth + tap * c.in + k];
           },
           [](index) {});

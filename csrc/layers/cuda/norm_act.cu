@@ -32,12 +32,11 @@ void norm_act_gradient(const cpu::NormAct<T>& p, const T* statistics, const T* g
   Rows<T> x = dense(p.x, p.rows, p.channels);
   const Rows<T> incoming = dense(grad, p.rows, p.channels);
   const Fold<T> by = fold_rows(p, statistics, workspace, on);
-  const auto gradient = norm_gradient<true>(workspace, incoming, x, p.channels, by, p.activation,
-                                            affine, on);
+  const auto gradient =
+      norm_gradient<true>(workspace, incoming, x, p.channels, by, p.activation, affine, on);
   x.wide = x.wide && aligned(grad_x);
-  each_row<kVector<T>>(
-      NormActivatedGradient<T>{{incoming, x, by, gradient}, p.activation, grad_x}, p.rows,
-      p.channels, on);
+  each_row<kVector<T>>(NormActivatedGradient<T>{{incoming, x, by, gradient}, p.activation, grad_x},
+                       p.rows, p.channels, on);
 }
 
 template void norm_act(const cpu::NormAct<float>&, float*, float*, const Workspace&, void*);

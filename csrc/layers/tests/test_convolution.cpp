@@ -1,4 +1,5 @@
-// The dense convolution and the pool against their definitions; gradients by directional differences.
+// The dense convolution and the pool against their definitions; gradients by directional
+// differences.
 #include "host/tests/values.h"
 #include "layers/problem.h"
 

@@ -12,11 +12,10 @@ Values definition(const Values& x, const Values& weight, const Values& bias) {
   for (size_t c = 0; c < channels; ++c) {
     double mean = 0, var = 0;
     for (size_t q = 0; q < rows; ++q) mean += x[q * channels + c] / double(rows);
-    for (size_t q = 0; q < rows; ++q)
-      var += std::pow(x[q * channels + c] - mean, 2) / double(rows);
+    for (size_t q = 0; q < rows; ++q) var += std::pow(x[q * channels + c] - mean, 2) / double(rows);
     for (size_t q = 0; q < rows; ++q) {
-      const double z = (x[q * channels + c] - mean) / std::sqrt(var + kEpsilon) * weight[c] +
-                       bias[c];
+      const double z =
+          (x[q * channels + c] - mean) / std::sqrt(var + kEpsilon) * weight[c] + bias[c];
       out[q * channels + c] = z / (1 + std::exp(-z));
     }
   }
@@ -37,7 +36,7 @@ void check_rows(index rows, index channels, double tolerance) {
   const auto tx = cast<T>(x), tw = cast<T>(weight), tb = cast<T>(bias), tg = cast<T>(grad);
   std::vector<T> out(x.size()), dx(x.size()), statistics(size_t(2 * channels));
   std::vector<T> affine(size_t(2 * channels));
-  const NormAct<T> p{tx.data(), rows, channels, {tw.data(), tb.data(), nullptr, nullptr},
+  const NormAct<T> p{tx.data(),        rows,     channels, {tw.data(), tb.data(), nullptr, nullptr},
                      Activation::silu, kExecutor};
   const auto& layers = kernels<LayerKernels<T>>();
   layers.norm_act(p, statistics.data(), out.data());

@@ -35,18 +35,18 @@ struct Batch {
 };
 
 #define STNAS_EACH_PART _Pragma("GCC unroll 4") for (int p = 0; p < kParts; ++p)
-#define STNAS_OPERATOR(op)                                                 \
-  template <class V>                                                       \
+#define STNAS_OPERATOR(op)                                                  \
+  template <class V>                                                        \
   STNAS_INLINE Batch<V> operator op(const Batch<V>& a, const Batch<V>& b) { \
-    Batch<V> r;                                                            \
-    STNAS_EACH_PART r.part[p] = a.part[p] op b.part[p];                    \
-    return r;                                                              \
-  }                                                                        \
-  template <class V, class S>                                              \
-  STNAS_INLINE Batch<V> operator op(const Batch<V>& a, S b) {              \
-    Batch<V> r;                                                            \
-    STNAS_EACH_PART r.part[p] = a.part[p] op b;                            \
-    return r;                                                              \
+    Batch<V> r;                                                             \
+    STNAS_EACH_PART r.part[p] = a.part[p] op b.part[p];                     \
+    return r;                                                               \
+  }                                                                         \
+  template <class V, class S>                                               \
+  STNAS_INLINE Batch<V> operator op(const Batch<V>& a, S b) {               \
+    Batch<V> r;                                                             \
+    STNAS_EACH_PART r.part[p] = a.part[p] op b;                             \
+    return r;                                                               \
   }
 STNAS_OPERATOR(+)
 STNAS_OPERATOR(-)
@@ -100,8 +100,8 @@ STNAS_INLINE Batch<Word> join(const Batch<Wide>& low, const Batch<Wide>& high) {
   Batch<Word> r;
   STNAS_EACH_PART {
 #if defined(__AVX512F__)
-    r.part[p] = (Word)_mm512_mask_shuffle_epi32((__m512i)low.part[p], 0xaaaa,
-                                                (__m512i)high.part[p], _MM_PERM_CCAA);
+    r.part[p] = (Word)_mm512_mask_shuffle_epi32((__m512i)low.part[p], 0xaaaa, (__m512i)high.part[p],
+                                                _MM_PERM_CCAA);
 #elif defined(__AVX2__)
     const __m256i up = _mm256_slli_epi64((__m256i)high.part[p], 32);
     r.part[p] = (Word)_mm256_blend_epi32((__m256i)low.part[p], up, 0xaa);

@@ -11,11 +11,11 @@ namespace {
 
 const Kernels& kernels() { return cpu::kernels<Kernels>(); }
 
-constexpr Executor kExecutor{[](int64_t count, int64_t grain, void (*task)(void*, int64_t, int64_t),
-                                void* context) {
-  torch::stable::parallel_for(
-      0, count, grain, [&](int64_t begin, int64_t end) { task(context, begin, end); });
-}};
+constexpr Executor kExecutor{
+    [](int64_t count, int64_t grain, void (*task)(void*, int64_t, int64_t), void* context) {
+      torch::stable::parallel_for(0, count, grain,
+                                  [&](int64_t begin, int64_t end) { task(context, begin, end); });
+    }};
 
 const Place kHere{[](const Tensor& tensor, const Tensor&) { return tensor.is_cpu(); }, "the CPU"};
 
@@ -40,8 +40,7 @@ void sgld_step_(const Tensors& params, const Tensors& grads, const std::vector<i
 }
 
 void check_plain(const Tensor& out, ScalarType type, const char* wanted) {
-  check(out.is_cpu() && out.scalar_type() == type && out.is_contiguous() &&
-            out.numel() <= kLargest,
+  check(out.is_cpu() && out.scalar_type() == type && out.is_contiguous() && out.numel() <= kLargest,
         "out must be a contiguous tensor of ", wanted, " on the CPU");
 }
 

@@ -1,4 +1,5 @@
-// The kernels for one instruction set. Compiled once per set, with its flags and -DSTNAS_ISA=<its name>.
+// The kernels for one instruction set. Compiled once per set, with its flags and -DSTNAS_ISA=<its
+// name>.
 #include "host/table.h"
 #include "sgld/cpu/normal.h"
 

@@ -18,9 +18,7 @@ struct Registers {
   STNAS_INLINE static Integer bits(const Word& from) { return as<Int>(from); }
   STNAS_INLINE static Real real(const Integer& from) { return as<Float>(from); }
   STNAS_INLINE static Real convert(const Integer& from) { return to_float(from); }
-  STNAS_INLINE static Real square_root(const Real& from) {
-    return STNAS_ISA::square_root(from);
-  }
+  STNAS_INLINE static Real square_root(const Real& from) { return STNAS_ISA::square_root(from); }
 };
 
 // Two normals of each pair of words (x0, x2) and (x1, x3) of the blocks from `first` on.

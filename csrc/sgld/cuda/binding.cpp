@@ -12,11 +12,11 @@ using sgld::Target;
 using sgld::Tensors;
 using torch::stable::Tensor;
 
-const sgld::Place kPlace{
-    [](const Tensor& tensor, const Tensor& first) {
-      return Device::holds(tensor) && tensor.get_device_index() == first.get_device_index();
-    },
-    Device::name};
+const sgld::Place kPlace{[](const Tensor& tensor, const Tensor& first) {
+                           return Device::holds(tensor) &&
+                                  tensor.get_device_index() == first.get_device_index();
+                         },
+                         Device::name};
 
 template <class T>
 void lend(const Device& device, const std::vector<Target<T>>& targets) {

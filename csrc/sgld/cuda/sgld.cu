@@ -21,8 +21,8 @@ void each_table(const std::vector<sgld::Target<T>>& targets, const Use& use) {
   for (const auto& target : targets) {
     if (target.elements == 0) continue;
     if (table.count == kTensors) flush();
-    table.entries[table.count++] = {target.param, target.grad, target.elements, target.noise,
-                                    target.id, static_cast<uint32_t>(parts)};
+    table.entries[table.count++] = {target.param, target.grad, target.elements,
+                                    target.noise, target.id,   static_cast<uint32_t>(parts)};
     parts += count_parts(target.elements);
   }
   flush();
@@ -52,7 +52,8 @@ void sgld_step(const std::vector<sgld::Target<T>>& targets, const sgld::Rule& ru
                void* stream) {
   if (targets.empty()) return;
   const auto on = static_cast<Stream>(stream);
-  const auto kernel = targets[0].noise != 0 ? &sgld_step_kernel<T, true> : &sgld_step_kernel<T, false>;
+  const auto kernel =
+      targets[0].noise != 0 ? &sgld_step_kernel<T, true> : &sgld_step_kernel<T, false>;
   each_table(targets, [&](const Table<T>& table, uint32_t parts) {
     if (scratch) find_rms(table, parts, scratch, on);
     launch("sgld_step_kernel", kernel, dim3(parts), dim3(kThreads), 0, on, table, rule, scratch);

@@ -15,8 +15,8 @@ namespace {
 
 // Divides the work into ranges of `length` and does them last to first.
 template <std::int64_t length>
-void run_backwards(std::int64_t count, std::int64_t, void (*task)(void*, std::int64_t, std::int64_t),
-                   void* context) {
+void run_backwards(std::int64_t count, std::int64_t,
+                   void (*task)(void*, std::int64_t, std::int64_t), void* context) {
   for (std::int64_t begin = (count - 1) / length * length; begin >= 0; begin -= length) {
     task(context, begin, std::min(begin + length, count));
   }
@@ -110,8 +110,8 @@ void the_step_is_its_formula() {
   Tensors<double> tensor(300);
   const auto before = tensor.param;
   const double inner = before[200] * 0.01 + tensor.grad[200];
-  step<double>({{tensor.param.data(), tensor.grad.data(), 300, 4, 0.5}},
-               {0.1, 0.01, 5, 6}, kernels("generic"), kWhole);
+  step<double>({{tensor.param.data(), tensor.grad.data(), 300, 4, 0.5}}, {0.1, 0.01, 5, 6},
+               kernels("generic"), kWhole);
   std::vector<float> noise(300);
   kernels("generic").normal({5, 6, 4}, 0, 300, noise.data());
   const double expected = before[200] - 0.1 * inner + 0.5 * static_cast<double>(noise[200]);

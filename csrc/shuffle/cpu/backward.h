@@ -62,10 +62,9 @@ void differentiate_shuffle(const ShuffleProblem<T>& p, const T* grad,
   for (index h = 0; h < p.count; ++h) {
     const index last = p.heads[h].count - 1;
     Scratch scratch;
-    differentiate_layers(
-        p, p.heads[h], last,
-        result_gradient(scratch, p, p.heads[h], grad, to.layers[h][last].affine), to.layers[h],
-        InputGradient<T>{p, to.x, grad, h > 0});
+    differentiate_layers(p, p.heads[h], last,
+                         result_gradient(scratch, p, p.heads[h], grad, to.layers[h][last].affine),
+                         to.layers[h], InputGradient<T>{p, to.x, grad, h > 0});
   }
 }
 

@@ -42,10 +42,11 @@ Kept shuffle_block_train(const Tensor& x, const Tensors& weights, index main,
   });
 }
 
-std::tuple<Tensor, Tensors, Tensor> shuffle_block_backward(
-    const Tensor& grad, const Tensor& x, const Tensors& weights, index main,
-    const std::vector<Maybe>& affine, const Tensors& values, const Tensor& statistics,
-    index stride) {
+std::tuple<Tensor, Tensors, Tensor> shuffle_block_backward(const Tensor& grad, const Tensor& x,
+                                                           const Tensors& weights, index main,
+                                                           const std::vector<Maybe>& affine,
+                                                           const Tensors& values,
+                                                           const Tensor& statistics, index stride) {
   check_plain(x);
   return with_wide_type(x, [&](auto zero) -> std::tuple<Tensor, Tensors, Tensor> {
     using T = decltype(zero);
@@ -69,8 +70,8 @@ std::tuple<Tensor, Tensors, Tensor> shuffle_block_backward(
       to.push_back({data<T>(of_weights.back()), next});
       next += 2 * call.layers[i].out;
     }
-    kernels<ShuffleBackward<T>>().differentiate(
-        call.problem(), data<T>(grad), {data<T>(of_x), {to.data(), to.data() + main}});
+    kernels<ShuffleBackward<T>>().differentiate(call.problem(), data<T>(grad),
+                                                {data<T>(of_x), {to.data(), to.data() + main}});
     return {of_x, of_weights, of_affine};
   });
 }

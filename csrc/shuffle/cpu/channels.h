@@ -36,8 +36,7 @@ STNAS_INLINE Vec<T> load_each_second(const T* from, index lanes) {
   };
   Vec<T> found;
 #pragma GCC unroll 16
-  for (int p = 0; p < kParts; ++p)
-    found.part[p] = each_second<First>(part(2 * p), part(2 * p + 1));
+  for (int p = 0; p < kParts; ++p) found.part[p] = each_second<First>(part(2 * p), part(2 * p + 1));
   return found;
 }
 
@@ -66,8 +65,10 @@ struct ChannelRows {
     const T* from = x + (image * pixels + pixel) * row + Step * block * kLanes;
     const index lanes = channels - block * kLanes;
     return [=, step = row](index i) __attribute__((always_inline)) {
-      if constexpr (Step == 1) return load(from + i * step, lanes);
-      else return load_each_second<1>(from + i * step, lanes);
+      if constexpr (Step == 1)
+        return load(from + i * step, lanes);
+      else
+        return load_each_second<1>(from + i * step, lanes);
     };
   }
 };

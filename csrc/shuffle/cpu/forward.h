@@ -35,8 +35,7 @@ const T* pack_taps(Scratch& scratch, const HeadLayer<T>& layer) {
 
 // The values of a group, tile of pixels by tile, and their moments.
 template <class From, class T>
-void pointwise_group(const Pointwise<T>& by, const From& from, const Unit& unit,
-                     Moments* moments) {
+void pointwise_group(const Pointwise<T>& by, const From& from, const Unit& unit, Moments* moments) {
   const HeadLayer<T>& layer = by.layer;
   const index pixels = layer.pixels(), total = unit.images * pixels;
   const index row = layer.in_blocks() * kLanes, most_pixels = tile_pixels(row);
@@ -86,8 +85,9 @@ void depthwise_unit(const Depthwise<T>& by, const Plan& plan, const From& from, 
   Scratch scratch;
   T* planes = take_planes<T>(scratch, at, 1);
   for (index b = 0; b < layer.blocks(); ++b) {
-    T* to = layer.values + (unit.image * step + b * layer.out_pixels() +
-                            unit.rows.begin * layer.out_width()) * kLanes;
+    T* to =
+        layer.values +
+        (unit.image * step + b * layer.out_pixels() + unit.rows.begin * layer.out_width()) * kLanes;
     fill_planes(from, unit, at, b, planes);
     for (index n = 0; n < unit.images; ++n)
       by.convolve(at.plane<const T>(planes, n), layer.height, unit.rows.begin, unit.rows.end,
@@ -128,8 +128,8 @@ template <class T>
 STNAS_INLINE void keep_half(const ShuffleProblem<T>& p, index first, index count, T* out) {
   for (index q = first; q < first + count; ++q)
     for (index j = 0; j < p.read(); j += kLanes)
-      store(out + q * p.out + j,
-            load_each_second<0>(p.x + q * p.in + 2 * j, p.read() - j), p.read() - j);
+      store(out + q * p.out + j, load_each_second<0>(p.x + q * p.in + 2 * j, p.read() - j),
+            p.read() - j);
 }
 
 // The last layer's output into its channels of the result, beside the half that passes by.
@@ -149,8 +149,7 @@ void write_head(const ShuffleProblem<T>& p, const Head<T>& head, T* out) {
         for (index b = 0; b < layer.blocks(); ++b) {
           const auto value = from.at(image, b, first);
           T* to = rows + head.target + b * kLanes;
-          for (index i = 0; i < count; ++i)
-            store(to + i * p.out, value(i), layer.out - b * kLanes);
+          for (index i = 0; i < count; ++i) store(to + i * p.out, value(i), layer.out - b * kLanes);
         }
         if (p.keeps_half()) keep_half(p, image * pixels + first, count, out);
       }

@@ -63,9 +63,10 @@ void depthwise_gradient_unit(const DepthwiseSweep<T>& sweep, const Gradient& gra
       T* du = is_first ? buffer + (b * unit.images + n) * run * kLanes
                        : sweep.before.given.dz +
                              (((unit.image + n) * layer.blocks() + b) * layer.pixels() +
-                              unit.owned.begin * layer.width) * kLanes;
-      sweep.depthwise.weight(u, layer.height, unit.rows.begin, unit.rows.end, layer.out_width(),
-                             dv, weight + b * taps * kLanes);
+                              unit.owned.begin * layer.width) *
+                                 kLanes;
+      sweep.depthwise.weight(u, layer.height, unit.rows.begin, unit.rows.end, layer.out_width(), dv,
+                             weight + b * taps * kLanes);
       sweep.depthwise.data(dv, layer.out_height(), unit.owned.begin, unit.owned.end, layer.width,
                            sweep.taps + b * taps * kLanes, {slope, is_first ? 0 : Relu::kCap}, du);
     }

@@ -46,11 +46,9 @@ struct ValuesGradient {
 
   STNAS_INLINE auto at(index image, index block, index pixel) const {
     const index pixels = layer.out_pixels();
-    const T* values =
-        layer.values + ((image * layer.blocks() + block) * pixels + pixel) * kLanes;
-    const auto of = [&](const T* from) __attribute__((always_inline)) {
-      return load(from + block * kLanes);
-    };
+    const T* values = layer.values + ((image * layer.blocks() + block) * pixels + pixel) * kLanes;
+    const auto of = [&](const T* from)
+                        __attribute__((always_inline)) { return load(from + block * kLanes); };
     const auto mean = of(fold.mean), keep = of(norm.keep), offset = of(norm.offset);
     const auto pull = of(norm.pull);
     const auto dz = given.at(layer, fold, image, block, pixel);

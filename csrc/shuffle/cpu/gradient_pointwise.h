@@ -27,8 +27,11 @@ Before<T> take_before(Scratch& scratch, const Head<T>& head, index i, index chun
   if (i == 0) return {nullptr, {nullptr}, {}, nullptr, input};
   const HeadLayer<T>& layer = head.layers[i - 1];
   const index padded = layer.blocks() * kLanes;
-  return {&layer, {scratch.take<T>(input.p.images * padded * layer.out_pixels())},
-          fold_layer(scratch, layer), scratch.zeros<double>(chunks * 2 * padded), input};
+  return {&layer,
+          {scratch.take<T>(input.p.images * padded * layer.out_pixels())},
+          fold_layer(scratch, layer),
+          scratch.zeros<double>(chunks * 2 * padded),
+          input};
 }
 
 template <class T>

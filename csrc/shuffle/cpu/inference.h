@@ -88,9 +88,9 @@ void infer_pointwise(const FoldedLayer<T>& by, const From& from, const Unit& uni
   };
   if (values) {
     const index width = least(kLanes, by.depth);
-    return multiply_blocks(
-        layer.blocks(), total,
-        Rows<T>{values, kLanes, width, layer.in_blocks(), total * kLanes}, by.weights, output);
+    return multiply_blocks(layer.blocks(), total,
+                           Rows<T>{values, kLanes, width, layer.in_blocks(), total * kLanes},
+                           by.weights, output);
   }
   const index row = layer.in_blocks() * kLanes, most_pixels = tile_pixels(row);
   Scratch scratch;
@@ -99,9 +99,8 @@ void infer_pointwise(const FoldedLayer<T>& by, const From& from, const Unit& uni
     const index count = least(most_pixels, total - q);
     fill_rows(from, unit, layer.pixels(), layer.in_blocks(), q, count, rows);
     multiply_blocks(layer.blocks(), count, Rows<T>{rows, row, layer.in}, by.weights,
-                    [&](index i, index block, Vec<T> v) __attribute__((always_inline)) {
-                      output(q + i, block, v);
-                    });
+                    [&](index i, index block, Vec<T> v)
+                        __attribute__((always_inline)) { output(q + i, block, v); });
   }
 }
 

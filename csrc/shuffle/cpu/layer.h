@@ -13,8 +13,8 @@ namespace stnas::cpu::STNAS_ISA {
 // A layer in the words of the choice block's plans, its output as the hidden tensor.
 template <class T>
 Shape shape_of(const HeadLayer<T>& layer, index images) {
-  return {images, layer.height, layer.width, layer.in, layer.out, layer.out, 1, layer.kernel,
-          layer.stride};
+  return {images, layer.height, layer.width, layer.in, layer.out, layer.out,
+          1,      layer.kernel, layer.stride};
 }
 
 // No activation, behind the BN of a depthwise convolution.
@@ -55,16 +55,20 @@ LayerOutput<Act, T> layer_output(Scratch& scratch, const HeadLayer<T>& layer) {
 // use(the channels of x that a head reads).
 template <class T, class Use>
 void with_channels(const ShuffleProblem<T>& p, const Use& use) {
-  if (p.keeps_half()) use(ChannelRows<2, T>{p.x, p.in, p.read(), p.pixels()});
-  else use(ChannelRows<1, T>{p.x, p.in, p.read(), p.pixels()});
+  if (p.keeps_half())
+    use(ChannelRows<2, T>{p.x, p.in, p.read(), p.pixels()});
+  else
+    use(ChannelRows<1, T>{p.x, p.in, p.read(), p.pixels()});
 }
 
 // use(the input of layer i of a head); Act: of the layer before it.
 template <class Act, class T, class Use>
 void with_input(Scratch& scratch, const ShuffleProblem<T>& p, const Head<T>& head, index i,
                 const Use& use) {
-  if (i > 0) use(layer_output<Act>(scratch, head.layers[i - 1]));
-  else with_channels(p, use);
+  if (i > 0)
+    use(layer_output<Act>(scratch, head.layers[i - 1]));
+  else
+    with_channels(p, use);
 }
 
 // Rows of `row` values for products, few enough for the L1 or, with many channels, the L2 cache.

@@ -56,8 +56,8 @@ inline Values convolve(const NaiveLayer& l, index images, const Values& rows) {
               for (index j = 0; j < l.kernel; ++j) {
                 const index from = y * l.stride + i - pad, left = x * l.stride + j - pad;
                 if (from < 0 || from >= l.height || left < 0 || left >= l.width) continue;
-                out[next] += at(n, from, left, o) *
-                             l.weight[size_t((o * l.kernel + i) * l.kernel + j)];
+                out[next] +=
+                    at(n, from, left, o) * l.weight[size_t((o * l.kernel + i) * l.kernel + j)];
               }
         }
   return out;

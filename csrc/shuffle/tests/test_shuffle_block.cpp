@@ -22,9 +22,17 @@ std::vector<NaiveLayer> make_head(index in, index stride, index height, index wi
   for (size_t i = 0; i < kernels.size(); ++i) {
     const index kernel = kernels[i], out = kernel > 1 ? in : channels[i];
     const index depth = kernel > 1 ? kernel * kernel : in;
-    NaiveLayer layer{in, out, kernel, kernel > 1 ? stride : 1, height, width,
-                     draw(out * depth, 1 / std::sqrt(double(depth))), draw(out, 0.2, 1),
-                     draw(out, 0.3), draw(out, 0.2), Values(size_t(out), 1.3)};
+    NaiveLayer layer{in,
+                     out,
+                     kernel,
+                     kernel > 1 ? stride : 1,
+                     height,
+                     width,
+                     draw(out * depth, 1 / std::sqrt(double(depth))),
+                     draw(out, 0.2, 1),
+                     draw(out, 0.3),
+                     draw(out, 0.2),
+                     Values(size_t(out), 1.3)};
     if (kernel > 1) stride = 1;
     height = layer.out_height(), width = layer.out_width(), in = out;
     head.push_back(layer);
@@ -59,10 +67,16 @@ struct Call {
                              l.width, kept[layer].data(), statistics[layer].data()});
         next += 3, ++layer;
       }
-    problem = {values[0].data(), b.images, b.height, b.width, b.channels, b.out(),
+    problem = {values[0].data(),
+               b.images,
+               b.height,
+               b.width,
+               b.channels,
+               b.out(),
                {{layers[0].data(), index(layers[0].size()), b.target()},
                 {layers[1].data(), index(layers[1].size()), 0}},
-               b.heads[1].empty() ? 1 : 2, kExecutor};
+               b.heads[1].empty() ? 1 : 2,
+               kExecutor};
   }
 };
 
