@@ -14,17 +14,12 @@ from stnas.config import Config
 from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
 from stnas.search.truth import told
 from stnas.store.complete import read_result
-from stnas.store.console import CONSOLE, folding_table
+from stnas.store.console import CONSOLE, folding_table, percent
 from stnas.store.files import read_json
 from stnas.store.names import FRONT, REPORT, RESULT
 from stnas.store.results import FrontFile
 from stnas.store.rows import typed_row
 from stnas.store.stages import whole_run
-
-
-def percent(value: float | None) -> str:
-    """Format a share; a dash where there is none."""
-    return "-" if value is None else f"{100 * value:.2f} %"
 
 
 def points(value: float | None, half: float = inf) -> str:

@@ -17,7 +17,7 @@ from stnas.data.image_scan import open_images
 from stnas.data.showing import picture
 from stnas.evaluate.figures import Figures, figures
 from stnas.group.device import take
-from stnas.store.console import ANSWERS, folding_table, say
+from stnas.store.console import ANSWERS, folding_table, percent, say
 from stnas.store.files import encoded
 from stnas.store.names import EVALUATE
 from stnas.store.own_files import check_own, write_own
@@ -129,14 +129,13 @@ def class_table(found: Figures) -> Table:
         other, count = max(wrong.items(), key=lambda pair: pair[1])
         taken = f"{other} ({count})" if count else "-"
         table.add_row(
-            own.name, f"{own.images:,}", percent(own.recall), percent(own.precision), taken
+            own.name,
+            f"{own.images:,}",
+            percent(own.recall, digits=1),
+            percent(own.precision, digits=1),
+            taken,
         )
     return table
-
-
-def percent(value: float | None) -> str:
-    """Format a share; a dash where there is none."""
-    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def worst(

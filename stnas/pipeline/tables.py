@@ -6,6 +6,7 @@ from math import isfinite
 from statistics import fmean
 
 from stnas.learn.comparison import Lead
+from stnas.store.console import percent
 from stnas.store.rows import NetworkRow
 
 NETWORKS = ("network", "role", "MAdds", "parameters", "test accuracy", "genotype")
@@ -42,11 +43,6 @@ def lead_row(lead: Lead) -> tuple[str, ...]:
         value,
         "-" if best is None else f"{best} {percent(lead.baselines[best])}",
     )
-
-
-def percent(value: float) -> str:
-    """Format a share."""
-    return f"{100 * value:.2f} %"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -16,7 +16,7 @@ from stnas.config.runs import RunsOptions
 from stnas.config.words import suggestion
 from stnas.runs.deletion import check, delete
 from stnas.runs.summary import Summary, find_runs, summary
-from stnas.store.console import ANSWERS, folding_table
+from stnas.store.console import ANSWERS, folding_table, percent
 from stnas.store.files import read_json
 from stnas.store.names import RESULT, SETTINGS
 from stnas.store.settings import stored_values
@@ -170,8 +170,3 @@ def option_table(chosen: Sequence[Summary]) -> Table:
 def megabytes(size: int) -> str:
     """Format bytes."""
     return f"{size / 1e6:,.1f} MB"
-
-
-def percent(value: float | None) -> str:
-    """Format a share; a dash where there is none."""
-    return "-" if value is None else f"{100 * value:.2f} %"

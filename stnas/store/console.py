@@ -171,6 +171,11 @@ def warn(text: str) -> None:
         say(text)
 
 
+def percent(value: float | None, *, digits: int = 2) -> str:
+    """Format a share; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
 def folding_table(*headings: str, title: str | None = None) -> Table:
     """Make a table whose cells take more lines where the terminal is narrow; nothing is cut."""
     made = Table(title=title)
