@@ -9,6 +9,7 @@ import torch
 
 import stnas
 from stnas import _core
+from stnas.data import trivial
 from stnas.data.loading import INSTALLED
 from stnas.group.device import device_of, kind_of, targets, why_not
 from stnas.store.console import ANSWERS, folding_table
@@ -26,6 +27,8 @@ OPTIONAL = (
     ("tensorboard", "tensorboard", "showing the events of a run"),
 )
 """Modules, packages, and what they are for."""
+REPAIRS = {"torchvision": trivial.INSTALL}
+"""What installs a package, where its name is not enough."""
 
 
 def doctor() -> None:
@@ -73,7 +76,8 @@ def optional() -> list[tuple[str, str, str]]:
     lines = []
     for module, package, use in OPTIONAL:
         if not present(module):
-            lines.append((package, "not installed", f"pip install {package} (for: {use})"))
+            install = REPAIRS.get(package, f"pip install {package}")
+            lines.append((package, "not installed", f"{install} (for: {use})"))
             continue
         try:
             version = importlib.metadata.version(package)

@@ -8,10 +8,10 @@ from torch import Tensor
 from stnas.group.streams import global_stream
 
 INSTALL = (
-    "retrain.augment trivial needs torchvision, which {why}: pip install torchvision (for a torch "
-    "without CUDA with --index-url https://download.pytorch.org/whl/cpu), or set retrain.augment "
-    "none for a new run"
+    "pip install torchvision (for a torch without CUDA with --index-url "
+    "https://download.pytorch.org/whl/cpu)"
 )
+"""What repairs a lack of torchvision."""
 
 
 def trivially_changed(images: Tensor, *, seed: int) -> Tensor:
@@ -24,7 +24,10 @@ def trivially_changed(images: Tensor, *, seed: int) -> Tensor:
     except (ImportError, RuntimeError) as error:
         missing = isinstance(error, ModuleNotFoundError)
         why = "is not installed" if missing else f"does not load ({error})"
-        raise ImportError(INSTALL.format(why=why)) from error
+        raise ImportError(
+            f"retrain.augment trivial needs torchvision, which {why}: {INSTALL}, or set "
+            "retrain.augment none for a new run"
+        ) from error
     change = v2.TrivialAugmentWide(interpolation=v2.InterpolationMode.BILINEAR)
     with global_stream(seed, "trivial"):
         return torch.stack([change(image) for image in images])

@@ -1,6 +1,7 @@
 """The command line, as a user types it."""
 
 import errno
+import importlib.util
 import json
 import os
 import re
@@ -234,6 +235,16 @@ def test_doctor_tells_versions_kernels_threads_and_repairs(capsys):
             row for row in out.splitlines() if row.startswith("│") and part in row.split()[1]
         )
         assert "not installed" not in line or "pip install" in line
+
+
+def test_doctor_names_the_index_of_a_torchvision_that_fits_to_torch(monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torchvision" else find(name)
+    )
+    main(["doctor"])
+    out = "".join(re.sub(r"[│\s]", "", row) for row in capsys.readouterr().out.splitlines())
+    assert "--index-urlhttps://download.pytorch.org/whl/cpu" in out
 
 
 @pytest.fixture
