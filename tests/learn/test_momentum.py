@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from stnas.config import RetrainConfig, SpaceConfig
-from stnas.learn.gradients import backward
+from stnas.learn.cross_entropy import backward
 from stnas.learn.momentum import Momentum
 from stnas.learn.network_optimiser import optimiser
 from stnas.learn.single_path import linear, train_step_
