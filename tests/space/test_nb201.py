@@ -7,7 +7,7 @@ import pytest
 
 from stnas.config import SpaceConfig
 from stnas.space import SearchSpace
-from stnas.space.cells.nb201 import EDGES, write
+from stnas.space.cells.nb201_text import EDGES, write
 
 PAPER = SearchSpace.profile("paper", family="nb201")
 CELLS = np.array(list(product(range(5), repeat=6)), np.int8)
