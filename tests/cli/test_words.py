@@ -90,7 +90,7 @@ def test_wrong_words_are_answered_in_a_line_that_repairs_them(words, message):
 FILES = [
     ("train: 3\n", "train must be a mapping of its keys, got '3'"),
     ("train: [3]\n", "train must be a mapping of its keys, got a list"),
-    ("train: epochs\n", "`train.strategy: VALUE`"),
+    ("train: epochs\n", "`epochs: VALUE`"),
     ("train:\n  epocs: 3\n", "unknown key 'train.epocs': did you mean train.epochs?"),
     ("epochs: 3\n", "did you mean train.epochs or"),
     ("trian:\n  epochs: 3\n", "unknown key 'trian': did you mean train"),
