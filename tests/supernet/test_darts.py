@@ -9,7 +9,7 @@ from stnas.space import SearchSpace
 from stnas.space.cells.darts_text import NODES, cells
 from stnas.supernet import Network, SuperNet, Trie
 from stnas.supernet.mixture import Drawn, MixedNet, Soft
-from stnas.supernet.mixture.edge import MixedEdge, Source
+from stnas.supernet.mixture.edge import MixedEdge, NodeValue
 
 SPACE = SearchSpace.profile(
     "micro", family="darts", channels=2, image_size=9, in_channels=1, num_classes=3
@@ -98,7 +98,7 @@ def test_gradients_of_an_edge_that_floats_are_those_of_finite_differences():
     x = torch.randn(3, 2, 9, 9, dtype=torch.float64)
     alpha = alphas()[0].detach().requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda own: edge(Source(x, shares=True), Soft(own)), [alpha], atol=1e-4
+        lambda own: edge(NodeValue(x, shares=True), Soft(own)), [alpha], atol=1e-4
     )
 
 

@@ -7,7 +7,7 @@ from torch.nn import functional
 from stnas.space import SearchSpace
 from stnas.supernet import Network
 from stnas.supernet.mixture import Drawn, MixedNet, Soft
-from stnas.supernet.mixture.edge import MixedEdge, Source, embedded, normalised
+from stnas.supernet.mixture.edge import MixedEdge, NodeValue, embedded, normalised
 
 SPACE = SearchSpace.profile(
     "micro", family="nb201", channels=4, image_size=9, in_channels=1, num_classes=4
@@ -101,7 +101,7 @@ def pair(normalise):
     """Return an edge with a shared group, its node's value, and two architectures' alphas."""
     torch.manual_seed(3)
     edge = MixedEdge(MIXED.edges[0], level="merge", normalise=normalise).double()
-    x = Source(torch.randn(4, 4, 9, 9, dtype=torch.float64), shares=True)
+    x = NodeValue(torch.randn(4, 4, 9, 9, dtype=torch.float64), shares=True)
     return edge, x, alphas(4)[0].detach(), alphas(5)[0].detach()
 
 

@@ -49,8 +49,8 @@ Sequence_ = tuple[Module, ...]
 """A candidate; the identity has no modules."""
 
 
-class Step(NamedTuple):
-    """A module of a group: one that all members have, or one a member, of different kernels.
+class Link(NamedTuple):
+    """A link of a branch: a module that all members have, or one a member, of different kernels.
 
     merged: their kernels become one before it is applied.
     """
@@ -70,7 +70,7 @@ class Branch(NamedTuple):
     """Candidates whose sequences are alike, computed as one; members: their numbers."""
 
     members: tuple[int, ...]
-    steps: tuple[Step, ...]
+    links: tuple[Link, ...]
 
 
 class Group(NamedTuple):
@@ -112,23 +112,23 @@ def rewrite(sequences: Sequence[Sequence_ | None], level: Level) -> tuple[Group,
     branches = []
     for members in alike.values():
         columns = zip(*(sequences[member] or () for member in members), strict=True)
-        steps = tuple(_step(tuple(dict.fromkeys(column)), column, rank) for column in columns)
-        branches.append(Branch(tuple(members), steps))
+        links = tuple(_link(tuple(dict.fromkeys(column)), column, rank) for column in columns)
+        branches.append(Branch(tuple(members), links))
     return tuple(_joined(branches) if rank >= 4 else (Group((branch,)) for branch in branches))
 
 
-def _step(different: tuple[Module, ...], column: tuple[Module, ...], rank: int) -> Step:
-    return Step(different[:1]) if len(different) == 1 else Step(column, merged=rank >= 3)
+def _link(different: tuple[Module, ...], column: tuple[Module, ...], rank: int) -> Link:
+    return Link(different[:1]) if len(different) == 1 else Link(column, merged=rank >= 3)
 
 
 def _joined(branches: Iterable[Branch]) -> Iterator[Group]:
     """Let branches that end in a depthwise convolution, one pointwise and BN share the latter."""
     waiting: dict[tuple[Module, ...], list[Branch]] = {}
     for branch in branches:
-        kinds = [step.modules[0].kind for step in branch.steps[-3:]]
+        kinds = [link.modules[0].kind for link in branch.links[-3:]]
         if kinds == ["depthwise", "pointwise", "bn"]:
-            tail = tuple(step.modules[0] for step in branch.steps[-2:])
-            waiting.setdefault(tail, []).append(branch._replace(steps=branch.steps[:-2]))
+            tail = tuple(link.modules[0] for link in branch.links[-2:])
+            waiting.setdefault(tail, []).append(branch._replace(links=branch.links[:-2]))
         else:
             yield Group((branch,))
     for tail, own in waiting.items():
@@ -142,11 +142,11 @@ def computed(edges: Iterable[Mixed], level: Level) -> list[Module]:
     for edge in edges:
         for group in rewrite(edge.sequences, level):
             for branch in group.branches:
-                steps = branch.steps
-                if steps and level != "none" and steps[0].modules[0].kind in FREE:
-                    first.add((edge.source, steps[0].modules[0]))
-                    steps = steps[1:]
-                found += [module for step in steps for module in step.applied]
+                links = branch.links
+                if links and level != "none" and links[0].modules[0].kind in FREE:
+                    first.add((edge.source, links[0].modules[0]))
+                    links = links[1:]
+                found += [module for link in links for module in link.applied]
             found += group.tail
     return [*found, *(module for _, module in first)]
 
@@ -176,8 +176,8 @@ def _formula(group: Group, names: Sequence[str]) -> str:
 
 def _chain(branch: Branch, names: Sequence[str]) -> str:
     value = "x"
-    for step in branch.steps:
-        kinds = [f"{m.kind}{m.kernel if m.kernel > 1 else ''}" for m in step.modules]
+    for link in branch.links:
+        kinds = [f"{m.kind}{m.kernel if m.kernel > 1 else ''}" for m in link.modules]
         if len(kinds) == 1:
             value = f"{kinds[0]}({value})"
         else:

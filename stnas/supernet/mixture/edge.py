@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from stnas.config.sharing import Level
 from stnas.ops.layers.reference import EPS
-from stnas.space.cells.sharing import FREE, Branch, Group, Mixed, Module, Step, rewrite
+from stnas.space.cells.sharing import FREE, Branch, Group, Link, Mixed, Module, rewrite
 from stnas.supernet.blocks.cells import Halves
 from stnas.supernet.mixture.shares import Shares
 
@@ -48,7 +48,7 @@ def without_weights(x: Tensor, module: Module) -> Tensor:
     return x
 
 
-class Source:
+class NodeValue:
     """The value of a node, with what its edges begin with: computed once where it is shared."""
 
     def __init__(self, x: Tensor, *, shares: bool) -> None:
@@ -79,15 +79,15 @@ class MixedEdge(nn.Module):
         self.kernels = nn.ModuleDict()
         for group in self.groups:
             for branch in group.branches:
-                for place, step in enumerate(branch.steps):
-                    for member, module in zip(branch.members, step.modules, strict=False):
+                for place, link in enumerate(branch.links):
+                    for member, module in zip(branch.members, link.modules, strict=False):
                         self._add(member, place, module)
             for place, module in self._tail_places(group):
                 self._add(group.members[0], place, module)
 
     def _tail_places(self, group: Group) -> list[tuple[int, Module]]:
         """Return the places of a tail's modules in the sequence of the group's first member."""
-        return list(enumerate(group.tail, start=len(group.branches[0].steps)))
+        return list(enumerate(group.tail, start=len(group.branches[0].links)))
 
     def _add(self, member: int, place: int, module: Module) -> None:
         if module.kind == "halved":
@@ -98,7 +98,7 @@ class MixedEdge(nn.Module):
                 module.before, module.after, module.kernel, groups=groups, bias=False
             )
 
-    def forward(self, source: Source, shares: Shares) -> Tensor | None:
+    def forward(self, source: NodeValue, shares: Shares) -> Tensor | None:
         """Mix the candidates' values of a node ``[N, C, H, W]``; None where none is computed."""
         total: Tensor | None = None
         for group in self.groups:
@@ -108,7 +108,7 @@ class MixedEdge(nn.Module):
                 total = value if total is None else total + value
         return total
 
-    def _value(self, group: Group, source: Source, shares: Shares) -> Tensor:
+    def _value(self, group: Group, source: NodeValue, shares: Shares) -> Tensor:
         branches = group.branches
         if not group.tail:
             return self._branch(branches[0], source, shares)
@@ -126,15 +126,15 @@ class MixedEdge(nn.Module):
             total = self._applied(total, module, group.members[0], place)
         return total
 
-    def _branch(self, branch: Branch, source: Source, shares: Shares) -> Tensor:
-        x, steps = source.x, list(enumerate(branch.steps))
-        if steps and (first := branch.steps[0].modules[0]).kind in FREE:
-            x, steps = source.first(first), steps[1:]
-        for place, step in steps:
-            if len(step.modules) == 1:
-                x = self._applied(x, step.modules[0], branch.members[0], place)
+    def _branch(self, branch: Branch, source: NodeValue, shares: Shares) -> Tensor:
+        x, links = source.x, list(enumerate(branch.links))
+        if links and (first := branch.links[0].modules[0]).kind in FREE:
+            x, links = source.first(first), links[1:]
+        for place, link in links:
+            if len(link.modules) == 1:
+                x = self._applied(x, link.modules[0], branch.members[0], place)
             else:
-                x = self._mixed(x, step, branch.members, place, shares.within(branch.members))
+                x = self._mixed(x, link, branch.members, place, shares.within(branch.members))
         return x
 
     def _applied(self, x: Tensor, module: Module, member: int, place: int) -> Tensor:
@@ -148,7 +148,7 @@ class MixedEdge(nn.Module):
     def _mixed(
         self,
         x: Tensor,
-        step: Step,
+        link: Link,
         members: Sequence[int],
         place: int,
         within: Sequence[Tensor | None],
@@ -156,14 +156,14 @@ class MixedEdge(nn.Module):
         """Sum the members' convolutions by their shares, of which a drawn one stands alone."""
         known = [
             (share, self.kernel(member, place, mixed=True), module)
-            for share, member, module in zip(within, members, step.modules, strict=True)
+            for share, member, module in zip(within, members, link.modules, strict=True)
             if share is not None
         ]
         if len(known) == 1:
             return convolved(x, known[0][1], known[0][2])
-        if not step.merged:
+        if not link.merged:
             return torch.stack([s * convolved(x, k, module) for s, k, module in known]).sum(0)
-        largest = step.applied[0]
+        largest = link.applied[0]
         kernels = [share * embedded(kernel, largest.kernel) for share, kernel, _ in known]
         return convolved(x, torch.stack(kernels).sum(0), largest)
 
@@ -183,16 +183,16 @@ class MixedEdge(nn.Module):
         return []
 
     def _own(self, branch: Branch, candidate: int) -> list[Tensor]:
-        if any(step.modules[0].kind == "halved" for step in branch.steps):
+        if any(link.modules[0].kind == "halved" for link in branch.links):
             return list(self.kernels[f"{candidate}_1"].parameters())
         return [
             self.kernel(
-                candidate if len(step.modules) > 1 else branch.members[0],
+                candidate if len(link.modules) > 1 else branch.members[0],
                 place,
-                mixed=len(step.modules) > 1,
+                mixed=len(link.modules) > 1,
             )
-            for place, step in enumerate(branch.steps)
-            if step.modules[0].has_kernel
+            for place, link in enumerate(branch.links)
+            if link.modules[0].has_kernel
         ]
 
     def _common(self, group: Group) -> list[Tensor]:

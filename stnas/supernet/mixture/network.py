@@ -11,7 +11,7 @@ from stnas.config.sharing import Level
 from stnas.space import SearchSpace
 from stnas.supernet.blocks import build
 from stnas.supernet.layers import Merge, Tail, channels_last_, check_images, make_stem
-from stnas.supernet.mixture.edge import MixedEdge, Source
+from stnas.supernet.mixture.edge import MixedEdge, NodeValue
 from stnas.supernet.mixture.shares import Shares
 from stnas.supernet.norms import norm
 from stnas.supernet.supernet import SuperNet
@@ -56,7 +56,7 @@ class MixedNet(nn.Module):
         """Compute the logits ``[N, classes]`` of images; shares: one for each row of alpha."""
         check_images(x, self.space.head.in_channels)
         assert self.space.mixture is not None
-        known = {0: Source(self.stem(x), shares=self.level != "none")}
+        known = {0: NodeValue(self.stem(x), shares=self.level != "none")}
         entering: dict[int, list[Tensor]] = {node.index: [] for node in self.space.nodes}
         mixed = list(zip(self.space.mixture.edges, self.edges, strict=True))
         for node in self.space.nodes[1:]:
@@ -72,7 +72,7 @@ class MixedNet(nn.Module):
             if not values:
                 values.append(self._nothing(node.index, known[0].x))
             merged = self.merges[node.index - 1](values)
-            known[node.index] = Source(merged, shares=self.level != "none")
+            known[node.index] = NodeValue(merged, shares=self.level != "none")
         logits: Tensor = self.tail(known[len(self.space.nodes) - 1].x)
         return logits
 
