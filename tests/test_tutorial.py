@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import stnas
 from stnas.store.files import read_json
 
 ROOT = Path(__file__).parents[1]
+INSTALLED = Path(stnas.__file__).parents[1]
 TUTORIAL = ROOT / "docs/tutorial.md"
 SHORT = """
 --threads 1 --data.train_limit 120 --data.test_limit 60 --train.epochs 1 --train.batch_size 16
@@ -41,7 +43,7 @@ def folder(tmp_path_factory):
     (folder / "examples").symlink_to(ROOT / "examples")
     python = f'python() {{ "{sys.executable}" "$@"; }}'
     words = f'{python}; stnas() {{ python -P -m stnas "$@"; }}; '
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(INSTALLED), os.environ.get("PYTHONPATH", "")])
     for line in commands():
         short = f" {SHORT}" if line.startswith("stnas run") else ""
         done = subprocess.run(
@@ -76,7 +78,7 @@ def test_the_lines_of_python_run(folder):
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(INSTALLED)},
             capture_output=True,
             text=True,
             check=False,

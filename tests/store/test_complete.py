@@ -21,8 +21,9 @@ TO = ["--to", "safetensors"]
 
 @pytest.fixture
 def run(trained_run, tmp_path):
-    """Copy a whole run."""
-    return Path(shutil.copytree(trained_run, tmp_path / "run"))
+    """Copy a whole run, without what other tests have left beside its stages."""
+    beside = shutil.ignore_patterns("export", "evaluate", "latency")
+    return Path(shutil.copytree(trained_run, tmp_path / "run", ignore=beside))
 
 
 @pytest.fixture
