@@ -20,6 +20,7 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
+from quarters import write_quarters
 
 from stnas import retrain, search, sgld, train
 from stnas.config import (
@@ -74,17 +75,8 @@ def quick_tests() -> list[str]:
 @pytest.fixture(scope="session")
 def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write 12x12 grey images of four classes: noise with one bright quarter."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for part, count in (("train", 480), ("test", 120)):
-        labels = np.arange(count) % 4
-        images = rng.integers(0, 100, (count, 12, 12))
-        for image, label in zip(images, labels, strict=True):
-            top, left = 6 * (label // 2), 6 * (label % 2)
-            image[top : top + 6, left : left + 6] += 90
-        arrays |= {f"{part}_images": images.astype(np.uint8), f"{part}_labels": labels}
     path = tmp_path_factory.mktemp("images") / "quarters.npz"
-    np.savez(path, **arrays)
+    write_quarters(path, size=12, train=480, test=120)
     return path
 
 

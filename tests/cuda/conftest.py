@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from quarters import write_quarters
 
 import stnas.ops  # noqa: F401 registers torch.ops.stnas
 from stnas.config import (
@@ -130,16 +130,8 @@ def checked(emulator: Any) -> Checked:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Configure a run of 52 images of 8x8 pixels, two blocks deep, without its folder."""
-    rng, arrays = np.random.default_rng(0), dict[str, Any]()
-    for part, count in (("train", 72), ("test", 16)):
-        labels = np.arange(count) % 4
-        images = rng.integers(0, 100, (count, 8, 8))
-        for image, label in zip(images, labels, strict=True):
-            top, left = 4 * (label // 2), 4 * (label % 2)
-            image[top : top + 4, left : left + 4] += 90
-        arrays |= {f"{part}_images": images.astype(np.uint8), f"{part}_labels": labels}
     file = tmp_path_factory.mktemp("small") / "quarters.npz"
-    np.savez(file, **arrays)
+    write_quarters(file, size=8, train=72, test=16)
     return Config(
         seed=3,
         space=SpaceConfig(
