@@ -1,6 +1,6 @@
 """Gradients that have no gradient of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -51,3 +51,21 @@ def once_differentiable(backward: Backward) -> Backward:
         return linked[0] if isinstance(found, Tensor) else linked
 
     return once
+
+
+def gradients_of_twin(
+    twin: Callable[..., Tensor],
+    tensors: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+    grad: Tensor,
+) -> list[Tensor | None]:
+    """Return the gradients of ``twin(*tensors)`` where they are wanted, and None elsewhere."""
+    values: list[Any] = [
+        None if value is None else value.detach().requires_grad_(needed)
+        for value, needed in zip(tensors, wanted, strict=True)
+    ]
+    with torch.enable_grad():
+        out = twin(*values)
+    inputs = [value for value, needed in zip(values, wanted, strict=True) if needed]
+    found = iter(torch.autograd.grad(out, inputs, grad))
+    return [next(found) if needed else None for needed in wanted]

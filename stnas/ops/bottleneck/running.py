@@ -1,6 +1,7 @@
 """A choice block with running statistics: the compiled operator, and its gradient by the twin."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from stnas.ops.bottleneck.arguments import OPS, Affine, Norms, Options, needs_gr
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.dtypes import widen
 from stnas.ops.layers.reference import BatchNorm
-from stnas.ops.once import once_differentiable
+from stnas.ops.once import gradients_of_twin, once_differentiable
 
 
 def with_running_statistics(
@@ -54,16 +55,8 @@ class _Inference(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = ctx.needs_input_grad[1:]
-        tensors: list[Any] = [
-            None if value is None else value.detach().requires_grad_(needed)
-            for value, needed in zip(ctx.saved_tensors, wanted, strict=True)
-        ]
-        with torch.enable_grad():
-            out = _plain(*tensors, options=ctx.options)
-        inputs = [value for value, needed in zip(tensors, wanted, strict=True) if needed]
-        found = iter(torch.autograd.grad(out, inputs, grad))
-        return (None, *(next(found) if needed else None for needed in wanted))
+        twin = partial(_plain, options=ctx.options)
+        return (None, *gradients_of_twin(twin, ctx.saved_tensors, ctx.needs_input_grad[1:], grad))
 
 
 def _plain(x: Tensor, *tensors: Any, options: Options) -> Tensor:

@@ -10,7 +10,7 @@ from torch.library import register_autograd
 
 from stnas.ops.dtypes import has_plain_kernels
 from stnas.ops.layers.reference import BatchNorm, SyncBatchNorm
-from stnas.ops.once import once_differentiable
+from stnas.ops.once import gradients_of_twin, once_differentiable
 from stnas.ops.shapes import Size, check_count
 from stnas.ops.shuffle import reference
 from stnas.ops.shuffle.fake import layers_of
@@ -192,18 +192,11 @@ class _Inference(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = ctx.needs_input_grad[1:]
-        values: list[Any] = [
-            None if value is None else value.detach().requires_grad_(needed)
-            for value, needed in zip(ctx.saved_tensors, wanted, strict=True)
-        ]
-        x, *tensors = values
-        weights, affine, running = split(tensors, len(tensors) // 5)
-        with torch.enable_grad():
-            out = plain(x, weights, affine, running, ctx.options)
-        inputs = [v for v, needed in zip(values, wanted, strict=True) if needed]
-        found = iter(torch.autograd.grad(out, inputs, grad))
-        return (None, *(next(found) if needed else None for needed in wanted))
+
+        def twin(x: Tensor, *tensors: Tensor) -> Tensor:
+            return plain(x, *split(tensors, len(tensors) // 5), ctx.options)
+
+        return (None, *gradients_of_twin(twin, ctx.saved_tensors, ctx.needs_input_grad[1:], grad))
 
 
 def split(tensors: Sequence[Any], count: int) -> tuple[list[Any], list[Any], list[Any]]:
