@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from stnas.config import Config
-from stnas.config.train import Precision
+from stnas.config.train import Precision, TrainConfig
 from stnas.data import class_weights
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
@@ -50,6 +51,16 @@ def linear(step: int, *, steps: int, start: float, end: float) -> float:
 
 FALLS = {"cosine": cosine, "linear": linear}
 """How a learning rate falls, by the words of the configuration."""
+
+
+def falling_rate(train: TrainConfig, steps_of_epoch: int) -> Callable[[int], float]:
+    """Return the learning rate of training as a function of the step."""
+    return partial(
+        FALLS[train.schedule],
+        steps=train.epochs * steps_of_epoch,
+        start=train.learning_rate,
+        end=train.final_learning_rate,
+    )
 
 
 def train_step_(

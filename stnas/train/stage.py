@@ -13,7 +13,7 @@ from stnas.learn.forecast import forecast
 from stnas.learn.gradients import Parts, own_parts
 from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
-from stnas.learn.single_path import FALLS, Schedule, SinglePath
+from stnas.learn.single_path import Schedule, SinglePath, falling_rate
 from stnas.learn.strategy import Strategy
 from stnas.learn.supernet_epoch import steps_per_epoch, train_epoch_
 from stnas.learn.task import Check, Task, build_supernet, check_batch, check_start, prepare
@@ -24,7 +24,7 @@ from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
 from stnas.store.results import TrainResult
 from stnas.store.run_folder import RunFolder
 from stnas.store.tensors import write_tensors
-from stnas.train.gradient import Bilevel, check_mixed, is_gradient, make
+from stnas.train.gradient import Bilevel, check_mixed, make
 from stnas.train.law import describe_law
 
 
@@ -48,7 +48,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             fits(config, task)
         parts = own_parts("train", config.train)
         stage = folder.begin("train")
-        mixes = is_gradient(config)
+        mixes = config.train.mixes
         strategy: Strategy = make(config, task) if mixes else single_path(config, task)
         with (
             Journal(
@@ -123,9 +123,7 @@ def momentum_of(config: Config, named: dict[str, nn.Parameter]) -> Momentum | No
 def falling_schedule(config: Config, images: int) -> Schedule:
     """Make the schedule of the learning rate, without noise (paper, section 4.1)."""
     train = config.train
-    steps = train.epochs * steps_per_epoch(images, train.batch_size)
-    fall = FALLS[train.schedule]
-    rate = partial(fall, steps=steps, start=train.learning_rate, end=train.final_learning_rate)
+    rate = falling_rate(train, steps_per_epoch(images, train.batch_size))
     return Schedule(rate, {"weight_decay": train.weight_decay, "mode": "none"})
 
 

@@ -1,14 +1,12 @@
 """Make the strategy that a configuration names."""
 
-from functools import partial
-
 from stnas.config import Config
 from stnas.config.sharing import LEVELS
 from stnas.group.device import device_of
 from stnas.group.processes import current
 from stnas.group.streams import global_stream
-from stnas.learn.halves import halved
-from stnas.learn.single_path import FALLS
+from stnas.learn.halves import halved, halves
+from stnas.learn.single_path import falling_rate
 from stnas.learn.supernet_epoch import steps_per_epoch
 from stnas.learn.task import Task, check_batch
 from stnas.space import SearchSpace
@@ -27,15 +25,10 @@ METHODS: dict[str, type[Method]] = {
 }
 
 
-def is_gradient(config: Config) -> bool:
-    """Tell whether training mixes candidates and derives a cell."""
-    return config.train.mixes
-
-
 def check_mixed(config: Config, task: Task) -> None:
     """Raise ValueError for a space or options that a search by gradients cannot work with."""
     strategy, space = config.train.strategy, task.space
-    if not is_gradient(config):
+    if not config.train.mixes:
         if config.sharing.level != "none":
             raise ValueError(
                 f"sharing.level must be none with train.strategy {strategy}, which mixes nothing, "
@@ -59,9 +52,8 @@ def check_mixed(config: Config, task: Task) -> None:
                 f"train.{key} must be left out with train.strategy {strategy}, whose mixtures "
                 f"have none, got {getattr(config.train, key)}: remove it"
             )
-    half, held = halved(task, config.seed)
-    images = min(len(half.dataset.train), len(held))
-    check_batch("train.batch_size", config.train.batch_size, images)
+    least = min(map(len, halves(task, config.seed)))
+    check_batch("train.batch_size", config.train.batch_size, least)
 
 
 def check_level(config: Config, space: SearchSpace) -> None:
@@ -88,13 +80,7 @@ def make(config: Config, task: Task) -> Bilevel:
         )
         initialise_(net, config.train.initialisation)
         net.to(device_of(config.device))
-    train = config.train
-    steps = steps_per_epoch(len(half.dataset.train), train.batch_size)
-    rate = partial(
-        FALLS[train.schedule],
-        steps=train.epochs * steps,
-        start=train.learning_rate,
-        end=train.final_learning_rate,
-    )
-    method = METHODS[train.strategy]()
+    steps = steps_per_epoch(len(half.dataset.train), config.train.batch_size)
+    rate = falling_rate(config.train, steps)
+    method = METHODS[config.train.strategy]()
     return Bilevel(net, method, half, held, config=config, rate=rate, steps=steps)
