@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from math import inf, isfinite
+from math import isfinite
 from statistics import fmean
 from typing import Any
 
@@ -14,20 +14,12 @@ from stnas.config import Config
 from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
 from stnas.search.truth import told
 from stnas.store.complete import read_result
-from stnas.store.console import CONSOLE, folding_table, percent
+from stnas.store.console import CONSOLE, folding_table, percent, points
 from stnas.store.files import read_json
 from stnas.store.names import FRONT, REPORT, RESULT
 from stnas.store.results import FrontFile
 from stnas.store.rows import typed_row
 from stnas.store.stages import whole_run
-
-
-def points(value: float | None, half: float = inf) -> str:
-    """Format a lead in percentage points, with its 95 % interval where it has one."""
-    if value is None:
-        return "-"
-    interval = f" ({100 * (value - half):+.2f} to {100 * (value + half):+.2f})"
-    return f"{100 * value:+.2f}{interval if isfinite(half) else ''}"
 
 
 def print_outcome(config: Config) -> None:

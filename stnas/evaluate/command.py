@@ -19,12 +19,12 @@ from stnas.evaluate.figures import Figures, figures
 from stnas.group.device import take
 from stnas.store.console import ANSWERS, folding_table, percent, say
 from stnas.store.files import encoded
-from stnas.store.names import EVALUATE
+from stnas.store.names import EVALUATE, FIGURES
 from stnas.store.own_files import check_own, write_own
 from stnas.store.places import check_own_folders
 
 HERE = Path(__file__).parent
-PAGE, FIGURES = "evaluation.html", "evaluation.json"
+PAGE = "evaluation.html"
 SIDE = 96
 """Pixels a side of an image on the page, about."""
 

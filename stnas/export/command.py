@@ -23,11 +23,11 @@ from stnas.learn.task import check_same_images
 from stnas.store.complete import read_result
 from stnas.store.console import say
 from stnas.store.files import encoded, read_json
-from stnas.store.names import DESCRIPTION, EXPORT
+from stnas.store.names import CARD, DESCRIPTION, EXPORT
 from stnas.store.own_files import check_own, write_own
 from stnas.store.places import check_own_folders
 
-CARD, README, INT8 = "card.json", "README.md", ".int8.onnx"
+README, INT8 = "README.md", ".int8.onnx"
 
 
 def run(config: Config, options: ExportOptions, *, command: str) -> None:

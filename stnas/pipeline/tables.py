@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from html import escape
-from math import isfinite
 from statistics import fmean
 
 from stnas.learn.comparison import Lead
-from stnas.store.console import percent
+from stnas.store.console import percent, points
 from stnas.store.rows import NetworkRow
 
 NETWORKS = ("network", "role", "MAdds", "parameters", "test accuracy", "genotype")
@@ -32,15 +31,11 @@ def network_row(row: NetworkRow) -> tuple[str, ...]:
 def lead_row(lead: Lead) -> tuple[str, ...]:
     """Return the cells of a lead."""
     best = lead.hand_made
-    value = "-" if lead.lead is None else f"{100 * lead.lead:+.2f}"
-    if lead.lead is not None and isfinite(lead.half):
-        low, high = (100 * (lead.lead + sign * lead.half) for sign in (-1, 1))
-        value += f" ({low:+.2f} to {high:+.2f})"
     return (
         lead.name,
         percent(lead.accuracy),
         percent(fmean(lead.twins)) if lead.twins else "-",
-        value,
+        points(lead.lead, lead.half),
         "-" if best is None else f"{best} {percent(lead.baselines[best])}",
     )
 

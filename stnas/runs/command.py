@@ -16,7 +16,7 @@ from stnas.config.runs import RunsOptions
 from stnas.config.words import suggestion
 from stnas.runs.deletion import check, delete
 from stnas.runs.summary import Summary, find_runs, summary
-from stnas.store.console import ANSWERS, folding_table, percent
+from stnas.store.console import ANSWERS, folding_table, percent, points
 from stnas.store.files import read_json
 from stnas.store.names import RESULT, SETTINGS
 from stnas.store.settings import stored_values
@@ -104,7 +104,7 @@ def show_table(found: Sequence[Summary]) -> None:
             own.network or "-",
             madds,
             percent(own.accuracy),
-            "-" if own.lead is None else f"{100 * own.lead:+.2f}",
+            points(own.lead),
         )
     ANSWERS.print(table)
     for own in found:

@@ -10,10 +10,12 @@ from stnas.runs.summary import is_run
 from stnas.store.lock import Lock
 from stnas.store.names import (
     ARCHIVE,
+    CARD,
     CONFIG,
     DESCRIPTION,
     EVALUATE,
     EXPORT,
+    FIGURES,
     FRONT,
     LATENCY,
     LOCK,
@@ -36,7 +38,7 @@ OURS = (*STAGES, LOCK, METRICS, SETTINGS, TENSORBOARD, "data", EXPORT, EVALUATE,
 """What a run makes in its folder."""
 KEPT = (CONFIG, RESULT, FRONT, DESCRIPTION, ARCHIVE, RANDOM, SCORES, STATE, previous(STATE))
 """Files of stages, which are theirs even where they are damaged."""
-RECORDS = {EXPORT: "card.json", EVALUATE: "evaluation.json"}
+RECORDS = {EXPORT: CARD, EVALUATE: FIGURES}
 """What lists the files in each folder of a command."""
 HIDDEN = re.compile(r"\.stnas-.*\.part|\..*\.lock")
 EVENTS = "events.out.tfevents."

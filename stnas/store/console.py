@@ -10,6 +10,7 @@ import os
 import select
 import sys
 from importlib.util import find_spec
+from math import inf, isfinite
 from typing import IO, Literal, cast
 
 from rich.console import Console
@@ -174,6 +175,14 @@ def warn(text: str) -> None:
 def percent(value: float | None, *, digits: int = 2) -> str:
     """Format a share; a dash where there is none."""
     return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def points(value: float | None, half: float = inf) -> str:
+    """Format a lead in percentage points, with its 95 % interval where it has one."""
+    if value is None:
+        return "-"
+    interval = f" ({100 * (value - half):+.2f} to {100 * (value + half):+.2f})"
+    return f"{100 * value:+.2f}{interval if isfinite(half) else ''}"
 
 
 def folding_table(*headings: str, title: str | None = None) -> Table:

@@ -27,9 +27,9 @@ def zero(part: Zero, *, kernels: Kernels, norm: MakeNorm) -> Zeros:
 
 
 @build.register
-def average(part: Average, *, kernels: Kernels, norm: MakeNorm) -> nn.AvgPool2d:
+def average(part: Average, *, kernels: Kernels, norm: MakeNorm) -> nn.Module:
     """Make the mean over windows of 3x3."""
-    return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+    return windows("average", part.stride)
 
 
 @build.register
