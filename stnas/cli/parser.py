@@ -166,7 +166,7 @@ def parse_of_network(command: str, words: list[str]) -> Request:
     options = build({**given, "network": network}, kind)
     rest = [option for option in found.options if option.name not in own and option.name != "run"]
     run = Option("run", str(run_of_network(network)))
-    config, _ = configured(command, above(Words([*rest, run], [])))
+    config, _ = configured(command, above(command, Words([*rest, run], [])))
     return Request(command, config, options)
 
 
@@ -196,7 +196,7 @@ def parse_stage(command: str, words: list[str]) -> Request:
         return Request(command, answer=command_usage(command, recipes(), defaults))
     if found.others:
         raise stray(found.others[0], found.options)
-    given = above(found)
+    given = above(command, found)
     if genotypes := tuple(own.value for own in found.options if own.name == "genotype"):
         given["retrain.genotypes"] = (*given.get("retrain.genotypes", ()), *genotypes)
     config, said = configured(command, given)
@@ -205,10 +205,10 @@ def parse_stage(command: str, words: list[str]) -> Request:
     return Request("watch" if found.has("watch") else command, config=config, said=said)
 
 
-def above(words: Words) -> dict[str, Any]:
-    """Return the values that files and options give by name."""
+def above(command: str, words: Words) -> dict[str, Any]:
+    """Return the values that a command's files and options give by name."""
     files: dict[str, Any] = of_files(
-        option.value for option in words.options if option.name == "config"
+        command, (option.value for option in words.options if option.name == "config")
     )
     return files | typed((option for option in words.options if option.name in keys()), keys())
 

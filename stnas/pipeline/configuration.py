@@ -47,14 +47,17 @@ def configure(*sources: str | Path, **options: object) -> Config:
     UsageError, a ValueError, names a key or value that is wrong.
     """
     command = QUICKSTART if QUICKSTART in map(str, sources) else "run"
-    return configured(command, {**of_files(map(str, sources)), **of_options(options)})[0]
+    return configured(command, {**of_files(command, map(str, sources)), **of_options(options)})[0]
 
 
-def of_files(words: Iterable[str]) -> dict[str, object]:
-    """Return the values of recipes and files by name, the last of each."""
+def of_files(command: str, words: Iterable[str]) -> dict[str, object]:
+    """Return the values of recipes and files by name, the last of each.
+
+    The command's own recipe is not among them: it lies below all that is given.
+    """
     found: dict[str, object] = {}
     for word in words:
-        if word != QUICKSTART:
+        if not command == word == QUICKSTART:
             found |= read_file(config_file(word))
     return found
 

@@ -47,7 +47,7 @@ def run(*sources: str | Path | Config, stage: str = WHOLE, **options: object) ->
         return Run(first).go(stage)
     words = [str(source) for source in sources]
     command = QUICKSTART if QUICKSTART in words else WHOLE
-    config, said = configured(command, {**of_files(words), **of_options(options)})
+    config, said = configured(command, {**of_files(command, words), **of_options(options)})
     if said is not None:
         say(said)
     return Run(config).go(stage)

@@ -1,6 +1,7 @@
 """Runs in Python: configurations of keyword arguments, stages as methods, typed results."""
 
 from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 import yaml
@@ -9,7 +10,9 @@ import stnas
 from stnas.cli.parser import parse
 from stnas.config import Config
 from stnas.config.values import UsageError
+from stnas.pipeline.configuration import config_file, recipes
 from stnas.store.origin import plain
+from stnas.store.settings import read_file
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,16 @@ def test_options_mean_what_the_command_line_means(tmp_path):
     assert made == parse([*words, "--data.flip", "false"]).config
     assert made.train.epochs == 7
     assert stnas.configure("quickstart") == parse(["quickstart"]).config
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_every_command_takes_every_recipe(recipe):
+    told = read_file(config_file(recipe))
+    for command in ("run", "train"):
+        config = parse([command, "--config", recipe]).config
+        assert {name: attrgetter(name)(config) for name in told} == told
+    command = "quickstart" if recipe == "quickstart" else "run"
+    assert stnas.configure(recipe) == parse([command, "--config", recipe]).config
 
 
 @pytest.mark.parametrize(
