@@ -24,7 +24,8 @@ def show(value: Any, *, scale: float = 1.0, digits: int = 2, sign: str = "") -> 
     """Format a figure; a dash where there is none."""
     if value in (None, ""):
         return "-"
-    return f"{scale * float(value):{sign}.{digits}f}".replace("-0.00", "0.00")
+    text = f"{scale * float(value):{sign}.{digits}f}"
+    return text if float(text) else text.lstrip("-")
 
 
 def span(row: Numbers, low: str, high: str, *, sign: str = "") -> str:

@@ -5,6 +5,7 @@ import json
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,16 @@ def release(package: str) -> str:
         return "missing"
 
 
+def command() -> str:
+    """Return the command; folders of this machine are called FOLDER, once where several follow."""
+    words = ("FOLDER" if Path(word).is_absolute() else word for word in sys.argv)
+    return " ".join(["python", *(word for word, _ in groupby(words))])
+
+
 def machine(*packages: str) -> dict[str, Any]:
     """Return processor, instruction set in use, threads, versions, and the command."""
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": command(),
         "processor": processor(),
         "isa": torch.ops.stnas.isa(),
         "threads": torch.get_num_threads(),
