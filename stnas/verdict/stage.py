@@ -10,6 +10,7 @@ from stnas.config import Config
 from stnas.group.processes import current
 from stnas.group.streams import derive
 from stnas.learn.task import Check, Task, check_batch, check_start, prepare
+from stnas.space import SearchSpace
 from stnas.store.files import read_rows
 from stnas.store.journal import Journal
 from stnas.store.names import ARCHIVE
@@ -52,7 +53,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
         with Journal(folder, "verdict", total=len(ends), unit="rung") as journal:
             origin = folder.origin("verdict")
             trainings = Trainings(config, task, stage, ends=ends, origin=origin, journal=journal)
-            fields = enter(config, task, rows, searched)
+            fields = enter(config, task.space, rows, searched)
             rounds = config.verdict.rounds if ends else 1
             explored([field for _, _, field in fields], rounds, partial(trainings.judged, rung=0))
             contests = [
@@ -87,7 +88,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
 
 
 def enter(
-    config: Config, task: Task, rows: list[Row], searched: Row
+    config: Config, space: SearchSpace, rows: list[Row], searched: Row
 ) -> list[tuple[float, float, Field]]:
     """Set up who may take part for each limit, by rising limit: (limit, low, field)."""
     options = config.verdict
@@ -105,7 +106,7 @@ def enter(
             cost=config.search.cost,
         )
         field = Field(
-            task.space,
+            space,
             own,
             count=options.candidates,
             measure=config.search.measure,
