@@ -23,6 +23,10 @@ class AlphaConfig:
     """Temperature that it falls to, linearly."""
     penalty: float = 50.0
     """Factor of the penalty on alpha in the last epoch of betadarts, to which it rises linearly."""
+    parts: int = 4
+    """Parts of the channels, of which the operations get the first in pcdarts."""
+    start: float = 0.0
+    """Share of the epochs in which alpha rests, the first ones."""
 
     def __post_init__(self) -> None:
         """Check the section."""
@@ -37,3 +41,5 @@ class AlphaConfig:
                 "the temperature falls; exchange them"
             )
         rules.not_negative("alpha.penalty", self.penalty)
+        rules.at_least("alpha.parts", self.parts, 2)
+        rules.require(0 <= self.start < 1, "alpha.start", "in [0, 1)", self.start)

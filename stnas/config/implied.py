@@ -20,7 +20,15 @@ OWN: dict[str, dict[str, object]] = {
     "darts2": {},
     "gdas": {"train.epochs": 250},
     "betadarts": {"train.epochs": 100},
+    "pcdarts": {
+        "train.batch_size": 256,
+        "train.learning_rate": 0.1,
+        "train.final_learning_rate": 0.0,
+        "alpha.learning_rate": 6e-4,
+        "alpha.start": 0.3,
+    },
 }
+"""Those of each strategy's authors (Xu et al. 2020 for pcdarts)."""
 BENCH: dict[str, object] = {
     "train.weight_decay": 5e-4,
     "alpha.nesterov": True,

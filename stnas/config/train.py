@@ -10,7 +10,7 @@ Sampling = Literal["p_drop", "uniform", "fair", "bins", "tilted"]
 Schedule = Literal["cosine", "linear"]
 Initialisation = Literal["torch", "normal", "kaiming"]
 Precision = Literal["float32", "bfloat16"]
-Strategy = Literal["single_path", "spos", "darts1", "darts2", "gdas", "betadarts"]
+Strategy = Literal["single_path", "spos", "darts1", "darts2", "gdas", "betadarts", "pcdarts"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class TrainConfig:
     strategy: Strategy = "single_path"
     """`single_path`: one random architecture a step; `spos`: the same, uniformly. The others mix
     all candidates of an edge and derive a cell, in spaces of cells (docs/toponas.md): `darts1` and
-    `darts2` (first and second order), `gdas`, `betadarts`; they halve the training images."""
+    `darts2` (first and second order), `gdas`, `betadarts`, `pcdarts`; they halve the training
+    images."""
     micro_batches: int = 1
     """Parts of a batch, each with BN statistics of its own, whose gradients are averaged. Several
     processes share them out evenly; under torchrun the default is one a process."""

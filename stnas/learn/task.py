@@ -13,6 +13,7 @@ from stnas.group.device import device_of, take
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
 from stnas.space import Genotype, SearchSpace
+from stnas.space.cells.partial import partial_space
 from stnas.space.draws import DROPPING
 from stnas.space.latency import LatencyTable
 from stnas.space.sampling import Sampler, make_sampler
@@ -186,9 +187,18 @@ def check_same_images(trained: dict[str, Any], dataset: Dataset) -> None:
 def build_supernet(config: Config, space: SearchSpace) -> SuperNet:
     """Make the hyper-network with the seed's initial weights, which no device changes."""
     with global_stream(config.seed, "weights"):
-        supernet = SuperNet(space, affine=config.train.affine, kernels=config.kernels)
+        supernet = SuperNet(
+            shared_space(config, space), affine=config.train.affine, kernels=config.kernels
+        )
         initialise_(supernet, config.train.initialisation)
         return supernet.to(device_of(config.device))
+
+
+def shared_space(config: Config, space: SearchSpace) -> SearchSpace:
+    """Return the space of the hyper-network, whose operations may get a part of the channels."""
+    if config.train.strategy != "pcdarts":
+        return space
+    return partial_space(space, config.alpha.parts)
 
 
 def build_network(config: Config, space: SearchSpace, genotype: Genotype, name: str) -> Network:

@@ -70,7 +70,7 @@ class FrontFile(TypedDict):
 
 
 class TrainResult(TypedDict):
-    """``train/result.json``; derived, alpha: the cell of a search by gradients, and its weights."""
+    """``train/result.json``; derived: the cell of a search by gradients, by alpha and beta."""
 
     seconds: float
     epochs: int
@@ -80,6 +80,7 @@ class TrainResult(TypedDict):
     data: DataRow
     derived: NotRequired[str]
     alpha: NotRequired[list[list[float]]]
+    beta: NotRequired[list[float]]
 
 
 class SgldResult(TypedDict):

@@ -16,7 +16,15 @@ from stnas.learn.moving_average import MovingAverage
 from stnas.learn.single_path import Schedule, SinglePath, falling_rate
 from stnas.learn.strategy import Strategy
 from stnas.learn.supernet_epoch import steps_per_epoch, train_epoch_
-from stnas.learn.task import Check, Task, build_supernet, check_batch, check_start, prepare
+from stnas.learn.task import (
+    Check,
+    Task,
+    build_supernet,
+    check_batch,
+    check_start,
+    prepare,
+    shared_space,
+)
 from stnas.space import SearchSpace
 from stnas.store.checkpoint import Saver
 from stnas.store.journal import Journal
@@ -155,13 +163,14 @@ def describe(config: Config, task: Task) -> str:
 def describe_mixed(config: Config, strategy: Strategy) -> str:
     """Say in words what a search by gradients is about to train."""
     space, data = strategy.task.space, strategy.task.dataset
-    assert space.mixture is not None
+    mixture = shared_space(config, space).mixture
+    assert mixture is not None
     level = config.sharing.level
     return (
         f"train: {many(space)}, mixed by {config.train.strategy}, on {data.name}, "
         f"{data.num_classes} classes: {len(data.train):,} images move the weights, as many the "
-        f"architecture\ntrain: sharing.level {level}: {space.mixture.madds(level):,} MAdds of an "
-        f"image in the hyper-network, {space.mixture.madds('none'):,} without sharing"
+        f"architecture\ntrain: sharing.level {level}: {mixture.madds(level):,} MAdds of an "
+        f"image in the hyper-network, {mixture.madds('none'):,} without sharing"
     )
 
 
@@ -177,7 +186,10 @@ def summary(config: Config, task: Task, strategy: Strategy, seconds: float) -> T
     space, data = task.space, task.dataset
     cell: dict[str, Any] = {}
     if isinstance(strategy, Bilevel):
-        cell = {"derived": space.format(strategy.derived()), "alpha": strategy.alpha.tolist()}
+        names = ("alpha", "beta")
+        pairs = zip(names, strategy.architecture, strict=False)
+        cell = {"derived": space.format(strategy.derived())}
+        cell |= {name: own.tolist() for name, own in pairs}
     return {
         **cell,  # type: ignore[typeddict-item]
         "seconds": seconds,

@@ -4,6 +4,7 @@ import pytest
 
 from stnas.config.sharing import LEVELS, SharingConfig
 from stnas.space import SearchSpace
+from stnas.space.cells.partial import partial_space
 from stnas.space.cells.sharing import explained, module_counts
 
 PAPER = SearchSpace.profile("paper", family="nb201").mixture
@@ -33,6 +34,13 @@ def test_modules_of_a_cell(level):
 def test_multiply_adds_of_a_pass(level):
     micro = SearchSpace.profile("micro", family="nb201", image_size=28, in_channels=1)
     assert (PAPER.madds(level), micro.mixture.madds(level)) == MADDS[level]
+
+
+def test_multiply_adds_with_a_part_of_the_channels():
+    """PC-DARTS, K 4, of the hyper-networks of DARTS (C16 L8) and NAS-Bench-201."""
+    darts = SearchSpace.profile("paper", family="darts")
+    found = [partial_space(darts, 4).mixture.madds(level) for level in LEVELS]
+    assert found == [56_596_992, 56_596_992, 51_091_968, 44_511_744, 42_676_736]
 
 
 def test_an_edge_is_explained():

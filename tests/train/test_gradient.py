@@ -11,6 +11,7 @@ from stnas import report, retrain, search, sgld, train
 from stnas.config import AlphaConfig, Config, SharingConfig, SpaceConfig
 from stnas.learn.halves import halved
 from stnas.learn.task import prepare
+from stnas.space.cells.darts_text import write
 from stnas.store.files import read_json, read_rows
 from stnas.store.stages import whole_run
 from stnas.supernet.mixture import Soft
@@ -19,7 +20,7 @@ from stnas.train.gradient.betadarts import penalty
 from stnas.train.gradient.darts import SecondOrder
 from stnas.train.gradient.gdas import gumbel, straight
 
-STRATEGIES = ["darts1", "darts2", "gdas", "betadarts"]
+STRATEGIES = ["darts1", "darts2", "gdas", "betadarts", "pcdarts"]
 
 
 def mixing(config: Config, strategy="darts1", level="merge", **changes) -> Config:
@@ -30,7 +31,8 @@ def mixing(config: Config, strategy="darts1", level="merge", **changes) -> Confi
     }  # fmt: skip
     return replace(
         config,
-        space=SpaceConfig(family="nb201", channels=2),
+        space=SpaceConfig(family="nb201", channels=4 if strategy == "pcdarts" else 2),
+        alpha=AlphaConfig(parts=2),
         data=replace(config.data, train_limit=48),
         train=replace(config.train, **options),
         sharing=SharingConfig(level=level),
@@ -124,11 +126,11 @@ def test_the_second_order_is_the_gradient_through_a_step(tiny_config, monkeypatc
     strategy = make(config, prepare(config))
     strategy.update_(*batch_of(strategy, 0), 0)
     net = strategy.supernet.double()
-    strategy.alpha = strategy.alpha.detach().double().requires_grad_()
+    strategy.architecture = [strategy.alpha.detach().double().requires_grad_()]
     strategy.descent.velocities[:] = [v.double() for v in strategy.descent.velocities]
     train_batch, held = ((x.double(), y) for x, y in (batch_of(strategy, 1), batch_of(strategy, 2)))
     before = [weight.detach().clone() for weight in strategy.parameters]
-    found = SecondOrder().gradient(strategy, train_batch, held, 1)
+    (found,) = SecondOrder().gradient(strategy, train_batch, held, 1)
     assert all(torch.equal(w, b) for w, b in zip(strategy.parameters, before, strict=True))
     named = dict(net.named_parameters())
 
@@ -187,6 +189,49 @@ def test_images_are_halved_by_class(tiny_config):
     assert not torch.equal(other.images, half.dataset.train.images)
 
 
+def test_alpha_rests_before_its_start(tiny_config):
+    config = replace(mixing(tiny_config, "pcdarts"), alpha=AlphaConfig(parts=2, start=0.5))
+    strategy = make(config, prepare(config))
+    before = bits(strategy)
+    rows = [f"{part}adam.steps" for part in ("", "beta.")]
+    for step in range(2 * strategy.steps):
+        strategy.update_(*batch_of(strategy, 0), step)
+        moved = strategy.state()
+        assert [int(moved[row]) for row in rows] == [max(0, step + 1 - strategy.steps)] * 2
+    assert not torch.equal(moved["alpha"], before["alpha"])
+    assert not torch.equal(moved["beta.alpha"], before["beta.alpha"])
+
+
+def test_edges_are_derived_by_their_weights_too(tiny_config):
+    config = mixing(tiny_config, "pcdarts", "float")
+    config = replace(config, space=SpaceConfig(family="darts", channels=4, cells=3))
+    strategy = make(config, prepare(config))
+    alpha, beta = strategy.architecture
+    with torch.no_grad():
+        alpha.zero_()
+        alpha[2:5, 4] = torch.tensor([1.0, 1.5, 2.0])
+        beta.zero_()
+        beta[4] = -9
+        beta[2] = 3
+    assert "('sep_conv_3x3', 0), ('sep_conv_3x3', 1)" in write(strategy.derived())
+    with torch.no_grad():
+        beta.zero_()
+    assert "('sep_conv_3x3', 1), ('sep_conv_3x3', 2)" in write(strategy.derived())
+
+
+@pytest.mark.parametrize("family", ["nb201", "darts"])
+def test_partial_channels_go_through_the_pipeline(family, tiny_config):
+    config = mixing(tiny_config, "pcdarts", "prefix")
+    cells = 3 if family == "darts" else None
+    config = replace(config, space=SpaceConfig(family=family, channels=4, cells=cells))
+    for stage in (train, search, retrain, report):
+        stage.run(config)
+    result = read_json(config.folder / "train" / "result.json")
+    networks = read_json(config.folder / "retrain" / "result.json")["networks"]
+    assert networks[0]["genotype"] == result["derived"]
+    assert len(result["beta"]) == len(result["alpha"])
+
+
 @pytest.mark.parametrize("level", ["none", "merge"])
 def test_the_cell_of_a_search_goes_through_the_pipeline(level, tiny_config):
     config = mixing(tiny_config, "darts1", level)
@@ -215,8 +260,9 @@ def test_the_cells_of_darts_go_through_the_pipeline(tiny_config):
     assert "retrain" in whole_run(config)
 
 
-def test_single_paths_of_a_search_by_gradients_are_searched_too(tiny_config):
-    config = mixing(tiny_config)
+@pytest.mark.parametrize("strategy", ["darts1", "pcdarts"])
+def test_single_paths_of_a_search_by_gradients_are_searched_too(strategy, tiny_config):
+    config = mixing(tiny_config, strategy)
     train.run(config)
     search.run(replace(config, search=replace(config.search, strategy="nsga2")))
     rows = read_rows(config.folder / "search" / "archive.jsonl", origin=None)
@@ -247,6 +293,11 @@ def test_a_cell_without_convolutions_is_warned_of(tiny_config):
         ({"space": {"family": "topology", "channels": None}}, "needs a space of cells"),
         ({"sharing": {"level": "float"}}, "sharing.level must be one of none, prefix, suffix"),
         ({"train": {"strategy": "single_path"}}, "sharing.level must be none with train.strategy"),
+        ({"train": {"strategy": "pcdarts"}}, "channels must be a multiple of 4, .*channels 4"),
+        (
+            {"train": {"strategy": "pcdarts"}, "space": {"channels": 10}, "alpha": {"parts": 4}},
+            "channels must be a multiple of 8, twice alpha.parts, .*, got 10: .*channels 16",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_mixed_is_refused_before_anything_is_written(changes, message, tiny_config):
@@ -285,7 +336,8 @@ def test_other_levels_and_stages_are_refused(tiny_config):
 @pytest.mark.parametrize(
     ("name", "value"),
     [("tau", 0.0), ("final_tau", -1.0), ("final_tau", 11.0), ("learning_rate", 0.0),
-     ("weight_decay", -1e-3), ("largest_gradient", float("nan")), ("penalty", -1.0)],
+     ("weight_decay", -1e-3), ("largest_gradient", float("nan")), ("penalty", -1.0), ("parts", 1),
+     ("start", 1.0), ("start", -0.1)],
 )  # fmt: skip
 def test_options_of_alpha_are_checked(name, value):
     with pytest.raises(ValueError, match=rf"alpha.{name} must be"):

@@ -19,7 +19,8 @@ class Mixture:
 
     choices: names of the candidates of every edge. rows: number of rows of the architecture
     parameters alpha ``[rows, choices]``. derive: makes the genotype of weights of that shape.
-    fixed: multiply-adds of all that is not mixed. names: of the operations of a cell.
+    fixed: multiply-adds of all that is not mixed. names: of the operations of a cell. parts: of the
+    channels, of which the candidates get the first.
     """
 
     choices: tuple[str, ...]
@@ -29,6 +30,7 @@ class Mixture:
     fixed: int
     levels: tuple[Level, ...]
     names: Callable[[Genotype], list[str]]
+    parts: int = 1
 
     def madds(self, level: Level) -> int:
         """Return the multiply-adds of a pass through the hyper-network."""
@@ -41,6 +43,14 @@ class Mixture:
     def convolutions(self, genotype: Genotype) -> int:
         """Count the operations of a cell that have weights."""
         return sum(name in self.kernels for name in self.names(genotype))
+
+    @cached_property
+    def entering(self) -> tuple[tuple[int, ...], ...]:
+        """Return the rows of alpha whose edges enter a node together, each row once."""
+        found: dict[int, list[int]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.target, []).append(edge.row)
+        return tuple(dict.fromkeys(map(tuple, found.values())))
 
     @cached_property
     def kernels(self) -> frozenset[str]:

@@ -4,6 +4,7 @@ from stnas.supernet.blocks import (  # noqa: F401 they register their blocks
     cells,
     hand_made,
     macro,
+    partial,
     quant,
     spos,
 )

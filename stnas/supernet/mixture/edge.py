@@ -10,6 +10,7 @@ from stnas.config.sharing import Level
 from stnas.ops.layers.reference import EPS
 from stnas.space.cells.sharing import FREE, Branch, Group, Link, Mixed, Module, rewrite
 from stnas.supernet.blocks.cells import Halves
+from stnas.supernet.blocks.partial import halved
 from stnas.supernet.mixture.shares import Shares
 
 TINY = 1e-6
@@ -42,7 +43,7 @@ def without_weights(x: Tensor, module: Module) -> Tensor:
     if module.kind == "average":
         x = functional.avg_pool2d(x, 3, module.stride, 1, count_include_pad=False)
     elif module.kind == "maximum":
-        x = functional.max_pool2d(x, 3, module.stride, 1)
+        x = halved(x) if module.kernel == 2 else functional.max_pool2d(x, 3, module.stride, 1)
     if module.kind == "bn" or module.norm:
         x = functional.batch_norm(x, None, None, training=True, eps=EPS)
     return x
@@ -54,6 +55,15 @@ class NodeValue:
     def __init__(self, x: Tensor, *, shares: bool) -> None:
         self.x, self.shares = x, shares
         self.known: dict[Module, Tensor] = {}
+        self.parts: tuple[NodeValue, NodeValue] | None = None
+
+    def divided(self, parts: int) -> "tuple[NodeValue, NodeValue]":
+        """Return the first of ``parts`` parts of the channels, and the others."""
+        if self.parts is None:
+            width = self.x.shape[1] // parts
+            first, others = self.x[:, :width], self.x[:, width:]
+            self.parts = NodeValue(first, shares=self.shares), NodeValue(others, shares=self.shares)
+        return self.parts
 
     def first(self, module: Module) -> Tensor:
         """Apply a module without weights to the node."""

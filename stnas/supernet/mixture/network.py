@@ -10,8 +10,10 @@ from stnas.config import Kernels
 from stnas.config.sharing import Level
 from stnas.space import SearchSpace
 from stnas.supernet.blocks import build
+from stnas.supernet.blocks.partial import PartialBlock
 from stnas.supernet.layers import Merge, Tail, channels_last_, check_images, make_stem
 from stnas.supernet.mixture.edge import MixedEdge, NodeValue
+from stnas.supernet.mixture.partial import PartialEdge
 from stnas.supernet.mixture.shares import Shares
 from stnas.supernet.norms import norm
 from stnas.supernet.supernet import SuperNet
@@ -45,15 +47,20 @@ class MixedNet(nn.Module):
                 if arc.part is not None
             }
         )
+        parts = space.mixture.parts
+        kind = MixedEdge if parts == 1 else partial(PartialEdge, parts=parts)
         self.edges = nn.ModuleList(
-            MixedEdge(edge, level=level, normalise=normalise) for edge in space.mixture.edges
+            kind(edge, level=level, normalise=normalise) for edge in space.mixture.edges
         )
         self.merges = nn.ModuleList(Merge(node, degrees=(), norm=make) for node in space.nodes[1:])
         self.tail = Tail(space, kernels=kernels, norm=make)
         channels_last_(self)
 
-    def forward(self, x: Tensor, shares: Sequence[Shares]) -> Tensor:
-        """Compute the logits ``[N, classes]`` of images; shares: one for each row of alpha."""
+    def forward(self, x: Tensor, shares: Sequence[Shares], weights: Tensor | None = None) -> Tensor:
+        """Compute the logits ``[N, classes]`` of images; shares: one for each row of alpha.
+
+        weights: of the edges of each row among those that enter a node ``[rows]``; None: 1.
+        """
         check_images(x, self.space.head.in_channels)
         assert self.space.mixture is not None
         known = {0: NodeValue(self.stem(x), shares=self.level != "none")}
@@ -68,7 +75,8 @@ class MixedNet(nn.Module):
             for edge, module in mixed:
                 if edge.target == node.index:
                     value = module(known[edge.source], shares[edge.row])
-                    values += [] if value is None else [value]
+                    if value is not None:
+                        values.append(value if weights is None else weights[edge.row] * value)
             if not values:
                 values.append(self._nothing(node.index, known[0].x))
             merged = self.merges[node.index - 1](values)
@@ -83,10 +91,11 @@ class MixedNet(nn.Module):
         return first.new_zeros(first.shape[0], node.width, *size)
 
     @torch.no_grad()
-    def single_paths(self) -> SuperNet:
+    def single_paths(self, weights: Tensor | None = None) -> SuperNet:
         """Return the hyper-network of single paths in which each candidate is as it is here alone.
 
-        Where one candidate of each edge counts, both compute the same.
+        Where one candidate of each edge counts, both compute the same. weights: of the edges, as
+        ``forward`` takes them, where candidates get a part of the channels.
         """
         assert self.space.mixture is not None
         supernet = SuperNet(self.space, kernels="reference").to(next(self.parameters()))
@@ -98,7 +107,10 @@ class MixedNet(nn.Module):
             assert isinstance(module, MixedEdge)
             for candidate, key in enumerate(edge.keys):
                 if key is not None:
-                    layers = supernet.block(key).modules()
+                    block = supernet.block(key)
+                    if weights is not None and isinstance(block, PartialBlock):
+                        block.scale.copy_(weights[edge.row])
+                    layers = block.modules()
                     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
                     for layer, kernel in zip(convolutions, module.alone(candidate), strict=True):
                         layer.weight.copy_(kernel)

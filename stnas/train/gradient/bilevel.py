@@ -20,7 +20,7 @@ from stnas.ops.dtypes import widen
 from stnas.space import Genotype
 from stnas.store.tensors import load_tensors_
 from stnas.supernet import SuperNet
-from stnas.supernet.mixture import MixedNet, Shares
+from stnas.supernet.mixture import MixedNet, Shares, edge_weights
 from stnas.train.gradient.optimisers import Adam, Descent
 
 START = 1e-3
@@ -28,16 +28,20 @@ START = 1e-3
 
 
 class Method(Protocol):
-    """What tells one strategy from another."""
+    """What tells one strategy from another.
+
+    weights_first: the order of a step. weighs_edges: whether the edges of a node have weights, too.
+    """
 
     weights_first: bool
+    weighs_edges: bool
 
     def shares(self, bilevel: "Bilevel", step: int, purpose: str) -> list[Shares]:
         """Return how much each candidate counts in a pass of a step."""
         ...
 
-    def gradient(self, bilevel: "Bilevel", train: Batch, held: Batch, step: int) -> Tensor:
-        """Return what alpha ``[rows, choices]`` moves against."""
+    def gradient(self, bilevel: "Bilevel", train: Batch, held: Batch, step: int) -> list[Tensor]:
+        """Return what the architecture parameters move against."""
         ...
 
 
@@ -45,7 +49,8 @@ class Bilevel:
     """A strategy that moves alpha by the loss on held-back images, and the weights on the others.
 
     method: one of the files beside this one. task: with the half of the images that moves the
-    weights. held: the other half. rate: the learning rate of the weights by step.
+    weights. held: the other half. rate: the learning rate of the weights by step. architecture:
+    alpha ``[rows, choices]``, and beta ``[rows]`` where edges have weights.
     """
 
     def __init__(
@@ -64,22 +69,43 @@ class Bilevel:
         self.supernet, self.method, self.task, self.config = net, method, task, config
         self.rate, self.steps, self.mixture = rate, steps, task.space.mixture
         self.parameters = list(net.parameters())
+        device, rows = self.parameters[0].device, self.mixture.rows
+        sizes = [(rows, len(self.mixture.choices)), *([(rows,)] if method.weighs_edges else [])]
         with global_stream(config.seed, "alpha"):
-            alpha = START * torch.randn(self.mixture.rows, len(self.mixture.choices))
-        self.alpha = alpha.to(self.parameters[0].device).requires_grad_()
+            drawn = [START * torch.randn(size) for size in sizes]
+        self.architecture = [own.to(device).requires_grad_() for own in drawn]
         dataset = task.dataset
         self.class_weights = class_weights(
             dataset.train.labels, dataset.num_classes, config=config.data, device=dataset.device
         )
-        self.adam = Adam(self.alpha, config.alpha)
+        prefixes = ("", "beta.")
+        pairs = zip(self.architecture, prefixes, strict=False)
+        self.adams = [Adam(own, config.alpha, prefix=prefix) for own, prefix in pairs]
         self.descent = Descent(dict(net.named_parameters()), config)
         self.batches = HeldBatches(task, held, config)
 
-    def loss(self, batch: Batch, shares: list[Shares]) -> tuple[Tensor, Tensor]:
-        """Return the cross entropy of a batch, and its logits."""
+    @property
+    def alpha(self) -> Tensor:
+        """Return the architecture parameters of the candidates ``[rows, choices]``."""
+        return self.architecture[0]
+
+    def edge_weights(self, *, rest: bool = False) -> Tensor | None:
+        """Return the weights of the edges that enter a node together ``[rows]``; None: all are 1.
+
+        rest: beta itself rests.
+        """
+        if len(self.architecture) == 1:
+            return None
+        beta = self.architecture[1]
+        return edge_weights(beta.detach() if rest else beta, self.mixture.entering)
+
+    def loss(
+        self, batch: Batch, shares: list[Shares], *, rest: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return the cross entropy of a batch, and its logits; rest: beta itself rests."""
         images, labels = batch
         with autocast(self.config.train.precision, images):
-            logits = widen(self.supernet(images, shares))
+            logits = widen(self.supernet(images, shares, self.edge_weights(rest=rest)))
         smoothing = self.config.train.label_smoothing
         if self.class_weights is None:
             return functional.cross_entropy(logits, labels, label_smoothing=smoothing), logits
@@ -88,7 +114,10 @@ class Bilevel:
 
     def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
         """Move alpha and the weights, or in the other order; return (loss, accuracy)."""
-        train, held = (images, labels), self.batches.batch(step)
+        train = (images, labels)
+        if step // self.steps < self.config.alpha.start * self.config.train.epochs:
+            return self.move_weights_(train, step)
+        held = self.batches.batch(step)
         if self.method.weights_first:
             found = self.move_weights_(train, step)
             self.move_alpha_(train, held, step)
@@ -97,18 +126,19 @@ class Bilevel:
         return self.move_weights_(train, step)
 
     def move_alpha_(self, train: Batch, held: Batch, step: int) -> None:
-        """Take a step of Adam on alpha."""
-        gradient = self.method.gradient(self, train, held, step)
-        if not bool(torch.isfinite(gradient).all()):
+        """Take a step of Adam on the architecture parameters."""
+        gradients = self.method.gradient(self, train, held, step)
+        if not all(bool(torch.isfinite(own).all()) for own in gradients):
             raise FloatingPointError(
                 f"the gradient of alpha is not finite at step {step}: lower train.learning_rate "
                 "or alpha.learning_rate"
             )
-        self.adam.move_(gradient)
+        for adam, gradient in zip(self.adams, gradients, strict=True):
+            adam.move_(gradient)
 
     def move_weights_(self, batch: Batch, step: int) -> tuple[float, float]:
         """Take a step of descent on the weights; FloatingPointError before anything moves."""
-        loss, logits = self.loss(batch, self.method.shares(self, step, "weights"))
+        loss, logits = self.loss(batch, self.method.shares(self, step, "weights"), rest=True)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise FloatingPointError(
@@ -119,18 +149,22 @@ class Bilevel:
         right = int((logits.argmax(1) == batch[1]).sum())
         return value, right / len(batch[1])
 
-    def gradient_of_alpha(self, loss: Tensor) -> Tensor:
-        """Return the gradient of a loss; zeros where it does not depend on alpha."""
-        (gradient,) = torch.autograd.grad(loss, self.alpha, allow_unused=True)
-        return torch.zeros_like(self.alpha) if gradient is None else gradient
+    def gradients(self, loss: Tensor) -> list[Tensor]:
+        """Return the gradients of a loss for the architecture parameters; zeros without any."""
+        found = torch.autograd.grad(
+            loss, self.architecture, allow_unused=True, materialize_grads=True
+        )
+        return list(found)
 
     def a(self) -> Tensor:
         """Return ``softmax(alpha)`` in float64 ``[rows, choices]``."""
         return self.alpha.detach().cpu().double().softmax(1)
 
     def derived(self) -> Genotype:
-        """Return the cell that alpha stands for."""
-        return self.mixture.derive(self.a().numpy())
+        """Return the cell that a stands for, times the weights of the edges where they have any."""
+        weights = self.edge_weights(rest=True)
+        a = self.a()
+        return self.mixture.derive((a if weights is None else a * weights.cpu()[:, None]).numpy())
 
     def numbers(self) -> dict[str, float]:
         """Return what the journal tells: entropy of a in nats, skips, multiply-adds of the cell."""
@@ -167,17 +201,21 @@ class Bilevel:
 
     def single_paths(self) -> SuperNet:
         """Return the hyper-network of single paths."""
-        return self.supernet.single_paths()
+        return self.supernet.single_paths(self.edge_weights(rest=True))
 
     def state(self) -> Mapping[str, Tensor]:
-        """Return weights, velocities, alpha and the moments of Adam."""
+        """Return weights, velocities, alpha, beta and the moments of Adam."""
         own = {f"net.{name}": value for name, value in self.supernet.state_dict().items()}
-        return {**own, **self.descent.state(), **self.adam.state()}
+        found = {**own, **self.descent.state()}
+        for adam in self.adams:
+            found |= adam.state()
+        return found
 
     def load_(self, tensors: dict[str, Tensor], file: Path) -> None:
         """Go on from a state."""
         self.descent.load_(tensors)
-        self.adam.load_(tensors)
+        for adam in self.adams:
+            adam.load_(tensors)
         own: dict[str, Any] = {
             name.removeprefix("net."): value
             for name, value in tensors.items()

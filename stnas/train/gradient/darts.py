@@ -15,16 +15,17 @@ class FirstOrder:
     """``grad_alpha L_val(w)``."""
 
     weights_first = False
+    weighs_edges = False
 
     def shares(self, bilevel: Bilevel, step: int, purpose: str) -> list[Shares]:
         """Mix all candidates; alpha itself rests while the weights move."""
         alpha = bilevel.alpha.detach() if purpose == "weights" else bilevel.alpha
         return [Soft(row) for row in alpha]
 
-    def gradient(self, bilevel: Bilevel, train: Batch, held: Batch, step: int) -> Tensor:
+    def gradient(self, bilevel: Bilevel, train: Batch, held: Batch, step: int) -> list[Tensor]:
         """Return the gradient of the loss on held-back images."""
         loss, _ = bilevel.loss(held, self.shares(bilevel, step, "alpha"))
-        return bilevel.gradient_of_alpha(loss)
+        return bilevel.gradients(loss)
 
 
 class SecondOrder(FirstOrder):
@@ -35,7 +36,7 @@ class SecondOrder(FirstOrder):
     back byte for byte.
     """
 
-    def gradient(self, bilevel: Bilevel, train: Batch, held: Batch, step: int) -> Tensor:
+    def gradient(self, bilevel: Bilevel, train: Batch, held: Batch, step: int) -> list[Tensor]:
         """Return the gradient of the loss on held-back images after a step of the weights."""
         weights, eta = bilevel.parameters, bilevel.rate(step)
         kept = [weight.detach().clone() for weight in weights]
@@ -45,15 +46,15 @@ class SecondOrder(FirstOrder):
             of_alpha, *of_weights = torch.autograd.grad(loss, [bilevel.alpha, *weights])
             length = float(torch.linalg.vector_norm(torch.stack([g.norm() for g in of_weights])))
             if length == 0:
-                return of_alpha
+                return [of_alpha]
             radius = RADIUS / length
             sides = []
             for sign in (1, -1):
                 for weight, own, u in zip(weights, kept, of_weights, strict=True):
                     weight.data.copy_(own + sign * radius * u)
                 side, _ = bilevel.loss(train, self.shares(bilevel, step, "alpha"))
-                sides.append(bilevel.gradient_of_alpha(side))
-            return of_alpha - eta * (sides[0] - sides[1]) / (2 * radius)
+                sides.append(bilevel.gradients(side)[0])
+            return [of_alpha - eta * (sides[0] - sides[1]) / (2 * radius)]
         finally:
             for weight, own in zip(weights, kept, strict=True):
                 weight.data.copy_(own)

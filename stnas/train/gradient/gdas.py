@@ -18,6 +18,7 @@ class GumbelDraw:
     """
 
     weights_first = True
+    weighs_edges = False
 
     def shares(self, bilevel: Bilevel, step: int, purpose: str) -> list[Shares]:
         """Draw a candidate for every row of alpha."""
@@ -26,12 +27,12 @@ class GumbelDraw:
         p = ((alpha.log_softmax(1) + noise) / self.tau(bilevel, step)).softmax(1)
         return [Drawn(int(row.argmax()), straight(row, int(row.argmax()))) for row in p]
 
-    def gradient(self, bilevel: Bilevel, train: Batch, held: Batch, step: int) -> Tensor:
+    def gradient(self, bilevel: Bilevel, train: Batch, held: Batch, step: int) -> list[Tensor]:
         """Return the gradient of the loss on held-back images along the drawn candidates."""
         loss, _ = bilevel.loss(held, self.shares(bilevel, step, "alpha"))
         if not loss.requires_grad:
-            return torch.zeros_like(bilevel.alpha)
-        return bilevel.gradient_of_alpha(loss)
+            return [torch.zeros_like(bilevel.alpha)]
+        return bilevel.gradients(loss)
 
     def tau(self, bilevel: Bilevel, step: int) -> float:
         """Return the temperature of a step, which falls linearly by epochs."""

@@ -8,7 +8,7 @@ from stnas.group.streams import global_stream
 from stnas.learn.halves import halved, halves
 from stnas.learn.single_path import falling_rate
 from stnas.learn.supernet_epoch import steps_per_epoch
-from stnas.learn.task import Task, check_batch
+from stnas.learn.task import Task, check_batch, shared_space
 from stnas.space import SearchSpace
 from stnas.supernet import initialise_
 from stnas.supernet.mixture import MixedNet
@@ -16,12 +16,14 @@ from stnas.train.gradient.betadarts import Penalised
 from stnas.train.gradient.bilevel import Bilevel, Method
 from stnas.train.gradient.darts import FirstOrder, SecondOrder
 from stnas.train.gradient.gdas import GumbelDraw
+from stnas.train.gradient.pcdarts import PartiallyConnected
 
 METHODS: dict[str, type[Method]] = {
     "darts1": FirstOrder,
     "darts2": SecondOrder,
     "gdas": GumbelDraw,
     "betadarts": Penalised,
+    "pcdarts": PartiallyConnected,
 }
 
 
@@ -41,6 +43,7 @@ def check_mixed(config: Config, task: Task) -> None:
             f"{space.recipe.get('family', 'topology')}: set --space.family nb201"
         )
     check_level(config, space)
+    check_parts(config, space)
     if current().size > 1 or config.train.micro_batches > 1:
         raise ValueError(
             f"train.strategy {strategy} works in one process with train.micro_batches 1, got "
@@ -68,12 +71,25 @@ def check_level(config: Config, space: SearchSpace) -> None:
     assert LEVELS[: len(levels)] == levels
 
 
+def check_parts(config: Config, space: SearchSpace) -> None:
+    """Raise ValueError for channels of which no operation can get the part that pcdarts gives."""
+    parts, mixture = config.alpha.parts, space.mixture
+    assert mixture is not None
+    width = min(space.nodes[edge.source].width for edge in mixture.edges)
+    if config.train.strategy == "pcdarts" and width % (2 * parts):
+        raise ValueError(
+            f"space.channels must be a multiple of {2 * parts}, twice alpha.parts, with "
+            f"train.strategy pcdarts, got {width}: set --space.channels "
+            f"{-(-width // (2 * parts)) * 2 * parts}"
+        )
+
+
 def make(config: Config, task: Task) -> Bilevel:
     """Make the strategy with the seed's initial weights and halves of the images."""
     half, held = halved(task, config.seed)
     with global_stream(config.seed, "weights"):
         net = MixedNet(
-            task.space,
+            shared_space(config, task.space),
             level=config.sharing.level,
             normalise=config.sharing.normalises,
             kernels=config.kernels,

@@ -1,4 +1,4 @@
-"""Adam for alpha and momentum descent for the weights, with states that a run can keep."""
+"""Adam for alpha and beta, momentum descent for the weights; both with states that a run keeps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,12 +13,15 @@ FIRST, SECOND, TINY = 0.5, 0.999, 1e-8
 
 
 class Adam:
-    """Moves alpha in place (Kingma & Ba 2015), with the L2 term in the gradient."""
+    """Moves a parameter in place (Kingma & Ba 2015), with the L2 term in the gradient.
+
+    prefix: of the names in its state.
+    """
 
     names = ("alpha", "adam.mean", "adam.square", "adam.steps")
 
-    def __init__(self, alpha: Tensor, config: AlphaConfig) -> None:
-        self.alpha, self.config = alpha, config
+    def __init__(self, alpha: Tensor, config: AlphaConfig, *, prefix: str = "") -> None:
+        self.alpha, self.config, self.prefix = alpha, config, prefix
         self.mean, self.square = torch.zeros_like(alpha), torch.zeros_like(alpha)
         self.steps = torch.zeros((), dtype=torch.int64)
 
@@ -34,9 +37,9 @@ class Adam:
         self.alpha.sub_(self.config.learning_rate * mean / (square.sqrt() + TINY))
 
     def state(self) -> dict[str, Tensor]:
-        """Return alpha, its moments and the number of steps."""
+        """Return the parameter, its moments and the number of steps."""
         parts = (self.alpha.detach(), self.mean, self.square, self.steps)
-        return dict(zip(self.names, parts, strict=True))
+        return {self.prefix + name: own for name, own in zip(self.names, parts, strict=True)}
 
     @torch.no_grad()
     def load_(self, tensors: dict[str, Tensor]) -> None:

@@ -1,0 +1,47 @@
+"""Edges of which a part of the channels passes the mixture (PC-DARTS, Xu et al. 2020)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stnas.space.cells.sharing import Mixed, Module
+from stnas.supernet.blocks.partial import side_by_side
+from stnas.supernet.mixture.edge import MixedEdge, NodeValue
+from stnas.supernet.mixture.shares import Shares
+
+
+class PartialEdge(MixedEdge):
+    """``shuffle([mixture(x[:C / K]), x[C / K:]])``; at stride 2 what passes by is pooled.
+
+    parts: K.
+    """
+
+    def __init__(self, edge: Mixed, *, parts: int, **options: Any) -> None:
+        super().__init__(edge, **options)
+        self.parts = parts
+        sequences = (own for own in edge.sequences if own)
+        self.stride = max(module.stride for own in sequences for module in own)
+
+    def forward(self, source: NodeValue, shares: Shares) -> Tensor:
+        """Mix the first channels of a node ``[N, C, H, W]``."""
+        own, others = source.divided(self.parts)
+        around = others.first(HALF) if self.stride == 2 else others.x
+        mixed = super().forward(own, shares)
+        if mixed is None:
+            mixed = around.new_zeros(len(around), own.x.shape[1], *around.shape[2:])
+        return side_by_side(mixed, around, self.parts)
+
+
+HALF = Module("maximum", 0, 0, 0, kernel=2, stride=2)
+"""What the channels pass that no operation gets where it halves the pixels."""
+
+
+def edge_weights(beta: Tensor, entering: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Return ``softmax(beta)`` over the edges that enter a node together, for each row ``[rows]``.
+
+    entering: rows of alpha by node.
+    """
+    found = torch.cat([beta[list(rows)].softmax(0) for rows in entering])
+    order = torch.tensor([row for rows in entering for row in rows])
+    return found[order.argsort()]
