@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stnas.classifier import Classifier, load
     from stnas.classifier.backbone import backbone, register_timm
     from stnas.config import Config, Kernels
+    from stnas.detect import detector, load_detector
     from stnas.ops.flops import count_madds
     from stnas.pipeline.configuration import configure
     from stnas.pipeline.run import Run, run
@@ -42,7 +43,9 @@ __all__ = [
     "build",
     "configure",
     "count_madds",
+    "detector",
     "load",
+    "load_detector",
     "load_network",
     "register_timm",
     "run",
@@ -54,6 +57,7 @@ HOMES = {
     **dict.fromkeys(("Classifier", "load"), "stnas.classifier"),
     **dict.fromkeys(("backbone", "register_timm"), "stnas.classifier.backbone"),
     **dict.fromkeys(("Config", "Kernels"), "stnas.config"),
+    **dict.fromkeys(("detector", "load_detector"), "stnas.detect"),
     **dict.fromkeys(("Run", "run"), "stnas.pipeline.run"),
     "configure": "stnas.pipeline.configuration",
     "count_madds": "stnas.ops.flops",

@@ -29,6 +29,7 @@ LAYERS = {
             "evaluate",
             "predict",
             "latency",
+            "detect",
             "init",
             "runs",
         ],

@@ -1,5 +1,6 @@
 """A trained network as the backbone of another model, and its entry in timm's registry."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 
 from stnas.classifier.classifier import Classifier
 from stnas.classifier.files import load
+from stnas.config import rules
+from stnas.space.families import widened
+from stnas.supernet import Network
 
 
 class FeatureInfo(NamedTuple):
@@ -37,8 +41,7 @@ class Features(nn.Module):
         ends = {node.resolution: node for node in space.nodes if node.index in used}
         self.nodes = [node.index for node in ends.values()]
         self.feature_info = FeatureInfo(
-            [node.width for node in ends.values()],
-            [round(space.head.image_size / side) for side in ends],
+            [node.width for node in ends.values()], reductions(space.head.image_size, ends)
         )
         del self.network.tail
 
@@ -48,21 +51,36 @@ class Features(nn.Module):
         return [values[node] for node in self.nodes]
 
 
+def reductions(side: int, maps: Iterable[int]) -> list[int]:
+    """Return the product of the strides before every map; maps: pixels a side, rounded up."""
+    found, product = list[int](), 1
+    for smaller in maps:
+        product *= round(side / smaller)
+        found.append(product)
+        side = smaller
+    return found
+
+
 def backbone(
     path: str | Path,
     *,
     features_only: bool = False,
     num_classes: int | None = None,
     in_chans: int | None = None,
+    width: float = 1,
+    pretrained: bool = True,
 ) -> nn.Module:
     """Load a network for other images or another task: its weights, but for what must differ.
 
     features_only: the feature maps of every resolution in place of logits. num_classes: a fresh
     linear layer for so many classes; 0: the pooled features. in_chans: channels of the images;
     weights of the first layer are averaged over theirs and shared out, so that a grey image gives
-    what it gave. The result is in training mode, as timm's are.
+    what it gave. width: its channels scaled by this factor; trained weights of these channels are
+    what ``retrain.widths`` trains. pretrained: whether the weights are trained ones, or fresh ones,
+    drawn from torch's global generator, for which every width will do. The result is in training
+    mode, as timm's are.
     """
-    made = load(path)
+    made = load(path, width=width) if pretrained else fresh(load(path), width)
     network: Any = made.network
     head = network.space.head
     if in_chans is not None and in_chans != head.in_channels:
@@ -74,6 +92,14 @@ def backbone(
     elif num_classes not in (None, head.num_classes):
         network.tail.classifier = nn.Linear(head.tail_width, num_classes)
     return made.network.train()
+
+
+def fresh(made: Classifier, width: float) -> Classifier:
+    """Give a classifier a network with fresh weights, and with its channels scaled."""
+    rules.width("width", width)
+    own: Network = made.network
+    made.network = Network.build(widened(own.space, width), own.genotype)
+    return made
 
 
 def other_channels(convolution: nn.Conv2d, channels: int) -> nn.Conv2d:
@@ -101,7 +127,7 @@ def register_timm() -> None:
 
     def stnas(pretrained: bool = False, *, path: str, **options: Any) -> nn.Module:
         """Make a network that stnas trained; path: what ``stnas.load`` takes."""
-        known = ("features_only", "num_classes", "in_chans")
+        known = ("features_only", "num_classes", "in_chans", "width")
         return backbone(path, **{name: options[name] for name in known if name in options})
 
     stnas.__module__ = __name__

@@ -1,5 +1,6 @@
 """Classifiers on disk: a network's folder in a run, a run, or one file that was exported."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from stnas.classifier.classifier import Classifier
 from stnas.classifier.preprocessing import Preprocessing
 from stnas.config import Config, DataConfig, Kernels
 from stnas.config.keys import build
+from stnas.config.rules import width as check_width
 from stnas.space import SearchSpace
 from stnas.store.complete import read_result, record_of
 from stnas.store.files import read_json
-from stnas.store.names import CONFIG, DESCRIPTION, RESULT
+from stnas.store.names import CONFIG, DESCRIPTION, RESULT, width_name
 from stnas.store.origin import completed
 from stnas.store.tensors import load_tensors_, read_tensors, write_tensors
 from stnas.supernet import Network
@@ -20,18 +22,24 @@ from stnas.supernet.load import described_network
 RETRAIN = "retrain"
 
 
-def load(path: str | Path, *, kernels: Kernels = "fused") -> Classifier:
+def load(path: str | Path, *, kernels: Kernels = "fused", width: float = 1) -> Classifier:
     """Load a trained network with its classes and preprocessing, in evaluation mode.
 
     path: ``RUN/retrain/A``; ``RUN``, for the largest of its chosen networks; or a safetensors file
-    that ``stnas export`` wrote. kernels: as ``stnas.load_network`` says. FileNotFoundError or
+    that ``stnas export`` wrote. kernels: as ``stnas.load_network`` says. width: the network with
+    its channels scaled by this factor, which ``retrain.widths`` trains. FileNotFoundError or
     ValueError: there is no whole network.
     """
     place = Path(path).expanduser()
     if place.is_dir():
-        folder = networks_of(place)[-1]
+        folder = of_width(networks_of(place)[-1], width)
         network, known = described_network(folder, kernels=kernels)
         return Classifier(network, preprocessing_of(folder, known), known).eval()
+    if width != 1:
+        raise ValueError(
+            f"width must be 1 for a file, which holds one network, got {width:g}: give the run, or "
+            "export the network of that width"
+        )
     if not place.exists():
         raise FileNotFoundError(
             f"path must be a run folder, a folder in its retrain/ or a file that was exported, got "
@@ -88,6 +96,23 @@ def networks_of(path: Path) -> list[Path]:
             f"`stnas retrain --run {path}`; what is whole is kept"
         )
     return [found[key] for key in wanted]
+
+
+def of_width(folder: Path, width: float) -> Path:
+    """Return the folder of the same network with scaled channels, beside a network's folder.
+
+    FileNotFoundError: it is not trained, and with other channels no weights fit.
+    """
+    check_width("width", width)
+    found = folder.with_name(width_name(folder.name, width))
+    if not (found / DESCRIPTION).exists():
+        run = shlex.quote(str(folder.absolute().parents[1]))
+        raise FileNotFoundError(
+            f"width {width:g} needs a training, since weights of {folder.name} fit no other width, "
+            f"got none in {found}: run `stnas retrain --run {run} --retrain.widths "
+            f"[{width:g}]`, which keeps what is trained"
+        )
+    return found
 
 
 def preprocessing_of(folder: Path, description: Mapping[str, Any]) -> Preprocessing:

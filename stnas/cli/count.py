@@ -10,9 +10,11 @@ from rich.table import Table
 from torch import nn
 
 from stnas.cli.parser import CountOptions
+from stnas.config import rules
 from stnas.ops.flops import madds_by_layer
 from stnas.space import SearchSpace
 from stnas.space.cells.sharing import explained
+from stnas.space.families import widened
 from stnas.store.complete import read_result
 from stnas.store.console import ANSWERS, folding_table
 from stnas.store.names import RESULT
@@ -32,9 +34,16 @@ def count(options: CountOptions) -> None:
     if GENOTYPE.match(options.network):
         space = genotype_space(options)
         genotype = space.parse(options.network)
+        rules.width("width", options.width)
+        space = widened(space, options.width)
         layers, params = space.madds_by_layer(genotype), int(space.params(genotype[None])[0])
         mixed = mixed_edge(space)
     else:
+        if options.width != 1:
+            raise ValueError(
+                f"width must be 1 for a published network, got {options.width:g}: leave it out, or "
+                "count a genotype"
+            )
         module, shape = published(options)
         layers = madds_by_layer(module, shape)
         params = sum(parameter.numel() for parameter in module.parameters())

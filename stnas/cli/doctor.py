@@ -22,7 +22,8 @@ OPTIONAL = (
     ("onnxruntime", "onnxruntime", "stnas export --to onnx, stnas latency --backend onnx"),
     ("openvino", "openvino", "stnas export --to openvino"),
     ("timm", "timm", "timm.create_model of found networks, stnas count of its models"),
-    ("torchvision", "torchvision", "retrain.augment trivial, stnas count of its models"),
+    ("torchvision", "torchvision", "retrain.augment trivial, stnas detect, stnas count"),
+    ("pycocotools", "pycocotools", "stnas detect"),
     ("nvidia.dali", "nvidia-dali-cuda130", "streaming of image folders"),
     ("tensorboard", "tensorboard", "showing the events of a run"),
 )

@@ -12,6 +12,7 @@ import stnas
 from stnas.cli.usage import COMMANDS, command_usage, plain_usage, usage
 from stnas.cli.words import Option, Words, cut, stray
 from stnas.config import Config
+from stnas.config.detect import DetectOptions
 from stnas.config.evaluate import EvaluateOptions, PredictOptions
 from stnas.config.export import ExportOptions
 from stnas.config.init import InitOptions
@@ -31,6 +32,7 @@ NETWORK_OPTIONS: dict[str, type] = {
     "evaluate": EvaluateOptions,
     "predict": PredictOptions,
     "latency": LatencyOptions,
+    "detect": DetectOptions,
 }
 """Options of the commands about a trained network."""
 OTHERS = (
@@ -57,6 +59,8 @@ class CountOptions:
     """Channels of an image."""
     num_classes: int | None = None
     """Classes."""
+    width: float = 1.0
+    """Factor of the channels of a genotype's network."""
     explain: bool = False
     """Whether every layer is listed."""
     network: str = ""

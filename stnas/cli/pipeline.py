@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from stnas import evaluate, export, init, latency, predict, report, runs
+from stnas import detect, evaluate, export, init, latency, predict, report, runs
 from stnas.cli.count import count
 from stnas.cli.doctor import doctor
 from stnas.cli.outcome import print_outcome
@@ -21,6 +21,7 @@ NETWORK_COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.run,
     "predict": predict.run,
     "latency": latency.run,
+    "detect": detect.run,
 }
 """Commands about a trained network."""
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "tell how well a trained network classifies images, class by class",
     "predict": "tell what image files show, by a trained network",
     "export": "write a trained network as ONNX, safetensors, torch.export or OpenVINO; check it",
+    "detect": "train an object detector on a found network, on images with boxes as COCO has them",
     "runs": "list, compare or delete runs: how far they are, how large, what they found",
     "count": "count multiply-adds and parameters of a genotype or a published network",
     "doctor": "tell what this installation has, and what to do about what it lacks",

@@ -20,6 +20,9 @@ class ExportOptions:
     `openvino`."""
     output: str | None = None
     """Folder for the files of one network; default: RUN/export/NAME."""
+    width: float = 1.0
+    """Factor of the channels: the network that `stnas retrain --retrain.widths [1.5]` has trained
+    with them scaled."""
     normalise: bool = False
     """Whether the graph takes pixels of 0 to 255 and normalises them itself."""
     source_size: tuple[int, int] | None = None
@@ -40,6 +43,7 @@ class ExportOptions:
     def __post_init__(self) -> None:
         """Check the options."""
         rules.one_of("to", self.to, get_args(Form))
+        rules.width("width", self.width)
         rules.at_least("images", self.images, 1)
         rules.at_least("calibration", self.calibration, 1)
         if self.int8 and self.to != "onnx":

@@ -60,6 +60,9 @@ class RetrainConfig:
     genotypes: tuple[str, ...] = ()
     """Architectures to train instead of the choices, named G1, G2, ...: texts as a report shows
     them. `stnas retrain --genotype TEXT` gives one."""
+    widths: tuple[float, ...] = ()
+    """Factors of the channels of stem, stages and tail: each choice is trained with them scaled,
+    too, and named A-width-1.5. Weights of other channels do not fit, so it takes a training."""
     seeds: int = 1
     """Trainings of each chosen and each hand-made network, from other weights and in another order;
     their mean and spread are told."""
@@ -113,6 +116,14 @@ class RetrainConfig:
             "retrain.genotypes",
             "without repetition",
             self.genotypes,
+        )
+        for width in self.widths:
+            rules.width("retrain.widths", width)
+        rules.require(
+            len(set(self.widths)) == len(self.widths) and 1 not in self.widths,
+            "retrain.widths",
+            "without repetition, and without 1, the choice itself",
+            self.widths,
         )
         rules.require(
             len(set(self.baselines)) == len(self.baselines),

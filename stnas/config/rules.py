@@ -27,6 +27,11 @@ def positive(key: str, value: float) -> None:
     require(math.isfinite(value) and value > 0, key, "a finite number above 0", value)
 
 
+def width(key: str, value: float) -> None:
+    """Require a factor of channels."""
+    require(math.isfinite(value) and 0.1 <= value <= 10, key, "a factor in [0.1, 10]", value)
+
+
 def not_negative(key: str, value: float) -> None:
     """Require a finite number of 0 or more."""
     require(math.isfinite(value) and value >= 0, key, "a finite number of 0 or more", value)

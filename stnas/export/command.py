@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stnas.classifier import load, networks_of, save
+from stnas.classifier.files import of_width
 from stnas.config import Config
 from stnas.config.export import ExportOptions
 from stnas.data import Dataset
@@ -39,7 +40,7 @@ def run(config: Config, options: ExportOptions, *, command: str) -> None:
     form = FORMS[options.to]
     check_installed(options.to, form)
     place = Path(options.network).expanduser()
-    folders = networks_of(place)
+    folders = [of_width(folder, options.width) for folder in networks_of(place)]
     if options.output is not None and len(folders) > 1:
         raise ValueError(
             f"output must be the folder of one network, got {len(folders)} networks: name one, "

@@ -16,6 +16,8 @@ MEASURES = {"loss": ("loss", 1.0), "accuracy": ("accuracy (%)", 100.0)}
 ROLES = {
     "random": ("random networks", "#8a8f98"),
     "baseline": ("hand-made networks", "#d9a514"),
+    "again": ("further trainings", "#7fb79a"),
+    "scaled": ("found networks, other widths", "#3d7ea6"),
     "chosen": ("found networks", "#2fa36b"),
 }
 """What trained networks are: the words for it, and the colour. The last one is drawn on top."""

@@ -8,6 +8,9 @@ from stnas.report.load import Record, Row
 from stnas.space.latency import LatencyTable
 from stnas.store.files import read_json
 
+OWN = ("chosen", "random")
+"""Roles of networks that lie in the run's own space."""
+
 
 def latencies(record: Record) -> list[Row]:
     """List the tables of latencies in the run's folder, with what they give the networks.
@@ -20,7 +23,7 @@ def latencies(record: Record) -> list[Row]:
 
 def _latency(record: Record, found: dict[str, Any]) -> Row:
     """Return what the page says of one table."""
-    rows: list[Any] = [r for r in record.networks if r["role"] != "baseline"] or record.choices
+    rows: list[Any] = [r for r in record.networks if r["role"] in OWN] or record.choices
     genotypes = [record.space.parse(row["genotype"]) for row in rows]
     table = LatencyTable.from_json(found)
     times: Any = table.cost(record.space)(np.stack(genotypes)) if genotypes else []

@@ -8,8 +8,10 @@ from stnas.config import Config
 from stnas.config.retrain import Baseline
 from stnas.group.streams import derive
 from stnas.space import Genotype, SearchSpace
+from stnas.space.families import widened
 from stnas.space.hand_made import CLOSE, scaled
 from stnas.space.quant import uniform
+from stnas.store.names import width_name
 
 SAMPLES = 4096
 """Random architectures that twins are looked for in, at a time."""
@@ -19,8 +21,9 @@ DRAWS = 16
 def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """List the networks to train: each choice, its random twins, the hand-made ones of its size.
 
-    A hand-made one brings the recipe of its own space. With ``retrain.seeds`` choices and hand-made
-    ones are trained again under other names, from which weights and batches follow.
+    ``retrain.widths`` adds the choice with other channels. That and a hand-made one bring the
+    recipe of their own space. With ``retrain.seeds`` all but
+    random ones are trained again under other names, from which weights and batches follow.
     """
     entries = []
     for choice in choices:
@@ -38,6 +41,10 @@ def plan(config: Config, space: SearchSpace, choices: list[dict[str, Any]]) -> l
             only = np.zeros(own.num_genes, np.int8)
             known = {**described(own, only), "role": "baseline", "space": dict(own.recipe)}
             entries.append({"name": f"{name}-{kind}", **known})
+        for width in config.retrain.widths:
+            own = widened(space, width)
+            known = {**described(own, genotype), "role": "scaled", "space": dict(own.recipe)}
+            entries.append({"name": width_name(name, width), **known})
     for entry in [own for own in entries if own["role"] != "random"]:
         for number in range(2, config.retrain.seeds + 1):
             again = {"name": f"{entry['name']}-seed-{number}", "role": "again"}
@@ -121,7 +128,7 @@ def shortfalls(config: Config, entries: list[dict[str, Any]]) -> list[str]:
         twins += entry["role"] == "random"
         alike = "madds" if entry["role"] == "baseline" else config.search.cost
         off = entry[alike] / chosen[alike] - 1 if chosen[alike] else 0.0
-        if abs(off) > CLOSE:
+        if abs(off) > CLOSE and entry["role"] != "scaled":
             lines.append(
                 f"retrain: {entry['name']} has {100 * off:+.1f} % more {alike} than "
                 f"{chosen['name']}: no network that is nearer was found"

@@ -1,6 +1,6 @@
 """Where spaces come from: profiles of the families, a user's factory, and recipes kept as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -19,6 +19,10 @@ FAMILIES = {
     "hand_made": hand_made,
 }
 """Each has ``PROFILES``, descriptions by name, and ``build``, which makes a space of one."""
+CHANNELS = ("widths", "stem_width", "tail_width", "channels")
+"""Fields of descriptions that are numbers of channels."""
+STEP = 4
+"""Scaled channels are multiples of it: vector units are filled, and shuffle units can be halved."""
 
 
 def profile(name: str, changes: Mapping[str, Any], *, family: str | None = None) -> SearchSpace:
@@ -49,6 +53,33 @@ def profile(name: str, changes: Mapping[str, Any], *, family: str | None = None)
         )
     space: SearchSpace = owner.build(replace(spec, **changes))
     return space
+
+
+def widened(space: SearchSpace, factor: float) -> SearchSpace:
+    """Build a space whose channels are ``factor`` times those of another, its genes the same.
+
+    Stem, stages and tail are scaled, each to the nearest multiple of STEP and no less than that. A
+    factor of 1 gives the space itself. ValueError: it was built by a user's function.
+    """
+    if factor == 1:
+        return space
+    if "factory" in space.recipe or "built" in space.recipe:
+        raise ValueError(
+            f"width must be 1 for a space that a function builds, got {factor}: let the function "
+            "make it with other channels, and name that as space.factory"
+        )
+    recipe = {
+        name: scaled(value, factor) if name in CHANNELS else value
+        for name, value in space.recipe.items()
+    }
+    return from_json(recipe)
+
+
+def scaled(channels: Any, factor: float) -> Any:
+    """Scale a number of channels, or each of several."""
+    if isinstance(channels, Sequence):
+        return [scaled(own, factor) for own in channels]
+    return max(STEP, STEP * int(factor * channels / STEP + 0.5))
 
 
 def configured(config: SpaceConfig, images: Mapping[str, int]) -> SearchSpace:

@@ -19,10 +19,16 @@ REPORT = "report/report.html"
 EXPORT = "export"
 EVALUATE = "evaluate"
 LATENCY = "latency"
+DETECT = "detect"
 CARD = "card.json"
 """What an export found, and the list of its files."""
 FIGURES = "evaluation.json"
 """What an evaluation found, and the list of its files."""
+DETECTION = "detection.json"
+"""What training a detector found, and the list of its files."""
+DETECTOR = "detector.safetensors"
+FOUND = "found.json"
+"""What a detector found on the test images, as COCO lists results."""
 STATE = "state.safetensors"
 WEIGHTS = "weights.safetensors"
 MEAN = "mean.safetensors"
@@ -67,6 +73,11 @@ def sample_files(folder: Path, count: int) -> list[Path]:
 def rung_file(folder: Path, genotype: str, rung: int) -> Path:
     """Name what an architecture reached at the end of a rung of the verdict."""
     return folder / genotype / f"rung-{rung}.json"
+
+
+def width_name(name: str, width: float) -> str:
+    """Name a network whose channels are scaled after the one that it is scaled from."""
+    return name if width == 1 else f"{name}-width-{width:g}"
 
 
 def truth_file(folder: Path, genotype: str, seed: int) -> Path:

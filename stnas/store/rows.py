@@ -67,8 +67,9 @@ class JudgedRow(TypedDict):
 class NetworkRow(Sized):
     """A network that was trained on its own: ``network.json``.
 
-    role: ``chosen``, ``random``, ``baseline``, or ``again``, of one that is trained once more. The
-    accuracies before training are those under the shared weights, None of a hand-made network.
+    role: ``chosen``, ``random``, ``baseline``, ``scaled`` (a choice with other channels), or
+    ``again``, of one that is trained once more. The accuracies before training are those under the
+    shared weights, None of a network that has none there.
     """
 
     name: str

@@ -81,7 +81,7 @@ STAGES = (
         "train the chosen networks from scratch, beside random ones of their size",
         (*BASE, "sgld", "search", "verdict", "retrain"),
         reads=("train", "sgld", "search", "verdict"),
-        remade=("search.limits", "search.limit_shares"),
+        remade=("search.limits", "search.limit_shares", "retrain.widths"),
         beside=("retrain",),
     ),
     Stage(

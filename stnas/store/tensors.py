@@ -19,9 +19,14 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], *, previous: Path | None = None, **metadata: object
 ) -> None:
     """Write tensors as safetensors, with the metadata as one JSON object under ``stnas``."""
+    write_whole(path, encoded_tensors(tensors, **metadata), previous=previous)
+
+
+def encoded_tensors(tensors: Mapping[str, Tensor], **metadata: object) -> bytearray:
+    """Return what ``write_tensors`` writes."""
     arrays = {name: value.detach().contiguous().cpu().numpy() for name, value in tensors.items()}
     text = json.dumps({"checksum": BLANK, "version": VERSION, **metadata}, allow_nan=False)
-    write_whole(path, seal(save(arrays, metadata={"stnas": text})), previous=previous)
+    return seal(save(arrays, metadata={"stnas": text}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
