@@ -1,9 +1,9 @@
 """How the rankings of SPOS's hyper-networks agree with trainings from scratch, on its nano profile.
 
-    nice python benchmarks/spos_ranking.py FOLDER [--seeds 3] [--twice 0]
+    nice python benchmarks/spos_ranking.py FOLDER [--seeds 3] [--cases 4] [--twice 18]
 
-Trains 36 networks from scratch on the embedded images, the ``--twice`` of them with a second seed,
-and hyper-networks by each case of CASES, which rank them with BN statistics of their own and with
+Trains 36 networks from scratch on the embedded images, ``--twice`` of them with a second seed, and
+hyper-networks by each case of CASES, which rank them with BN statistics of their own and with
 shared ones. FOLDER keeps the runs, and the same command goes on. ``results/spos_ranking_truth.csv``
 has the trainings, ``spos_ranking_scores.csv`` the scores, and ``spos_ranking.csv`` Kendall's tau-b
 with 95 % intervals over networks and seeds, made of them by ``--collect`` alone, too.
@@ -145,7 +145,7 @@ def collect(folder: Path, seeds: int) -> None:
         for seed in range(seeds):
             run = Path(configured(folder, case, seed, twice=0).run)
             if (run / "rank" / "result.json").exists():
-                truth = max(truth, trainings(run), key=lambda rows: len(rows[0]) if rows else 0)
+                truth = max(truth, trainings(run), key=lambda rows: sum(map(len, rows)))
                 scores += scored(run, case.name, seed)
     about = {**machine(), "command": "python benchmarks/spos_ranking.py FOLDER"}
     save("spos_ranking_truth", truth, about)

@@ -55,14 +55,15 @@ def figures(
 ) -> dict[str, Any]:
     """Return the means over the seeds of one row, with intervals.
 
-    gain: tau-b less that of the reference, on the same samples. seed_tau: mean tau-b between two
-    seeds.
+    mean: of the measure over networks and seeds. gain: tau-b less that of the reference, on the
+    same samples. seed_tau: mean tau-b between two seeds.
     """
     each = [judge(estimator, reality, reference=None) for estimator in own]
     low, high = interval(drawn[key])
     between = [tau(a.values[0], b.values[0]) for a, b in combinations(own, 2)]
     numbers: dict[str, Any] = {
         "seeds": len(own),
+        "mean": np.mean([np.abs(each.values) for each in own]),
         "n": len(reality.madds),
         "tau": np.mean([row["tau"] for row in each]),
         "tau_low": low,

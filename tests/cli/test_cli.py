@@ -130,6 +130,7 @@ def test_unknown_keys_and_wrong_kinds_are_refused(options, words, message, capsy
         (["--search.limits", "[]"], "search.limits must be one limit or more"),
         (["--search.limits", "[5, 5]"], "search.limits must be without repetition"),
         (["--retrain.warmup_epochs", "1"], "in [0, retrain.epochs = 1)"),
+        (["--train.momentum", "1"], "train.momentum must lie in [0, 1)"),
         (["--retrain.momentum", "1"], "retrain.momentum must be in [0, 1)"),
         (["--data.path", "/no/such/place"], "/no/such/place"),
         (["--threads", "0"], "threads must be 1 or more"),

@@ -115,23 +115,28 @@ def test_a_search_without_bit_operations_says_what_to_set(configured):
         search.run(replace(configured, search=plain))
 
 
-def test_a_killed_search_goes_on_to_the_same_archive(configured, monkeypatch):
+@pytest.mark.parametrize("strategy", ["spos", "nsga2", "random"])
+def test_a_search_that_is_cut_off_at_any_generation_comes_to_the_same_archive(
+    strategy, configured, monkeypatch
+):
+    configured = replace(configured, search=replace(configured.search, strategy=strategy))
     train.run(configured)
     search.run(configured)
     stage = configured.folder / "search"
     wanted = (stage / "archive.jsonl").read_bytes()
-    stage.rename(configured.folder / "whole")
     original = Evaluator.evaluate
+    for last in range(configured.search.generations):
+        stage.rename(configured.folder / f"whole{last}")
 
-    def cut(self, genotypes, generation):
-        found = original(self, genotypes, generation)
-        if generation == 0:
-            raise StoppedError
-        return found
+        def cut(self, genotypes, generation, last=last):
+            found = original(self, genotypes, generation)
+            if generation == last:
+                raise StoppedError
+            return found
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Evaluator, "evaluate", cut)
-        with pytest.raises(StoppedError):
-            search.run(configured)
-    search.run(configured)
-    assert (stage / "archive.jsonl").read_bytes() == wanted
+        with monkeypatch.context() as patch:
+            patch.setattr(Evaluator, "evaluate", cut)
+            with pytest.raises(StoppedError):
+                search.run(configured)
+        search.run(configured)
+        assert (stage / "archive.jsonl").read_bytes() == wanted
