@@ -1,4 +1,4 @@
-// Partial sums of the chunks: gathered and added in order.
+// Partial sums: two accumulators in turn, and those of the chunks, gathered and added in order.
 #pragma once
 
 #include "host/parallel.h"
@@ -14,6 +14,15 @@ void add_parts(const Executor& executor, index parts, index size, T* values) {
     for (index p = 1; p < parts; ++p)
       for (index i = run * kRun; i < end; ++i) values[i] += values[p * size + i];
   });
+}
+
+// use(i, i % 2) for every i < count. Inlined, the second is a constant, so that the pair of
+// accumulators that it chooses from stays in registers.
+template <class Use>
+STNAS_INLINE void in_pairs(index count, const Use& use) {
+  index i = 0;
+  for (; i + 2 <= count; i += 2) use(i, 0), use(i + 1, 1);
+  if (i < count) use(i, 0);
 }
 
 // to[lane] += v[lane].

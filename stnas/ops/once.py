@@ -36,10 +36,10 @@ def once_differentiable(backward: Backward) -> Backward:
 
     @wraps(backward)
     def once(ctx: Any, *grads: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return backward(ctx, *grads)
         with torch.no_grad():
             found = backward(ctx, *grads)
-        if not torch.is_grad_enabled():
-            return found
         given = (*grads, *ctx.saved_tensors)
         sources = [v for v in given if isinstance(v, Tensor) and v.requires_grad]
         values = (found,) if isinstance(found, Tensor) else found

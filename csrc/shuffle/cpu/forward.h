@@ -123,13 +123,17 @@ void train_depthwise(const ShuffleProblem<T>& p, const HeadLayer<T>& layer, cons
   finish_moments(moments, plan.chunks, layer.out, layer.statistics, layer.statistics + layer.out);
 }
 
-// The channels of x that pass by, into the result.
+// The channels of x that pass by, into the result: rows [first, first + count).
 template <class T>
 STNAS_INLINE void keep_half(const ShuffleProblem<T>& p, index first, index count, T* out) {
-  for (index q = first; q < first + count; ++q)
-    for (index j = 0; j < p.read(); j += kLanes)
-      store(out + q * p.out + j, load_each_second<0>(p.x + q * p.in + 2 * j, p.read() - j),
-            p.read() - j);
+  const index in = p.in, row = p.out;
+  for (index j = 0; j < in / 2; j += kLanes) {
+    const T* from = p.x + first * in + 2 * j;
+    T* to = out + first * row + j;
+    const index lanes = in / 2 - j;
+    for (index i = 0; i < count; ++i, from += in, to += row)
+      store(to, load_each_second<0>(from, lanes), lanes);
+  }
 }
 
 // The last layer's output into its channels of the result, beside the half that passes by.
@@ -137,7 +141,7 @@ template <class T>
 void write_head(const ShuffleProblem<T>& p, const Head<T>& head, T* out) {
   const HeadLayer<T>& layer = head.layers[head.count - 1];
   const Plan plan = make_plan(shape_of(layer, p.images));
-  const index pixels = layer.pixels();
+  const index pixels = layer.pixels(), row = p.out;
   Scratch scratch;
   const auto from = layer_output<Relu>(scratch, layer);
   for_each_group(plan, p.executor, [&](index g, index) {
@@ -145,11 +149,12 @@ void write_head(const ShuffleProblem<T>& p, const Head<T>& head, T* out) {
     for (index image = unit.image; image < unit.image + unit.images; ++image)
       for (index first = 0; first < pixels; first += 64) {
         const index count = least(64, pixels - first);
-        T* rows = out + (image * pixels + first) * p.out;
+        T* rows = out + (image * pixels + first) * row;
         for (index b = 0; b < layer.blocks(); ++b) {
           const auto value = from.at(image, b, first);
+          const index lanes = layer.out - b * kLanes;
           T* to = rows + head.target + b * kLanes;
-          for (index i = 0; i < count; ++i) store(to + i * p.out, value(i), layer.out - b * kLanes);
+          for (index i = 0; i < count; ++i, to += row) store(to, value(i), lanes);
         }
         if (p.keeps_half()) keep_half(p, image * pixels + first, count, out);
       }

@@ -71,11 +71,11 @@ void add_norm_sums(const HeadLayer<T>& layer, const Given& given, const Fold<T>&
       const auto dz = given.at(layer, fold, image, b, pixels.begin);
       const T* values = layer.values +
                         ((image * layer.blocks() + b) * layer.out_pixels() + pixels.begin) * kLanes;
-      for (index i = 0; i < pixels.count(); ++i) {
+      in_pairs(pixels.count(), [&](index i, int at) __attribute__((always_inline)) {
         const auto gap = load(values + i * kLanes) - mean, value = dz(i, gap);
-        plain[i & 1] = plain[i & 1] + value;
-        product[i & 1] = product[i & 1] + value * gap;
-      }
+        plain[at] = plain[at] + value;
+        product[at] = product[at] + value * gap;
+      });
     }
     add_lanes(plain[0] + plain[1], sums + b * kLanes);
     add_lanes(product[0] + product[1], sums + padded + b * kLanes);
@@ -105,17 +105,21 @@ struct InputGradient {
   // `count` pixels from `first` on, blocks `step` values apart. Channels that pass by are written
   // beside those that a head read.
   void write(index first, index count, const T* from, index step) const {
-    const index channels = p.read();
-    for (index j = 0; j < channels; j += kLanes, from += step)
-      for (index i = 0; i < count; ++i) {
-        const auto v = load(from + i * kLanes);
-        const index lanes = channels - j;
-        T* to = x + (first + i) * p.in + p.step() * j;
-        if (p.keeps_half())
-          store_in_turn(to, load(grad + (first + i) * p.out + j, lanes), v, lanes);
-        else
-          store(to, add ? load(to, lanes) + v : v, lanes);
-      }
+    const index channels = p.read(), row = p.in, kept = p.out;
+    for (index j = 0; j < channels; j += kLanes, from += step) {
+      T* to = x + first * row + p.step() * j;
+      const T* other = grad + first * kept + j;
+      const index lanes = channels - j;
+      if (p.keeps_half())
+        for (index i = 0; i < count; ++i)
+          store_in_turn(to + i * row, load(other + i * kept, lanes), load(from + i * kLanes),
+                        lanes);
+      else if (add)
+        for (index i = 0; i < count; ++i)
+          store(to + i * row, load(to + i * row, lanes) + load(from + i * kLanes), lanes);
+      else
+        for (index i = 0; i < count; ++i) store(to + i * row, load(from + i * kLanes), lanes);
+    }
   }
 };
 

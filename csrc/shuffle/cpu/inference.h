@@ -28,19 +28,22 @@ template <class T>
 void fold_pointwise(Scratch& scratch, const Fold<T>* within, FoldedLayer<T>& to) {
   const HeadLayer<T>& layer = *to.layer;
   const auto fold = fold_running(scratch, layer.norm, layer.out);
-  T* folded = scratch.take<T>(layer.out * layer.in);
-  for (index o = 0; o < layer.out; ++o) {
-    double bias = 0;
-    for (index c = 0; c < layer.in; ++c) {
-      const T weight = layer.weight[o * layer.in + c];
-      folded[o * layer.in + c] = weight * fold.scale[o] * (within ? within->scale[c] : T(1));
-      if (within) bias += double(weight) * double(within->bias[c]);
-    }
-    fold.bias[o] = T(double(fold.bias[o]) + bias * double(fold.scale[o]));
-  }
   to.depth = within && layer.in > kLanes ? layer.in_blocks() * kLanes : layer.in;
   T* panels = scratch.take<T>(layer.blocks() * to.depth * kLanes);
-  pack_columns(static_cast<const T*>(folded), layer.in, layer.out, to.depth, panels);
+  pack_columns(layer.weight, layer.in, layer.out, to.depth, panels);
+  for (index b = 0; b < layer.blocks(); ++b) {
+    T *rows = panels + b * to.depth * kLanes, *scale = fold.scale + b * kLanes;
+    double through[kLanes] = {};
+    for (index c = 0; c < layer.in; ++c, rows += kLanes) {
+      const double bias = within ? double(within->bias[c]) : 0;
+      for (index i = 0; i < kLanes; ++i) through[i] += double(rows[i]) * bias;
+      store(rows, load(rows) * load(scale) * broadcast(within ? within->scale[c] : T(1)));
+    }
+    for (index i = 0; i < kLanes; ++i) {
+      T& bias = fold.bias[b * kLanes + i];
+      bias = T(double(bias) + through[i] * double(scale[i]));
+    }
+  }
   to.weights = panels;
   to.bias = fold.bias;
 }

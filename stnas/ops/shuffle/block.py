@@ -70,7 +70,8 @@ def shuffle_block(
         out, statistics = _Block.apply(options, x, *flat, *affine)  # type: ignore
     else:
         out, _, statistics = train(x, flat, affine, options, keep=False)
-    move_running_(norms, statistics, layers_of(x, flat, *options), momentum=momentum)
+    if any(value is not None for norm in norms for value in norm[2:]):
+        move_running_(norms, statistics, layers_of(x, flat, *options), momentum=momentum)
     return out  # type: ignore[no-any-return]
 
 
@@ -89,8 +90,8 @@ def check_running(norms: Sequence[BatchNorm], weights: Sequence[Tensor]) -> None
     if len(norms) != len(weights):
         raise ValueError(f"norms must be {len(weights)}, one a convolution, got {len(norms)}")
     for norm, weight in zip(norms, weights, strict=True):
-        for value, name in zip(norm[2:], ("running_mean", "running_var"), strict=True):
-            if value is not None and value.shape != (len(weight),):
+        for value, name in ((norm.running_mean, "running_mean"), (norm.running_var, "running_var")):
+            if value is not None and value.shape != weight.shape[:1]:
                 raise ValueError(f"{name} must have shape [{len(weight)}], got {list(value.shape)}")
 
 
@@ -114,8 +115,6 @@ def move_running_(
     statistics: mean and biased variance of each BN, one after the other. layers: sizes of what each
     one normalises; the running variance is the unbiased one.
     """
-    if all(value is None for norm in norms for value in norm[2:]):
-        return
     parts = iter(torch.split(statistics, [size[1] for size in layers for _ in range(2)]))
     for norm, size in zip(norms, layers, strict=True):
         count = math.prod(size) // size[1]
