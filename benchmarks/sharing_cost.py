@@ -1,57 +1,125 @@
-"""What each level of sharing costs in a step of a search by gradients, levels in turn.
+"""What each level of sharing costs in a step of every search by gradients, levels in turn.
 
-    python benchmarks/sharing_cost.py FILE.csv [--repeats 7] [--batch 16] [--shares drawn]
+    python benchmarks/sharing_cost.py FILE.csv [--repeats 7] [--batch 16] [--strategies darts1 ...]
 
-A row a family, way of sharing out and level: multiply-adds of an image through all candidates,
-bytes that autograd keeps for the backward pass, and processor time of a step of the weights and of
-one of alpha on one thread: medians, and the medians of the ratios to the level none of the same
-turn. Ways are mixed (darts1, darts2, betadarts) and drawn (gdas: one candidate an edge, the same
-for all levels of a turn, never none).
+A row a family, strategy and level: multiply-adds of an image through the hyper-network; bytes that
+autograd keeps for the backward pass of the weights, and the most bytes of tensors that live at once
+in a step beside weights and images; processor time of a step of the weights and of one of the
+architecture on one thread, the optimiser in it: medians, and the medians of the ratios to the level
+none of the same turn. The steps are those of ``stnas train``, on images of noise. The table grows
+by a strategy at a time.
 """
 
 import argparse
 import csv
 import json
+import tempfile
 import time
+import weakref
+from pathlib import Path
 from statistics import median
+from typing import Any
 
+import numpy as np
 import torch
-from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from stnas.space import SearchSpace
+from stnas.config import Config, DataConfig, SharingConfig, SpaceConfig, TrainConfig
+from stnas.data.epochs import Batch
+from stnas.learn.task import prepare, shared_space
 from stnas.store.machine import processor
-from stnas.supernet.mixture import Drawn, MixedNet, Shares, Soft
-from stnas.train.gradient.gdas import straight
+from stnas.train.gradient import Bilevel, make
+
+FAMILIES = ("nb201", "darts")
+STRATEGIES = ("darts1", "darts2", "gdas", "betadarts", "pcdarts")
 
 
-def batch_of(space: SearchSpace, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Make images and labels."""
-    head = space.head
-    images = torch.randn(size, head.in_channels, head.image_size, head.image_size)
-    images = images.contiguous(memory_format=torch.channels_last)
-    return images, torch.randint(head.num_classes, (size,))
+class Living(TorchDispatchMode):
+    """Counts the bytes of the storages that operators make, while they live."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = self.most = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        inputs = {
+            id(own.untyped_storage()) for own in tree_leaves((args, kwargs)) if is_tensor(own)
+        }
+        found = function(*args, **(kwargs or {}))
+        for own in tree_leaves(found):
+            if is_tensor(own) and id(own.untyped_storage()) not in self.known | inputs:
+                self._begin(own.untyped_storage())
+        return found
+
+    def _begin(self, storage: torch.UntypedStorage) -> None:
+        size, mark = storage.nbytes(), id(storage)
+        self.known.add(mark)
+        self.bytes += size
+        self.most = max(self.most, self.bytes)
+        weakref.finalize(storage, self._end, mark, size)
+
+    def _end(self, mark: int, size: int) -> None:
+        self.known.discard(mark)
+        self.bytes -= size
 
 
-def shared_out(alpha: torch.Tensor, drawn: list[int] | None) -> list[Shares]:
-    """Return the shares of all candidates, or those of drawn ones, by row."""
-    if drawn is None:
-        return [Soft(row) for row in alpha]
-    rows = zip(drawn, alpha.softmax(1), strict=True)
-    return [Drawn(choice, straight(p, choice)) for choice, p in rows]
+def is_tensor(value: object) -> bool:
+    """Tell whether a leaf is a tensor."""
+    return isinstance(value, torch.Tensor)
 
 
-def seconds(net: MixedNet, shares: list[Shares], batch: tuple, of: list[torch.Tensor]) -> float:
-    """Return the processor time of a step."""
-    images, labels = batch
+def images_of_noise(file: Path) -> None:
+    """Write images of ten classes."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for part, count in (("train", 200), ("test", 20)):
+        arrays[f"{part}_images"] = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
+        arrays[f"{part}_labels"] = np.arange(count) % 10
+    np.savez(file, **arrays)
+
+
+def searches(family: str, strategy: str, *, folder: Path, size: int) -> dict[str, Bilevel]:
+    """Make the search of a strategy at every level, and say nothing."""
+    config = Config(
+        run=str(folder / "run"),
+        threads=1,
+        space=SpaceConfig(family=family, profile="micro"),
+        data=DataConfig(path=str(folder / "noise.npz")),
+        train=TrainConfig(strategy=strategy, batch_size=size, epochs=50, momentum=0.9),
+    )
+    task = prepare(config)
+    mixture = task.space.mixture
+    assert mixture is not None
+    made = {}
+    for level in mixture.levels:
+        own = Config(**{**vars(config), "sharing": SharingConfig(level=level)})
+        made[level] = make(own, task)
+    return made
+
+
+def batch_of(search: Bilevel, size: int, start: int) -> Batch:
+    """Take a batch of the half that moves the weights."""
+    split = search.task.dataset.train
+    images = split.images[start : start + size].float() / 255
+    return images.contiguous(memory_format=torch.channels_last), split.labels[start : start + size]
+
+
+def seconds(search: Bilevel, train: Batch, held: Batch, step: int) -> tuple[float, float]:
+    """Return the processor time of a step of the weights and of one of the architecture."""
     begin = time.process_time()
-    loss = functional.cross_entropy(net(images, shares), labels)
-    torch.autograd.grad(loss, of, allow_unused=True)
-    return time.process_time() - begin
+    search.move_weights_(train, step)
+    middle = time.process_time()
+    search.move_alpha_(train, held, step)
+    return middle - begin, time.process_time() - middle
 
 
-def kept_bytes(net: MixedNet, shares: list[Shares], batch: tuple) -> int:
+def kept_bytes(search: Bilevel, batch: Batch) -> int:
     """Return the bytes that a step of the weights keeps, each storage once, without the weights."""
-    own = {weight.untyped_storage().data_ptr() for weight in net.parameters()}
+    own = {weight.untyped_storage().data_ptr() for weight in search.parameters}
     found: dict[int, int] = {}
 
     def keep(value: torch.Tensor) -> torch.Tensor:
@@ -61,43 +129,46 @@ def kept_bytes(net: MixedNet, shares: list[Shares], batch: tuple) -> int:
         return value
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-        images, labels = batch
-        functional.cross_entropy(net(images, shares), labels)
+        search.loss(batch, search.method.shares(search, 0, "weights"), rest=True)
     return sum(found.values())
 
 
-def measure(family: str, *, repeats: int, size: int, way: str) -> list[dict[str, object]]:
-    """Measure all levels of a family in turn."""
-    space = SearchSpace.profile("micro", family=family)
-    mixture = space.mixture
-    assert mixture is not None
-    torch.manual_seed(0)
-    nets = {
-        level: MixedNet(space, level=level, normalise=level in mixture.levels[2:])
-        for level in mixture.levels
-    }
-    alpha = (1e-3 * torch.randn(mixture.rows, len(mixture.choices))).requires_grad_()
-    batch, times = batch_of(space, size), {level: [] for level in nets}
+def most_bytes(search: Bilevel, train: Batch, held: Batch) -> int:
+    """Return the most bytes that live at once in a step, beside what is there before it."""
+    with Living() as living:
+        search.move_alpha_(train, held, 0)
+        search.move_weights_(train, 0)
+    return living.most
+
+
+def measure(family: str, strategy: str, *, repeats: int, size: int) -> list[dict[str, object]]:
+    """Measure all levels of a strategy in turn."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images_of_noise(folder / "noise.npz")
+        made = searches(family, strategy, folder=folder, size=size)
+    times: dict[str, list[tuple[float, float]]] = {level: [] for level in made}
     for turn in range(repeats + 1):
-        picks = torch.randint(1, len(mixture.choices), (mixture.rows,)).tolist()
-        drawn = picks if way == "drawn" else None
-        for level, net in nets.items():
-            shares = shared_out(alpha.detach(), drawn)
-            weights = seconds(net, shares, batch, list(net.parameters()))
-            own = seconds(net, shared_out(alpha, drawn), batch, [alpha])
+        for level, search in made.items():
+            train, held = (batch_of(search, size, start) for start in (0, size))
+            found = seconds(search, train, held, turn)
             if turn:
-                times[level].append((weights, own))
+                times[level].append(found)
     rows = []
-    for level, net in nets.items():
+    for level, search in made.items():
+        train, held = (batch_of(search, size, start) for start in (0, size))
+        mixture = shared_space(search.config, search.task.space).mixture
+        assert mixture is not None
         pairs = list(zip(times[level], times["none"], strict=True))
         rows.append(
             {
                 "family": family,
-                "shares": way,
+                "strategy": strategy,
                 "level": level,
                 "batch": size,
                 "madds": mixture.madds(level),
-                "kept_bytes": kept_bytes(net, shared_out(alpha.detach(), drawn), batch),
+                "kept_bytes": kept_bytes(search, train),
+                "most_bytes": most_bytes(search, train, held),
                 "weights_ms": round(1e3 * median(own[0] for own, _ in pairs), 2),
                 "weights_ratio": round(median(own[0] / none[0] for own, none in pairs), 3),
                 "alpha_ms": round(1e3 * median(own[1] for own, _ in pairs), 2),
@@ -108,25 +179,30 @@ def measure(family: str, *, repeats: int, size: int, way: str) -> list[dict[str,
 
 
 def main() -> None:
-    """Measure both families and write the table."""
+    """Measure strategies of both families and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--shares", choices=("mixed", "drawn"), default="mixed")
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for family in ("nb201", "darts"):
-        rows += measure(family, repeats=options.repeats, size=options.batch, way=options.shares)
-        for row in rows[-5:]:
-            print(row)
-    facts = {"command": "python benchmarks/sharing_cost.py", "processor": processor()}
+    facts = {"command": "python benchmarks/sharing_cost.py", "repeats": options.repeats}
+    facts |= {"processor": processor(), "threads": 1, "torch": torch.__version__}
     with open(options.file, "w", newline="") as file:
-        file.write(f"# {json.dumps({**facts, 'threads': 1, 'torch': torch.__version__})}\n")
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+        file.write(f"# {json.dumps(facts)}\n")
+        writer = None
+        for family in options.families:
+            for strategy in options.strategies:
+                rows = measure(family, strategy, repeats=options.repeats, size=options.batch)
+                if writer is None:
+                    writer = csv.DictWriter(file, rows[0].keys())
+                    writer.writeheader()
+                writer.writerows(rows)
+                file.flush()
+                for row in rows:
+                    print(*row.values(), flush=True)
 
 
 if __name__ == "__main__":

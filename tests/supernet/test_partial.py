@@ -9,7 +9,7 @@ from stnas.space.cells.partial import partial_space
 from stnas.supernet.blocks.partial import side_by_side
 from stnas.supernet.mixture import MixedNet, Soft, edge_weights
 from stnas.supernet.mixture.edge import NodeValue
-from stnas.supernet.mixture.partial import PartialEdge
+from stnas.supernet.mixture.partial import PartialEdge, shuffled_sum
 
 SIZES = {"channels": 4, "image_size": 9, "in_channels": 1, "num_classes": 3}
 SPACES = {
@@ -75,7 +75,9 @@ def test_an_edge_is_its_formula(number, size):
         mixed = functional.avg_pool2d(mixed, 3, 2, 1, count_include_pad=False)
         mixed = functional.batch_norm(mixed, None, None, training=True)
     wanted = functional.channel_shuffle(torch.cat((mixed, around), 1), 2)
-    torch.testing.assert_close(own(NodeValue(x, shares=False), Soft(alpha)), wanted)
+    both = own.both(NodeValue(x, shares=False), Soft(alpha))
+    found = shuffled_sum([both, both], torch.tensor([0.75, 0.25], dtype=x.dtype), 2)
+    torch.testing.assert_close(found, wanted)
 
 
 @pytest.mark.parametrize("family", SPACES)

@@ -1,6 +1,6 @@
 """The hyper-network of which every mixed edge computes all its candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from stnas.config import Kernels
 from stnas.config.sharing import Level
 from stnas.space import SearchSpace
+from stnas.space.cells.sharing import Mixed
 from stnas.supernet.blocks import build
 from stnas.supernet.blocks.partial import PartialBlock
 from stnas.supernet.layers import Merge, Tail, channels_last_, check_images, make_stem
 from stnas.supernet.mixture.edge import MixedEdge, NodeValue
-from stnas.supernet.mixture.partial import PartialEdge
+from stnas.supernet.mixture.partial import PartialEdge, shuffled_sum
 from stnas.supernet.mixture.shares import Shares
 from stnas.supernet.norms import norm
 from stnas.supernet.supernet import SuperNet
@@ -59,30 +60,49 @@ class MixedNet(nn.Module):
     def forward(self, x: Tensor, shares: Sequence[Shares], weights: Tensor | None = None) -> Tensor:
         """Compute the logits ``[N, classes]`` of images; shares: one for each row of alpha.
 
-        weights: of the edges of each row among those that enter a node ``[rows]``; None: 1.
+        weights: of the edges of each row among those that enter a node ``[rows]``, where candidates
+        get a part of the channels; None: 1.
         """
         check_images(x, self.space.head.in_channels)
         assert self.space.mixture is not None
         known = {0: NodeValue(self.stem(x), shares=self.level != "none")}
-        entering: dict[int, list[Tensor]] = {node.index: [] for node in self.space.nodes}
         mixed = list(zip(self.space.mixture.edges, self.edges, strict=True))
         for node in self.space.nodes[1:]:
-            values = entering[node.index]
+            values = list[Tensor]()
             for arc in self.fixed:
                 if arc.target == node.index:
                     value = known[arc.source].x
                     values.append(value if arc.part is None else self.blocks[arc.part](value))
-            for edge, module in mixed:
-                if edge.target == node.index:
-                    value = module(known[edge.source], shares[edge.row])
-                    if value is not None:
-                        values.append(value if weights is None else weights[edge.row] * value)
+            own = [pair for pair in mixed if pair[0].target == node.index]
+            values += self._mixtures(own, known, shares, weights)
             if not values:
                 values.append(self._nothing(node.index, known[0].x))
             merged = self.merges[node.index - 1](values)
             known[node.index] = NodeValue(merged, shares=self.level != "none")
         logits: Tensor = self.tail(known[len(self.space.nodes) - 1].x)
         return logits
+
+    def _mixtures(
+        self,
+        entering: Sequence[tuple[Mixed, nn.Module]],
+        known: Mapping[int, NodeValue],
+        shares: Sequence[Shares],
+        weights: Tensor | None,
+    ) -> list[Tensor]:
+        """Return what the mixed edges bring to a node; weights: of the edges of each row."""
+        assert self.space.mixture is not None
+        parts = self.space.mixture.parts
+        if parts > 1 and entering:
+            both = [
+                module.both(known[edge.source], shares[edge.row])
+                for edge, module in entering
+                if isinstance(module, PartialEdge)
+            ]
+            one = both[0][0].new_ones(())
+            own = [one if weights is None else weights[edge.row] for edge, _ in entering]
+            return [shuffled_sum(both, own, parts)]
+        found = (module(known[edge.source], shares[edge.row]) for edge, module in entering)
+        return [value for value in found if value is not None]
 
     def _nothing(self, index: int, first: Tensor) -> Tensor:
         """Return the value of a node that no candidate leads to."""

@@ -1,5 +1,7 @@
 """Edges of which a part of the channels passes the mixture (PC-DARTS, Xu et al. 2020)."""
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from stnas.supernet.mixture.shares import Shares
 
 
 class PartialEdge(MixedEdge):
-    """``shuffle([mixture(x[:C / K]), x[C / K:]])``; at stride 2 what passes by is pooled.
+    """``mixture(x[:C / K])`` and ``x[C / K:]``; at stride 2 what passes by is pooled.
 
     parts: K.
     """
@@ -23,14 +25,28 @@ class PartialEdge(MixedEdge):
         sequences = (own for own in edge.sequences if own)
         self.stride = max(module.stride for own in sequences for module in own)
 
-    def forward(self, source: NodeValue, shares: Shares) -> Tensor:
-        """Mix the first channels of a node ``[N, C, H, W]``."""
+    def both(self, source: NodeValue, shares: Shares) -> tuple[Tensor, Tensor]:
+        """Mix the first channels of a node ``[N, C, H, W]``, and return the others beside them."""
         own, others = source.divided(self.parts)
         around = others.first(HALF) if self.stride == 2 else others.x
-        mixed = super().forward(own, shares)
+        mixed = self(own, shares)
         if mixed is None:
             mixed = around.new_zeros(len(around), own.x.shape[1], *around.shape[2:])
-        return side_by_side(mixed, around, self.parts)
+        return mixed, around
+
+
+def shuffled_sum(
+    both: Sequence[tuple[Tensor, Tensor]], weights: Sequence[Tensor], parts: int
+) -> Tensor:
+    """Return ``sum_e w_e shuffle([mixed_e, around_e])``, shuffled once: edges are shuffled alike.
+
+    both: of the edges that enter a node. parts: K.
+    """
+    mixed, around = (
+        reduce(torch.add, [w * own for w, own in zip(weights, owns, strict=True)])
+        for owns in zip(*both, strict=True)
+    )
+    return side_by_side(mixed, around, parts)
 
 
 HALF = Module("maximum", 0, 0, 0, kernel=2, stride=2)
