@@ -19,6 +19,7 @@ from stnas.data.epochs import (
 )
 from stnas.group.streams import derive
 from stnas.learn.evaluation import Evaluation, Tally
+from stnas.learn.heap import release
 from stnas.learn.task import Task, build_supernet
 from stnas.space import Genotypes
 from stnas.store.files import check_identity
@@ -125,6 +126,7 @@ class Scorer:
             for leaf, logits in trie.logits(batch):
                 tallies[leaf].add_(logits, labels)
             tick()
+        release()
         return [tallies[leaf].result() for leaf in trie.leaves]
 
 

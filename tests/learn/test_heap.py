@@ -1,0 +1,44 @@
+"""Freed memory goes back to the system."""
+
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stnas.learn import scoring
+from stnas.learn.heap import release
+from stnas.space import SearchSpace
+from stnas.supernet import SuperNet
+
+SIZE, BLOCKS = 100_000, 1_000
+"""Bytes of a block that the C library takes from its heap, and their number."""
+
+
+def resident() -> int:
+    """Return the bytes of this process that lie in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_holes_between_blocks_in_use_are_returned():
+    kept, freed = [], []
+    for _ in range(BLOCKS):
+        freed.append(np.ones(SIZE, np.uint8))
+        kept.append(np.ones(2_000, np.uint8))
+    del freed
+    before = resident()
+    release()
+    assert before - resident() > SIZE * BLOCKS / 2
+    assert sum(int(block[-1]) for block in kept) == BLOCKS
+
+
+def test_scoring_returns_what_it_has_freed(monkeypatch):
+    supernet = SuperNet(SearchSpace.profile("nano", image_size=8, in_channels=1, num_classes=4))
+    images = torch.randn(4, 1, 8, 8)
+    asked = []
+    monkeypatch.setattr(scoring, "release", lambda: asked.append(True))
+    scorer = scoring.Scorer([supernet, supernet], [images], [(images, torch.arange(4))])
+    scorer(supernet.space.sample(2, p_drop=0.5, seed=0))
+    assert len(asked) == 2, "once for each of the weights"
