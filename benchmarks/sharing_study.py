@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stnas.config.data import DataConfig
+from stnas.config.space import Merge
 from stnas.data import Dataset, epoch_order, eval_batch
 from stnas.data import load as load_images
 from stnas.group.streams import derive, global_stream, torch_generator
@@ -51,7 +52,9 @@ class Sharing:
     sampling: a kind of ``make_sampler``, or ``windows``: networks of half of a limit up to the
     limit, each limit alike. paths: architectures a step, whose mean gradient moves the weights;
     sandwich: the smallest and the largest beside them; distill: all but the largest learn from it.
-    momentum: of the active tensors alone (Nesterov). recalibration: images.
+    momentum: of the active tensors alone (Nesterov). warmup: epochs in which the rate rises.
+    recalibration: images. merge: how the edges of a node join in the hyper-network; the networks of
+    the truth add them.
     """
 
     epochs: int = 40
@@ -66,7 +69,9 @@ class Sharing:
     sandwich: bool = False
     distill: bool = False
     smoothing: float = 0.0
+    warmup: int = 0
     recalibration: int = 1000
+    merge: Merge = "sum"
 
 
 BASE = Sharing()
@@ -94,15 +99,21 @@ WAYS = {
     "decay 5e-4": replace(BASE, weight_decay=5e-4),
     "smoothing 0.1": replace(BASE, smoothing=0.1),
     "10 epochs": replace(BASE, epochs=10),
+    "edges averaged": replace(BASE, merge="mean"),
+    "statistics by in-degree": replace(BASE, merge="shadow"),
+    "warm-up of 4 epochs": replace(BASE, warmup=4),
+    "250 images recalibrate": replace(BASE, recalibration=250),
+    "4,000 images recalibrate": replace(BASE, recalibration=4000),
 }
 
 
-def quickstart_space(data: Dataset) -> SearchSpace:
-    """Return the space of the recipe ``quickstart``."""
+def quickstart_space(data: Dataset, merge: Merge = "sum") -> SearchSpace:
+    """Return the space of the recipe ``quickstart``, or one whose edges join otherwise."""
     return SearchSpace.profile(
         "micro",
         stem_stride=2,
         residual="all",
+        merge=merge,
         stages=(2, 2, 2),
         widths=(8, 16, 32),
         expands=(1, 3, 6),
@@ -178,6 +189,15 @@ def step_(
         parameters[i].grad = None
 
 
+def rate_of(way: Sharing, step: int, steps: int) -> float:
+    """Return the rate of a step: a linear warm-up, then a cosine; steps: those of an epoch."""
+    warmup = way.warmup * steps
+    if step < warmup:
+        return way.learning_rate * (step + 1) / warmup
+    whole = way.epochs * steps - warmup
+    return cosine(step - warmup, steps=whole, start=way.learning_rate, end=2.5e-4)
+
+
 def shared_weights(data: Dataset, space: SearchSpace, way: Sharing, seed: int) -> SuperNet:
     """Train shared weights one way."""
     with global_stream(seed, "weights"):
@@ -205,7 +225,7 @@ def shared_weights(data: Dataset, space: SearchSpace, way: Sharing, seed: int) -
                 teacher = logits.detach().softmax(1)
             (loss / len(genotypes)).backward()  # type: ignore[no-untyped-call]
         active = sorted({i for g in genotypes for i in supernet.active_parameters(g)})
-        rate = cosine(step, steps=way.epochs * steps, start=way.learning_rate, end=2.5e-4)
+        rate = rate_of(way, step, steps)
         step_(supernet, parameters, momenta, active, way, rate)
     return supernet
 
@@ -280,7 +300,8 @@ def score(seeds: list[int], ways: list[str]) -> None:
             if (name, seed) in done:
                 continue
             begin = time.process_time()
-            supernet = shared_weights(data, space, WAYS[name], seed)
+            own = quickstart_space(data, WAYS[name].merge)
+            supernet = shared_weights(data, own, WAYS[name], seed)
             seconds = time.process_time() - begin
             about = {"way": name, "seed": seed, "seconds": f"{seconds:.0f}"}
             rows.append({**about, **scores(data, supernet, genotypes, WAYS[name].recalibration)})
