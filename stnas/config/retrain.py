@@ -26,6 +26,10 @@ class RetrainConfig:
     parts. Needs kernels `reference`."""
     precision: Precision = "float32"
     """What the values between the layers are stored in, as in `train.precision`."""
+    cuda_graph: bool = False
+    """Whether a GPU is told of the kernels of a step once and replays them as a CUDA graph, which
+    spares the host their launches. For one process with a batch in one part and no mixup; it moves
+    speed and, by the choice of kernels, rounding."""
     learning_rate: float = 0.8
     """Learning rate after the warm-up; from there it falls to 0."""
     schedule: Schedule = "cosine"

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from nvidia import dali
 from nvidia.dali import fn, types
+from nvidia.dali.plugin.pytorch import feed_ndarray
 
 from stnas.config.data import DataConfig
 
@@ -30,14 +31,33 @@ def encoded_path(file: Path | str) -> NDArray[np.uint8]:
     return np.frombuffer(os.fsencode(file), dtype=np.uint8)
 
 
+def lies_on(config: DataConfig) -> torch.device:
+    """Return where torch finds the decoded images: the current GPU where one decodes them."""
+    if config.decoder == "mixed" and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
+
+def taken(images: Any, device: torch.device) -> torch.Tensor:
+    """Return a batch of DALI's ``[B, S, S, 3]`` as a tensor of its own on a device.
+
+    What lies on a GPU stays there; it is copied on torch's stream, which waits for DALI's.
+    """
+    if device.type == "cpu":
+        return torch.from_numpy(images.as_cpu().as_array())
+    dense = images.as_tensor()
+    own = torch.empty(dense.shape(), device=device)
+    stream = torch.get_device_module(device).current_stream(device)
+    return feed_ndarray(dense, own, cuda_stream=stream)
+
+
 def new_pipeline(size: int, *, ahead: int, config: DataConfig) -> dali.Pipeline:
     """Make an empty pipeline for batches of up to ``size`` images."""
     gpu = config.decoder == "mixed"
-    device = torch.cuda.current_device() if torch.cuda.is_available() else 0
     return dali.Pipeline(
         batch_size=size,
         num_threads=config.workers or os.cpu_count(),
-        device_id=device if gpu else None,
+        device_id=(lies_on(config).index or 0) if gpu else None,
         prefetch_queue_depth=ahead,
     )
 

@@ -13,7 +13,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 from nvidia import dali
 from nvidia.dali import fn, types
 from nvidia.dali import math as dali_math
@@ -21,7 +20,15 @@ from PIL import Image
 from torch import Tensor
 
 from stnas.config.data import DataConfig
-from stnas.data.dali_decoder import build, decoded, encoded_path, new_pipeline, undecodable
+from stnas.data.dali_decoder import (
+    build,
+    decoded,
+    encoded_path,
+    lies_on,
+    new_pipeline,
+    taken,
+    undecodable,
+)
 from stnas.data.pillow_reader import picture
 from stnas.data.requests import AHEAD, Request
 
@@ -42,7 +49,8 @@ def read(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the normalised images and the labels of each request, in order.
 
-    Images: float32 ``[B, 3, S, S]``, channels last; labels: int64 ``[B]``.
+    Images: float32 ``[B, 3, S, S]``, channels last, on the GPU where it
+    decoded them; labels: int64 ``[B]``.
     """
     first = next(requests, None)
     if first is None:
@@ -50,6 +58,7 @@ def read(
     feed = _Feed(chain([first], requests), config)
     pipeline = _pipeline(feed, first, config=config, mean=mean, std=std)
     build(pipeline, config)
+    device = lies_on(config)
     try:
         while True:
             try:
@@ -59,7 +68,7 @@ def read(
             request = feed.done()
             if not np.array_equal(shapes.as_array(), request.sizes):
                 raise ValueError("images must keep the size that they had at the start")
-            yield torch.from_numpy(images.as_cpu().as_array()).permute(0, 3, 1, 2), request.labels
+            yield taken(images, device).permute(0, 3, 1, 2), request.labels
     finally:
         feed.close()
 

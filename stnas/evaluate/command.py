@@ -17,6 +17,7 @@ from stnas.data.image_scan import open_images
 from stnas.data.showing import picture
 from stnas.evaluate.figures import Figures, figures
 from stnas.group.device import take
+from stnas.learn.memory import FEWER_IMAGES, ON_THE_PROCESSOR, repaired_by
 from stnas.store.console import ANSWERS, folding_table, percent, say
 from stnas.store.files import encoded
 from stnas.store.names import EVALUATE, FIGURES
@@ -41,10 +42,12 @@ def run(config: Config, options: EvaluateOptions, *, command: str) -> None:
     if options.output is None and place.is_dir():
         check_own_folders(config.folder, [EVALUATE])
     check_own(target, (PAGE, FIGURES), record=FIGURES)
-    dataset = open_images(config).on(device)
+    with repaired_by(FEWER_IMAGES):
+        dataset = open_images(config).on(device)
     check_classes(classifier, dataset)
     split: Split | FileSplit = getattr(dataset, options.part)
-    logits, labels = answers(classifier, dataset, split)
+    with repaired_by(ON_THE_PROCESSOR):
+        logits, labels = answers(classifier, dataset, split)
     found = figures(logits, labels, classifier.classes)
     for line in summary(found):
         ANSWERS.print(line)

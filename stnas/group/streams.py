@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from stnas.group.device import backend
+
 
 def derive(seed: int, *words: str | int) -> int:
     """Return a seed in [0, 2^63) for one purpose, such as ``derive(seed, "augment", step)``."""
@@ -32,6 +34,6 @@ def global_stream(seed: int, *words: str | int) -> Iterator[None]:
         # torch.manual_seed would queue a call, with a stack trace, for each kind of device that is
         # not in use: 100 us a step, and memory that grows with the steps.
         torch.default_generator.manual_seed(value)
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            torch.cuda.manual_seed_all(value)
+        if (gpu := backend()).is_initialized():
+            gpu.manual_seed_all(value)
         yield

@@ -44,17 +44,17 @@ class Outcome:
     """
 
     def __init__(self, losses: Tensor, accuracies: Tensor) -> None:
-        self._losses, self._accuracies = losses, accuracies
+        self.unread_losses, self.unread_accuracies = losses, accuracies
 
     @property
     def losses(self) -> list[float]:
         """Return the cross entropy of every part."""
-        return self._losses.tolist()
+        return self.unread_losses.tolist()
 
     @property
     def accuracies(self) -> list[float]:
         """Return the share of every part that was classified rightly."""
-        return self._accuracies.tolist()
+        return self.unread_accuracies.tolist()
 
     @property
     def loss(self) -> float:
@@ -68,9 +68,9 @@ class Outcome:
 
     def unread(self) -> tuple[Number, Number]:
         """Return (loss, accuracy) without waiting: of a GPU as tensors."""
-        if self._losses.is_cpu:
+        if self.unread_losses.is_cpu:
             return self.loss, self.accuracy
-        return self._losses.double().mean(), self._accuracies.double().mean()
+        return self.unread_losses.double().mean(), self.unread_accuracies.double().mean()
 
 
 def mean(values: Sequence[float]) -> float:

@@ -12,12 +12,13 @@ from stnas.config import Config
 from stnas.data import Dataset, FileSplit, Split, class_weights
 from stnas.data.epochs import Batch, batch_text, evaluation_batches, training_batches
 from stnas.group.processes import current
-from stnas.group.streams import derive, global_stream, numpy_generator
+from stnas.group.streams import derive
 from stnas.learn.evaluation import evaluate_together, recalibrate_
-from stnas.learn.gradients import check_alike, mean_gradients_, own_parts, total
-from stnas.learn.memory import repaired_by, smaller_parts
+from stnas.learn.gradients import check_alike, own_parts, total
+from stnas.learn.memory import repaired_by, smaller_parts, smaller_tests
 from stnas.learn.network_average import NetworkAverage
 from stnas.learn.network_optimiser import learning_rate, one_thread, optimiser
+from stnas.learn.network_step import NetworkStep
 from stnas.learn.readings import Number, Readings
 from stnas.learn.supernet_epoch import steps_per_epoch
 from stnas.store.checkpoint import Saver
@@ -56,19 +57,24 @@ class Fit:
         self.watch = watch
         self.judges = judge is not None
         self.config, self.dataset, self.split, self.network = config, dataset, split, network
-        self.name = name
+        self.name, self.seed = name, derive(config.seed, "retrain", name)
         self.steps = steps_per_epoch(len(split), config.retrain.batch_size)
         self.rate = rate or partial(learning_rate, config, steps=self.steps)
         self.group = current()
-        self.parts = own_parts("retrain", config.retrain)
-        self.weights = class_weights(
+        weights = class_weights(
             split.labels, dataset.num_classes, config=config.data, device=dataset.device
         )
         if config.retrain.sync_batch_norm and self.group.size > 1:
             synchronise_(network, total)
-        self.parameters = list(network.parameters())
-        self.statistics = [b for b in network.buffers() if b.is_floating_point()]
-        self.counts = [b for b in network.buffers() if not b.is_floating_point()]
+        parts = own_parts("retrain", config.retrain)
+        self.step = NetworkStep(
+            network,
+            config.retrain,
+            parts=parts,
+            weights=weights,
+            device=dataset.device,
+            seed=self.seed,
+        )
         self.ranks = {"rank": self.group.rank, "world": self.group.size}
         self.test = evaluation_batches(
             dataset, judge or dataset.test, size=config.retrain.evaluation_batch, **self.ranks
@@ -99,11 +105,13 @@ class Fit:
             for epoch in range(len(now.history), until):
                 with repaired_by(repair):
                     self.epoch_(epoch, journal)
-                if self.config.retrain.recalibrate and epoch + 1 == self.config.retrain.epochs:
-                    recalibrate_(self.network, (images for images, _ in self.batches(epoch + 1)))
+                    if self.config.retrain.recalibrate and epoch + 1 == self.config.retrain.epochs:
+                        data = self.batches(epoch + 1)
+                        recalibrate_(self.network, (images for images, _ in data))
                 numbers: dict[str, Any] = {"loss": now.loss / self.steps}
                 if self.watch is None or epoch + 1 in self.watch or epoch + 1 == until:
-                    numbers |= self.judged()
+                    with repaired_by(smaller_tests(self.config.retrain)):
+                        numbers |= self.judged()
                 check_alike(self.network)
                 now.history.append({"epoch": epoch, **numbers})
                 now.end_epoch_()
@@ -132,14 +140,13 @@ class Fit:
         """Train the rest of one epoch."""
         now = self.saver.standing
         first = now.steps - epoch * self.steps
-        seed = derive(self.config.seed, "retrain", self.name)
         data = self.batches(epoch, start=first, **self.ranks)
-        readings = Readings(lambda loss, _: now.add_(loss), partial(self.stopped_at, seed=seed))
+        readings = Readings(lambda loss, _: now.add_(loss), self.stopped_at)
         self.saver.settle = readings.read_
         self.network.train()
         for i, (images, labels) in enumerate(data, start=first):
             step = epoch * self.steps + i
-            loss = self.step_(images, labels, rate=self.rate(step), seed=seed, step=step)
+            loss = self.step_(images, labels, rate=self.rate(step), step=step)
             readings.add_(step, loss, loss)
             journal.progress(epoch + (i + 1) / self.steps, loss=readings.loss)
             if i + 1 < self.steps:
@@ -153,46 +160,19 @@ class Fit:
             self.split,
             config=self.config,
             purpose=f"retrain/{self.name}",
-            seed=derive(self.config.seed, "retrain", self.name),
+            seed=self.seed,
             epoch=epoch,
             size=self.config.retrain.batch_size,
             augment=self.config.retrain.augment,
             **place,
         )
 
-    def step_(self, images: Tensor, labels: Tensor, *, rate: float, seed: int, step: int) -> Number:
-        """Take one step of SGD on a batch and return its loss, that of a GPU unread.
-
-        The running statistics count one batch, however many parts it has.
-        """
+    def step_(self, images: Tensor, labels: Tensor, *, rate: float, step: int) -> Number:
+        """Take one step of SGD on a batch and return its loss, that of a GPU unread."""
         self.optimizer.zero_grad()
-        counts = [count.clone() for count in self.counts] if self.parts.count > 1 else []
-
-        def forward(part: int, own: Tensor) -> Tensor:
-            with global_stream(seed, "dropout", step, *self.parts.words(part)):
-                return self.network(own)  # type: ignore[no-any-return]
-
-        def mixing(part: int) -> float:
-            generator = numpy_generator(seed, "mixup", step, *self.parts.words(part))
-            return float(generator.beta(alpha, alpha))
-
-        alpha = self.config.retrain.mixup
-        loss, _ = mean_gradients_(
-            self.parameters,
-            forward,
-            images,
-            labels,
-            parts=self.parts,
-            statistics=self.statistics,
-            precision=self.config.retrain.precision,
-            weights=self.weights,
-            smoothing=self.config.retrain.label_smoothing,
-            mixing=mixing if alpha else None,
-        ).unread()
+        loss, _ = self.step.gradients_(images, labels, step).unread()
         if not isinstance(loss, Tensor) and not math.isfinite(loss):
-            raise self.stopped_at(step, loss, seed=seed)
-        for count, before in zip(self.counts, counts, strict=False):
-            count.copy_(before + 1)
+            raise self.stopped_at(step, loss)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with one_thread():
@@ -201,12 +181,12 @@ class Fit:
             self.average.include_(step + 1)
         return loss
 
-    def stopped_at(self, step: int, loss: float, *, seed: int) -> FloatingPointError:
+    def stopped_at(self, step: int, loss: float) -> FloatingPointError:
         """Make the error for a loss that is not finite."""
         epoch, batch = divmod(step, self.steps)
         size = self.config.retrain.batch_size
         about = batch_text(
-            self.split, config=self.config, seed=seed, epoch=epoch, batch=batch, size=size
+            self.split, config=self.config, seed=self.seed, epoch=epoch, batch=batch, size=size
         )
         return FloatingPointError(
             f"the loss of network {self.name} is {loss} at step {step}: lower "

@@ -10,7 +10,7 @@ from stnas.data.epochs import batch_text, training_batches
 from stnas.group.processes import current
 from stnas.group.streams import derive
 from stnas.learn.gradients import check_alike
-from stnas.learn.memory import repaired_by, smaller_parts
+from stnas.learn.memory import less_of_training, repaired_by
 from stnas.learn.readings import Number, Readings
 from stnas.learn.strategy import Strategy
 from stnas.learn.task import Task
@@ -107,7 +107,7 @@ def train_epoch_(
     readings = Readings(now.add_, partial(diverged, task, config))
     saver.settle = readings.read_
     data = epoch_steps_(strategy, task, config=config, epoch=epoch, first=first)
-    with repaired_by(smaller_parts("train", config.train, saver.last())):
+    with repaired_by(less_of_training(config, saver.last())):
         for done, result in enumerate(data, start=first + 1):
             readings.add_(epoch * steps + done - 1, *result)
             speed = (done - first) * config.train.batch_size / (time.perf_counter() - begin)

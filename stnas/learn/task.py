@@ -12,6 +12,7 @@ from stnas.data.image_scan import open_images
 from stnas.group.device import device_of, take
 from stnas.group.processes import current
 from stnas.group.streams import derive, global_stream
+from stnas.learn.memory import FEWER_IMAGES, repaired_by
 from stnas.space import Genotype, SearchSpace
 from stnas.space.cells.partial import partial_space
 from stnas.space.draws import DROPPING
@@ -39,7 +40,8 @@ def prepare(config: Config, run: RunFolder | None = None) -> Task:
     run: refuse images other than those that its hyper-network was trained on.
     """
     device = take(config.device)
-    dataset = open_images(config).on(device)
+    with repaired_by(FEWER_IMAGES):
+        dataset = open_images(config).on(device)
     current().agree("the images of data.path", dataset.fingerprint)
     if run is not None:
         check_same_images(run.result("train"), dataset)

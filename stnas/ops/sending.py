@@ -22,10 +22,11 @@ def sent_ahead(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield pairs of tensors on a device, of which the next is copied while one is worked on.
 
-    On a stream of its own, beside the work.
+    On a stream of its own, beside the work. Images that a GPU decoded are there already.
     """
     if device.type == "cpu":
-        yield from batches
+        for images, labels in batches:
+            yield images.cpu(), labels.cpu()
         return
     module = torch.get_device_module(device)
     beside, before = module.Stream(device), None

@@ -14,6 +14,7 @@ from stnas.config import Config
 from stnas.config.rank import Way
 from stnas.data.epochs import Batch, Batches, evaluation_batches
 from stnas.learn.evaluation import Evaluation, Tally, evaluate, fresh_statistics, recalibrate_
+from stnas.learn.memory import repaired_by, shorter_tuning, smaller_batches
 from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.task import Task, build_supernet
 from stnas.rank.finetuning import finetuned, stop_steps
@@ -71,7 +72,8 @@ class Bench:
             source.forget(way)
             return
         for number, (label, weights) in enumerate(source.weights(way, position)):
-            self._score_weights_(way, label, weights)
+            with repaired_by(smaller_batches(self.config.search)):
+                self._score_weights_(way, label, weights)
             self.journal.progress(position + (number + 1) / len(source.labels(way)))
         source.forget(way)
 
@@ -111,8 +113,9 @@ class Bench:
             if all(row in self.ledger.known((way.name, MEAN, "own")) for way in ways):
                 continue
             found = {}
-            for step, network in finetuned(supernet, genotype, sorted(set(ends)), **options):
-                found[step] = self._both(copy.deepcopy(network))
+            with repaired_by(shorter_tuning(self.config.train)):
+                for step, network in finetuned(supernet, genotype, sorted(set(ends)), **options):
+                    found[step] = self._both(copy.deepcopy(network))
             for way, end in zip(ways, ends, strict=True):
                 for statistics, result in found[end].items():
                     self.ledger.add_((way.name, MEAN, statistics), [row], [result])
@@ -120,9 +123,10 @@ class Bench:
 
     def _both(self, network: Network) -> dict[Statistics, Evaluation]:
         """Score a network with its running BN statistics, then with recalibrated ones."""
-        running = evaluate(network, self.data)
-        recalibrate_(network, self.images)
-        return {"running": running, "own": evaluate(network, self.data)}
+        with repaired_by(smaller_batches(self.config.search)):
+            running = evaluate(network, self.data)
+            recalibrate_(network, self.images)
+            return {"running": running, "own": evaluate(network, self.data)}
 
 
 @torch.no_grad()

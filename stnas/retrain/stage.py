@@ -12,8 +12,10 @@ from stnas.data.epochs import evaluation_batches
 from stnas.group.processes import current, led
 from stnas.learn.evaluation import evaluate_together
 from stnas.learn.gradients import own_parts
+from stnas.learn.memory import repaired_by, smaller_batches, smaller_tests
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, scorer
+from stnas.learn.step_graph import check_graph
 from stnas.learn.task import (
     Task,
     build_network,
@@ -39,6 +41,7 @@ from stnas.store.tensors import read_tensors, write_tensors
 def check(config: Config, task: Task) -> None:
     """Raise ValueError where the trainings could not work on these images."""
     own_parts("retrain", config.retrain)
+    check_graph(config.retrain, task.dataset.device)
     check_batch("retrain.batch_size", config.retrain.batch_size, len(training_images(config, task)))
 
 
@@ -60,7 +63,8 @@ def run(config: Config) -> None:
         stage = folder.begin("retrain")
         dataset = task.dataset
         means = replace(config, search=replace(config.search, bound=0.0))
-        validation = scorer(means, task, folder, split=dataset.validation)
+        with repaired_by(less_to_score := smaller_batches(config.search)):
+            validation = scorer(means, task, folder, split=dataset.validation)
         size = config.search.evaluation_batch
         test = validation.on(evaluation_batches(dataset, dataset.test, size=size))
         plans = plan(config, task.space, choices)
@@ -77,7 +81,8 @@ def run(config: Config) -> None:
                 if place.name != entry["name"]:
                     journal.say(f"retrain: {entry['name']} comes beside the one before: {place}")
                 if not current().first(partial(is_trained, place, entry, journal)):
-                    entry |= before_training(task.space, entry, validation, test)
+                    with repaired_by(less_to_score):
+                        entry |= before_training(task.space, entry, validation, test)
                     units = config.retrain.epochs
                     chapter = Chapter(journal, place.name, position=position, units=units)
                     train(config, task, split, entry, place, chapter, state=state)
@@ -191,7 +196,8 @@ def train(
         origin=state,
     )
     history, seconds = fit.run(journal)
-    tested = evaluate_together(network, fit.test, current())
+    with repaired_by(smaller_tests(config.retrain)):
+        tested = evaluate_together(network, fit.test, current())
     marks = {name: entry[name] for name in ("genotype", "origin")}
     led(write_tensors)(folder / NETWORK, network.state_dict(), **marks)
     description: NetworkRow = {

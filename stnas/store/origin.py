@@ -8,8 +8,8 @@ from stnas.config import Config
 from stnas.store.checksum import digest
 from stnas.store.stages import BY_NAME, sections_of
 
-FREE = ("data.path", "data.workers", "data.broken")
-"""Keys that decide nothing: the images are known by their content."""
+FREE = ("data.path", "data.workers", "data.broken", "retrain.cuda_graph")
+"""Keys that decide nothing but rounding: the images are known by their content."""
 ABSENT: dict[str, Any] = {
     "data.background": None,
     "data.orientation": "ignore",

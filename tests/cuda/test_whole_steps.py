@@ -40,6 +40,35 @@ def test_no_step_waits_for_the_device(on_gpu, work):
     assert on_gpu(work) == WAITS[work]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_replayed_training_has_the_bits_of_one_without_a_graph(on_gpu, precision):
+    assert 0 < on_gpu("graphed", precision) <= 20
+
+
+GRAPH = "learn.step_graph:StepGraph.__call__"
+GRAPH_BUGS = [
+    (GRAPH, "given[0].copy_(images)", "pass", "equal|losses"),
+    (GRAPH, "given[1].copy_(labels)", "pass", "equal|losses"),
+    (GRAPH, "graph.replay()", "pass", "finite"),
+    (GRAPH, "parameter.grad = gradient", "pass", "equal|losses"),
+    (
+        "learn.network_step:NetworkStep._unread",
+        "labels, None)", "labels, 0)", "cannot be captured.*--retrain.cuda_graph false",
+    ),
+    (
+        "learn.network_step:NetworkStep._unread",
+        "outcome.unread_losses,", "outcome.unread_losses * outcome.loss,",
+        "cannot be captured as a CUDA graph .operation not permitted",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "good", "bad", "told"), GRAPH_BUGS, ids=str)
+def test_a_wrong_graph_is_noticed(on_gpu, place, good, bad, told):
+    with pytest.raises(RuntimeError, match=told):
+        on_gpu("with_a_bug", "graphed", place, good, bad)
+
+
 @pytest.mark.parametrize(("work", "most"), [("scores", 6), ("classified", 14)])
 def test_a_score_is_waited_for_once(on_gpu, work, most):
     assert 0 < on_gpu(work) <= most
@@ -90,7 +119,7 @@ BUGS = [
     ("steps_of_training", "ops.sending:sent", ", non_blocking=True", "", WAITED),
     (
         "steps_of_training", "learn.gradients:Outcome.unread",
-        "if self._losses.is_cpu", "if True", WAITED,
+        "if self.unread_losses.is_cpu", "if True", WAITED,
     ),
     ("steps_of_retraining", "learn.task:build_network", TO_DEVICE, "", DEVICES),
     ("resumed", "learn.network_fit:Fit.resume_", ".to(parameter.device)", "", DEVICES),

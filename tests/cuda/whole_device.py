@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from whole_graph import Graph, capturing, seeded
 
 from stnas.config import Config
 from stnas.group import device
@@ -62,13 +63,14 @@ def backend() -> ModuleType:
     answers = {
         "is_available": True, "device_count": 1, "current_device": 0, "_is_in_bad_fork": False,
         "get_device_name": "emulated GPU", "get_device_capability": (9, 0), "set_device": None,
-        "get_amp_supported_dtype": [torch.bfloat16], "manual_seed_all": None,
+        "get_amp_supported_dtype": [torch.bfloat16],
         "current_stream": Stream(), "is_initialized": True, "synchronize": None,
         "max_memory_allocated": 0, "reset_peak_memory_stats": None,
     }  # fmt: skip
     for name, answer in answers.items():
         setattr(module, name, lambda *_, answer=answer: answer)
     module.Stream, module.stream, module.Event = Stream, on_stream, Event
+    module.CUDAGraph, module.graph, module.manual_seed_all = Graph, capturing, seeded
     return module
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 from whole_device import waits
+from whole_graph import Graph
 
 from stnas.config import Config
+from stnas.config.train import Precision
 from stnas.data.epochs import evaluation_batches, training_batches
 from stnas.evaluate.command import answers
 from stnas.group.device import device_of
@@ -23,6 +25,7 @@ from stnas.learn.evaluation import evaluate_together
 from stnas.learn.network_fit import Fit
 from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.single_path import SinglePath, train_step_
+from stnas.learn.step_graph import WARM_UP
 from stnas.learn.task import Task, build_network, build_supernet, prepare
 from stnas.rank.finetuning import finetuned
 from stnas.rank.scoring import observe_
@@ -96,8 +99,30 @@ def steps_of_retraining(config: Config) -> int:
     data = fit.batches(0)
     waits()
     for step, (images, labels) in enumerate(data):
-        fit.step_(images, labels, rate=0.1, seed=0, step=step)
+        fit.step_(images, labels, rate=0.1, step=step)
     return waits()
+
+
+def graphed(config: Config, precision: Precision = "float32") -> int:
+    """Train a network with and without a graph; return how often the host waited with one.
+
+    To the same bits, with dropout, running statistics and losses.
+    """
+    options = replace(config.retrain, epochs=2, precision=precision)
+    trained, found = [], 0
+    for graph in (False, True):
+        own = replace(config, retrain=replace(options, cuda_graph=graph))
+        task = prepare(own)
+        fit = fit_of(own, task, config.folder / str(graph))
+        waits()
+        history, _ = fit.run(Quiet())
+        found = waits()
+        trained.append((fit.tensors(), [row["loss"] for row in history]))
+    assert (Graph.captured, Graph.replayed) == (1, 2 * fit.steps - WARM_UP)
+    (plain, losses), (replayed, own_losses) = trained
+    assert losses == own_losses
+    assert all(torch.equal(value, replayed[name]) for name, value in plain.items())
+    return found
 
 
 def resumed(config: Config) -> int:

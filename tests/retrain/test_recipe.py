@@ -139,7 +139,7 @@ def test_mixup_is_a_function_of_the_step(tiny_config, tmp_path):
     config = with_options(tiny_config, mixup=0.5)
     fit = fit_of(config, tmp_path)
     images, labels = fit.split.images[:32].float() / 255, fit.split.labels[:32]
-    losses = [fit.step_(images, labels, rate=1e-30, seed=3, step=step) for step in (0, 1, 0)]
+    losses = [fit.step_(images, labels, rate=1e-30, step=step) for step in (0, 1, 0)]
     assert losses[0] == losses[2] != losses[1]
 
 
