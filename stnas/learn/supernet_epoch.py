@@ -74,9 +74,11 @@ def diverged(task: Task, config: Config, step: int, loss: float) -> FloatingPoin
     about = batch_text(
         task.dataset.train, config=config, seed=seed, epoch=epoch, batch=batch, size=size
     )
+    what = f" with the architecture {task.space.format(task.sampler.genotype(step))}"
+    if config.train.mixes:
+        what = ", or the architecture parameters were not finite before it"
     return FloatingPointError(
-        f"the loss is {loss} at step {step} with the architecture "
-        f"{task.space.format(task.sampler.genotype(step))}: lower train.learning_rate; {about}"
+        f"the loss is {loss} at step {step}{what}: lower train.learning_rate; {about}"
     )
 
 

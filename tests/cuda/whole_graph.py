@@ -91,15 +91,16 @@ class Recorder(TorchDispatchMode):
 
 @contextmanager
 def capturing(graph: Graph) -> Iterator[None]:
-    """Record what is begun inside; nothing of it has happened afterwards."""
+    """Record what is begun inside; nothing of it has happened, or was drawn, afterwards."""
     torch.ops.stnas_gpu.waits(True)
     Graph.capturing = True
-    recorder = Recorder(graph)
+    recorder, numbers = Recorder(graph), torch.get_rng_state()
     try:
         with recorder:
             yield
     finally:
         Graph.capturing = False
+        torch.set_rng_state(numbers)
     if torch.ops.stnas_gpu.waits(False):
         raise RuntimeError(
             "operation not permitted when stream is capturing\n" + torch.ops.stnas_gpu.waited_for()

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from importlib import import_module
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from whole_device import waits
 from whole_graph import Graph
 
-from stnas.config import Config
+from stnas.config import Config, SharingConfig, SpaceConfig
 from stnas.config.train import Precision
 from stnas.data.epochs import evaluation_batches, training_batches
 from stnas.evaluate.command import answers
@@ -32,6 +33,7 @@ from stnas.rank.scoring import observe_
 from stnas.space import SearchSpace
 from stnas.space.families import FAMILIES
 from stnas.store.journal import Chapter
+from stnas.train.gradient import make
 from stnas.train.stage import falling_schedule, momentum_of
 
 NO_NOISE: dict[str, Any] = {"weight_decay": 1e-4, "mode": "none"}
@@ -74,6 +76,27 @@ def steps_of_training(config: Config) -> int:
         numbers = strategy.update_(images, labels, step)
     found = waits()
     assert [float(number) > 0 for number in numbers]
+    return found
+
+
+def steps_of_searching(config: Config, strategy: str, level: str) -> int:
+    """Take three steps of a search by gradients; return how often the host waited."""
+    options: dict[str, Any] = {"strategy": strategy, "batch_size": 8, "epochs": 2}
+    config = replace(
+        config,
+        space=SpaceConfig(family="nb201", channels=2),
+        train=replace(config.train, ema=(), **options),
+        sharing=SharingConfig(level=level),  # type: ignore[arg-type]
+    )
+    task = prepare(config)
+    searching = make(config, task)
+    searching.supernet.train()
+    more: dict[str, Any] = {"config": config, "purpose": "augment", "seed": 0, "size": 8}
+    data = list(islice(training_batches(task.dataset, task.dataset.train, epoch=0, **more), 3))
+    waits()
+    numbers = [searching.update_(*batch, step) for step, batch in enumerate(data)]
+    found = waits()
+    assert all(0 < float(loss) < 10 and 0 <= float(right) <= 1 for loss, right in numbers)
     return found
 
 

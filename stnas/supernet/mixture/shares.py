@@ -1,9 +1,13 @@
 """How much each candidate of an edge counts: all of them, or one that was drawn."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Protocol
 
+import torch
 from torch import Tensor
+
+from stnas.ops.sending import sent
 
 
 class Shares(Protocol):
@@ -16,6 +20,12 @@ class Shares(Protocol):
     def within(self, members: Sequence[int]) -> list[Tensor | None]:
         """Return the share of each in their weight; None: it alone is not computed."""
         ...
+
+
+@cache
+def places(members: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return indices on a device, which is sent them once."""
+    return sent(torch.tensor(members), device)
 
 
 class Soft:
@@ -33,11 +43,14 @@ class Soft:
         """Return ``a_S``."""
         if len(members) == 1:
             return self.a[members[0]]
-        return (self.alpha[list(members)].logsumexp(0) - self.total).exp()
+        return (self._of(members).logsumexp(0) - self.total).exp()
 
     def within(self, members: Sequence[int]) -> list[Tensor | None]:
         """Return ``a_i / a_S`` for each member."""
-        return list(self.alpha[list(members)].softmax(0))
+        return list(self._of(members).softmax(0))
+
+    def _of(self, members: Sequence[int]) -> Tensor:
+        return self.alpha[places(tuple(members), self.alpha.device)]
 
 
 class Drawn:

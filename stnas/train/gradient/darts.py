@@ -9,6 +9,8 @@ from stnas.train.gradient.bilevel import Bilevel
 
 RADIUS = 0.01
 """Length of the step of the finite difference."""
+TINY = 1e-30
+"""Least length of u that is divided by: no device is asked whether it is 0."""
 
 
 class FirstOrder:
@@ -44,14 +46,12 @@ class SecondOrder(FirstOrder):
             self._look_ahead_(bilevel, train, kept, eta)
             loss, _ = bilevel.loss(held, self.shares(bilevel, step, "alpha"))
             of_alpha, *of_weights = torch.autograd.grad(loss, [bilevel.alpha, *weights])
-            length = float(torch.linalg.vector_norm(torch.stack([g.norm() for g in of_weights])))
-            if length == 0:
-                return [of_alpha]
-            radius = RADIUS / length
+            length = torch.linalg.vector_norm(torch.stack([g.norm() for g in of_weights])).double()
+            radius = RADIUS / length.clamp_min(TINY)  # Where u is 0 both sides are the same.
             sides = []
             for sign in (1, -1):
                 for weight, own, u in zip(weights, kept, of_weights, strict=True):
-                    weight.data.copy_(own + sign * radius * u)
+                    weight.data.copy_(own + (sign * radius) * u)
                 side, _ = bilevel.loss(train, self.shares(bilevel, step, "alpha"))
                 sides.append(bilevel.gradients(side)[0])
             return [of_alpha - eta * (sides[0] - sides[1]) / (2 * radius)]

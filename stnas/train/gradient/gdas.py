@@ -5,6 +5,7 @@ from torch import Tensor
 
 from stnas.data.epochs import Batch
 from stnas.group.streams import torch_generator
+from stnas.ops.sending import sent
 from stnas.supernet.mixture import Drawn, Shares
 from stnas.train.gradient.bilevel import Bilevel
 
@@ -25,7 +26,8 @@ class GumbelDraw:
         alpha = bilevel.alpha.detach() if purpose == "weights" else bilevel.alpha
         noise = gumbel(alpha, seed=bilevel.config.seed, step=step, purpose=purpose)
         p = ((alpha.log_softmax(1) + noise) / self.tau(bilevel, step)).softmax(1)
-        return [Drawn(int(row.argmax()), straight(row, int(row.argmax()))) for row in p]
+        drawn = p.argmax(1).tolist()  # The host must know what it computes: a GPU is waited for.
+        return [Drawn(choice, straight(row, choice)) for choice, row in zip(drawn, p, strict=True)]
 
     def gradient(self, bilevel: Bilevel, train: Batch, held: Batch, step: int) -> list[Tensor]:
         """Return the gradient of the loss on held-back images along the drawn candidates."""
@@ -50,4 +52,5 @@ def gumbel(alpha: Tensor, *, seed: int, step: int, purpose: str) -> Tensor:
     """Return Gumbel noise ``-log(-log U)`` of the shape of alpha, a function of (seed, step)."""
     generator = torch_generator(seed, "gumbel", purpose, step)
     uniform = torch.rand(alpha.shape, generator=generator, dtype=torch.float64)
-    return -(-uniform.clamp(1e-12, 1 - 1e-12).log()).log().to(alpha)
+    noise = -(-uniform.clamp(1e-12, 1 - 1e-12).log()).log()
+    return sent(noise.to(alpha.dtype), alpha.device)

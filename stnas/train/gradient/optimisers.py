@@ -66,7 +66,7 @@ class Descent:
         triples = zip(self.weights, self.velocities, gradients, strict=True)
         moved = [(w, v, g) for w, v, g in triples if g is not None]
         norm = torch.linalg.vector_norm(torch.stack([g.norm() for _, _, g in moved]))
-        factor = float(torch.clamp(self.options.largest_gradient / (norm + 1e-6), max=1.0))
+        factor = torch.clamp(self.options.largest_gradient / (norm + 1e-6), max=1.0)
         for weight, velocity, gradient in moved:
             whole = gradient * factor + self.train.weight_decay * weight
             velocity.mul_(self.train.momentum).add_(whole)
