@@ -13,8 +13,9 @@ from stnas.config import Config
 from stnas.data import FileSplit, Split, class_weights
 from stnas.data.epochs import Batch, training_batches
 from stnas.group.streams import derive, global_stream
-from stnas.learn.gradients import autocast
+from stnas.learn.gradients import Outcome, autocast
 from stnas.learn.moving_average import MovingAverage
+from stnas.learn.readings import Number
 from stnas.learn.task import Task
 from stnas.ops.dtypes import widen
 from stnas.space import Genotype
@@ -112,7 +113,7 @@ class Bilevel:
         each = functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
         return (each * self.class_weights[labels]).mean(), logits
 
-    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
+    def update_(self, images: Tensor, labels: Tensor, step: int) -> tuple[Number, Number]:
         """Move alpha and the weights, or in the other order; return (loss, accuracy)."""
         train = (images, labels)
         if step // self.steps < self.config.alpha.start * self.config.train.epochs:
@@ -126,9 +127,12 @@ class Bilevel:
         return self.move_weights_(train, step)
 
     def move_alpha_(self, train: Batch, held: Batch, step: int) -> None:
-        """Take a step of Adam on the architecture parameters."""
+        """Take a step of Adam on the architecture parameters.
+
+        A gradient of a GPU that is not finite is noticed by the loss of the step after.
+        """
         gradients = self.method.gradient(self, train, held, step)
-        if not all(bool(torch.isfinite(own).all()) for own in gradients):
+        if not all(bool(torch.isfinite(own).all()) for own in gradients if own.is_cpu):
             raise FloatingPointError(
                 f"the gradient of alpha is not finite at step {step}: lower train.learning_rate "
                 "or alpha.learning_rate"
@@ -136,18 +140,21 @@ class Bilevel:
         for adam, gradient in zip(self.adams, gradients, strict=True):
             adam.move_(gradient)
 
-    def move_weights_(self, batch: Batch, step: int) -> tuple[float, float]:
-        """Take a step of descent on the weights; FloatingPointError before anything moves."""
+    def move_weights_(self, batch: Batch, step: int) -> tuple[Number, Number]:
+        """Take a step of descent on the weights; FloatingPointError before anything moves.
+
+        A GPU is not waited for: its numbers are tensors, which nobody has read.
+        """
         loss, logits = self.loss(batch, self.method.shares(self, step, "weights"), rest=True)
-        value = float(loss.detach())
-        if not math.isfinite(value):
+        right = (logits.detach().argmax(1) == batch[1]).sum().double() / len(batch[1])
+        value, accuracy = Outcome(loss.detach()[None], right[None]).unread()
+        if not isinstance(value, Tensor) and not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at step {step}: lower train.learning_rate"
             )
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
         self.descent.move_(gradients, lr=self.rate(step))
-        right = int((logits.argmax(1) == batch[1]).sum())
-        return value, right / len(batch[1])
+        return value, accuracy
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
         """Return the gradients of a loss for the architecture parameters; zeros without any."""
