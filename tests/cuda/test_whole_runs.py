@@ -7,23 +7,41 @@ from pathlib import Path
 
 import pytest
 import torch
-from whole_device import on_emulated_gpu, run_stages
+from whole_device import on_emulated_gpu, run_stages, waits_of_stages
 from whole_work import benchmark
 
 from stnas.store.files import read_json, read_rows
+from stnas.store.run_folder import RunFolder
 from stnas.store.tensors import read_tensors
 
 STAGES = ("train", "sgld", "search", "verdict", "rank", "retrain")
 
 
 @pytest.fixture(scope="module")
-def runs(gpu_libraries, small, tmp_path_factory) -> dict[str, Path]:
-    """Make the run on the processor and on the emulated GPU."""
+def waited(gpu_libraries, small, tmp_path_factory) -> tuple[dict[str, Path], dict[str, int]]:
+    """Make the run on the processor and on the emulated GPU; give how often the host waited."""
     folder = tmp_path_factory.mktemp("runs")
     of = {name: replace(small, run=str(folder / name), device=name) for name in ("cpu", "cuda")}
     run_stages(of["cpu"], STAGES)
-    on_emulated_gpu(gpu_libraries, run_stages, of["cuda"], STAGES)
-    return {name: config.folder for name, config in of.items()}
+    found = on_emulated_gpu(gpu_libraries, waits_of_stages, of["cuda"], STAGES)
+    return {name: config.folder for name, config in of.items()}, found
+
+
+@pytest.fixture(scope="module")
+def runs(waited) -> dict[str, Path]:
+    """Give the folders of both runs."""
+    return waited[0]
+
+
+WAITS = {"train": 0, "sgld": 0, "search": 0, "verdict": 0, "rank": 0, "retrain": 0}
+"""How often the host may wait in a stage: for images, weights, states, losses of an epoch, scores;
+not by the steps, of which train takes 6, rank 12 and more."""
+
+
+def test_a_stage_waits_for_what_it_keeps_alone(waited):
+    _, found = waited
+    assert found.keys() == WAITS.keys()
+    assert {stage: count for stage, count in found.items() if count > WAITS[stage]} == {}
 
 
 @pytest.mark.parametrize(
@@ -64,12 +82,33 @@ def test_every_stage_is_recorded_with_its_device(runs):
             assert [made["device"] for made in record["made_with"]] == [device]
 
 
+def stop(path: Path, count: int) -> None:
+    raise StoppedError
+
+
 class StoppedError(Exception):
     """What ends a run inside a stage."""
 
 
-def stop(path: Path, count: int) -> None:
-    raise StoppedError
+def test_every_stage_says_that_it_goes_on_on_another_device(gpu_libraries, small, tmp_path):
+    begin, begun = RunFolder.begin, []
+    config = replace(small, run=str(tmp_path / "run"))
+
+    def begun_alone(folder: RunFolder, stage: str) -> Path:
+        begun.append(begin(folder, stage))
+        raise StoppedError
+
+    for stage in STAGES:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
+            patch.setattr(RunFolder, "begin", begun_alone)
+            run_stages(replace(config, device="cpu"), (stage,))
+        told = on_emulated_gpu(gpu_libraries, run_stages, replace(config, device="cuda"), (stage,))
+        assert f"{stage}: device emulated, emulated GPU" in told
+        assert "(device: 'cpu', now 'emulated, emulated GPU')" in told
+        record = read_json(config.folder / stage / "config.json")
+        devices = [made["device"] for made in record["made_with"]]
+        assert devices == ["cpu", "emulated, emulated GPU"]
+    assert len(begun) == len(STAGES)
 
 
 def test_a_run_goes_on_on_another_device(gpu_libraries, small, runs, tmp_path, at_states):

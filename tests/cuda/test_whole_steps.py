@@ -73,6 +73,11 @@ def test_a_score_is_waited_for_once(on_gpu, work, most):
     assert 0 < on_gpu(work) <= most
 
 
+@pytest.mark.dali
+def test_what_dali_decodes_on_a_gpu_stays_there(on_gpu, tiny_photographs):
+    assert on_gpu("decoded_there", str(tiny_photographs)) == 0
+
+
 @pytest.mark.parametrize("family", [name for name, own in FAMILIES.items() if own.PROFILES])
 def test_every_family_trains_and_scores(on_gpu, family):
     assert on_gpu("step_of", family) == 0

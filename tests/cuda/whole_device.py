@@ -27,6 +27,8 @@ NAME = "emulated"
 class Stream:
     """A stream of the emulated GPU, on which everything happens at once."""
 
+    cuda_stream = 0
+
     def __init__(self, _: object = None) -> None:
         pass
 
@@ -118,3 +120,13 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> str:
         for stage in stages:
             import_module(f"stnas.{stage}").run(config)
     return printed.getvalue()
+
+
+def waits_of_stages(config: Config, stages: tuple[str, ...]) -> dict[str, int]:
+    """Run stages; return how often the host waited in each."""
+    found = {}
+    for stage in stages:
+        waits()
+        run_stages(config, (stage,))
+        found[stage] = waits()
+    return found

@@ -16,7 +16,7 @@ import torch
 from whole_device import waits
 from whole_graph import Graph
 
-from stnas.config import Config, SharingConfig, SpaceConfig
+from stnas.config import Config, DataConfig, SharingConfig, SpaceConfig
 from stnas.config.train import Precision
 from stnas.data.epochs import evaluation_batches, training_batches
 from stnas.evaluate.command import answers
@@ -191,6 +191,30 @@ def classified(config: Config) -> int:
     answers(classifier, task.dataset, task.dataset.test)
     evaluate_together(classifier, fit.test, current())
     return waits()
+
+
+def decoded_there(config: Config, path: str) -> int:
+    """Read a folder by DALI as if it decoded on the GPU; return how often the host waited."""
+    for module in ("decoder", "reader"):
+        import_module(f"stnas.data.dali_{module}").lies_on = lambda _: where
+    where = device_of(config.device)
+    options: dict[str, Any] = {"path": path, "backend": "dali", "workers": 1, "image_size": 16}
+    config = replace(config, data=DataConfig(**options))
+    dataset = prepare(config).dataset
+    more: dict[str, Any] = {"config": config, "purpose": "augment", "seed": 0, "size": 4}
+    waits()
+    on_gpu = list(training_batches(dataset, dataset.train, epoch=0, **more))
+    found = waits()
+    where = torch.device("cpu")
+    for (images, labels), (own, known) in zip(
+        on_gpu,
+        training_batches(dataset.on(where), dataset.train, epoch=0, **more),
+        strict=True,
+    ):
+        assert images.device == labels.device == device_of(config.device)
+        assert torch.equal(images.cpu(), own)
+        assert torch.equal(labels.cpu(), known)
+    return found
 
 
 def with_a_bug(config: Config, work: str, place: str, good: str, bad: str) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 from stnas.space.cells.sharing import Mixed, Module
 from stnas.supernet.blocks.partial import side_by_side
 from stnas.supernet.mixture.edge import MixedEdge, NodeValue
-from stnas.supernet.mixture.shares import Shares
+from stnas.supernet.mixture.shares import Shares, places
 
 
 class PartialEdge(MixedEdge):
@@ -58,6 +58,7 @@ def edge_weights(beta: Tensor, entering: tuple[tuple[int, ...], ...]) -> Tensor:
 
     entering: rows of alpha by node.
     """
-    found = torch.cat([beta[list(rows)].softmax(0) for rows in entering])
-    order = torch.tensor([row for rows in entering for row in rows])
-    return found[order.argsort()]
+    found = torch.cat([beta[places(rows, beta.device)].softmax(0) for rows in entering])
+    order = [row for rows in entering for row in rows]
+    back = tuple(sorted(range(len(order)), key=order.__getitem__))
+    return found[places(back, beta.device)]

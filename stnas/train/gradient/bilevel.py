@@ -1,7 +1,7 @@
 """Train shared weights on one half of the images and alpha on the other, in turn."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from stnas.config import Config
 from stnas.data import FileSplit, Split, class_weights
-from stnas.data.epochs import Batch, training_batches
-from stnas.group.streams import derive, global_stream
+from stnas.data.epochs import Batch
+from stnas.group.streams import global_stream
 from stnas.learn.gradients import Outcome, autocast
 from stnas.learn.moving_average import MovingAverage
 from stnas.learn.readings import Number
@@ -22,6 +22,7 @@ from stnas.space import Genotype
 from stnas.store.tensors import load_tensors_
 from stnas.supernet import SuperNet
 from stnas.supernet.mixture import MixedNet, Shares, edge_weights
+from stnas.train.gradient.held import HeldBatches
 from stnas.train.gradient.optimisers import Adam, Descent
 
 START = 1e-3
@@ -229,33 +230,3 @@ class Bilevel:
             if name.startswith("net.")
         }
         load_tensors_(self.supernet, own, file)
-
-
-class HeldBatches:
-    """The batches that move alpha, each a function of (seed, step), in epochs of their own."""
-
-    def __init__(self, task: Task, held: Split | FileSplit, config: Config) -> None:
-        self.task, self.held, self.config = task, held, config
-        self.steps = len(held) // config.train.batch_size
-        self.next_step = -1
-        self.rest: Iterator[Batch] = iter(())
-
-    def batch(self, step: int) -> Batch:
-        """Return the batch of a step; steps that follow each other go on in one pass."""
-        epoch, place = divmod(step, self.steps)
-        if step != self.next_step or place == 0:
-            self.rest = self._pass(epoch, place)
-        self.next_step = step + 1
-        return next(self.rest)
-
-    def _pass(self, epoch: int, place: int) -> Iterator[Batch]:
-        return training_batches(
-            self.task.dataset,
-            self.held,
-            config=self.config,
-            purpose="augment alpha",
-            seed=derive(self.config.seed, "order of alpha"),
-            epoch=epoch,
-            size=self.config.train.batch_size,
-            start=place,
-        )
