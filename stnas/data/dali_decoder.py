@@ -48,7 +48,8 @@ def taken(images: Any, device: torch.device) -> torch.Tensor:
     dense = images.as_tensor()
     own = torch.empty(dense.shape(), device=device)
     stream = torch.get_device_module(device).current_stream(device)
-    return feed_ndarray(dense, own, cuda_stream=stream)
+    feed_ndarray(dense, own, cuda_stream=stream)
+    return own
 
 
 def new_pipeline(size: int, *, ahead: int, config: DataConfig) -> dali.Pipeline:

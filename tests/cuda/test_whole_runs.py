@@ -90,7 +90,7 @@ class StoppedError(Exception):
     """What ends a run inside a stage."""
 
 
-def test_every_stage_says_that_it_goes_on_on_another_device(gpu_libraries, small, tmp_path):
+def test_every_stage_says_that_it_goes_on_elsewhere(gpu_libraries, small, tmp_path, monkeypatch):
     begin, begun = RunFolder.begin, []
     config = replace(small, run=str(tmp_path / "run"))
 
@@ -99,9 +99,10 @@ def test_every_stage_says_that_it_goes_on_on_another_device(gpu_libraries, small
         raise StoppedError
 
     for stage in STAGES:
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
-            patch.setattr(RunFolder, "begin", begun_alone)
+        monkeypatch.setattr(RunFolder, "begin", begun_alone)
+        with pytest.raises(StoppedError):
             run_stages(replace(config, device="cpu"), (stage,))
+        monkeypatch.setattr(RunFolder, "begin", begin)
         told = on_emulated_gpu(gpu_libraries, run_stages, replace(config, device="cuda"), (stage,))
         assert f"{stage}: device emulated, emulated GPU" in told
         assert "(device: 'cpu', now 'emulated, emulated GPU')" in told
