@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 from gpu_cases import Case, cases
-from gpu_stages import TOY, WHOLE, Row, Size, quickstart, steps, synchronise
+from gpu_stages import TOY, WHOLE, Row, Size, quickstart, retraining, steps, synchronise
 from ranking_text import lines
 from record import RESULTS, machine, save
 
@@ -73,12 +73,12 @@ def measure(case: Case, flush: torch.Tensor, bandwidth: float | None, size: Size
     return row
 
 
-def tested() -> list[Row]:
+def tested(size: Size) -> list[Row]:
     """Run the tests of the kernels, of which none may be skipped for want of a GPU."""
-    command = [sys.executable, "-m", "pytest", "tests/cuda", "-k", "not emulated and not whole"]
+    command = [sys.executable, "-m", "pytest", size.tests, "-k", "not emulated and not whole"]
     environment = os.environ | {"STNAS_REQUIRE_CUDA": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    return [{"case": "tests/cuda", "passed": str(done.returncode == 0)}]
+    return [{"case": size.tests, "passed": str(done.returncode == 0)}]
 
 
 def page(about: dict[str, Any], sections: dict[str, list[Row]]) -> str:
@@ -109,12 +109,12 @@ def main(words: Sequence[str] | None = None) -> None:
     name = devices.backend().get_device_name(0)
     bandwidth = next((rate for part, rate in BANDWIDTHS.items() if part in name), None)
     about = machine() | {"gpu": name, "bandwidth": bandwidth}
-    sections = {"Tests": [] if options.toy else tested()}
+    sections = {"Tests": tested(size)}
     flush = torch.empty(L2 if size is WHOLE else 1, dtype=torch.int8, device=where)
     sections["Kernels"] = [
         measure(case, flush, bandwidth, size) for case in cases(size, device=str(where))
     ]
-    sections["Steps"] = list(steps(size, where))
+    sections["Steps"] = [*steps(size, where), *retraining(size, where)]
     synchronise()
     with tempfile.TemporaryDirectory() as folder:
         sections["A short run"] = list(quickstart(size, Path(folder)))

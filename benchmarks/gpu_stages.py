@@ -1,11 +1,10 @@
 """What benchmarks/gpu.py measures besides kernels: steps of every stage, images, a small run."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,17 @@ import torch
 from block_shapes import Case as Shape
 from predictions import BLOCK
 
-from stnas.config import DataConfig
+from stnas.cli import main as stnas
+from stnas.config import DataConfig, RetrainConfig
 from stnas.data import Split, train_batch
 from stnas.group import device as devices
+from stnas.learn.gradients import Parts
+from stnas.learn.network_step import NetworkStep
 from stnas.learn.scoring import Scorer
 from stnas.learn.single_path import train_step_
+from stnas.learn.step_graph import WARM_UP
 from stnas.space import SearchSpace
-from stnas.supernet import SuperNet
+from stnas.supernet import Network, SuperNet
 
 Row = dict[str, Any]
 
@@ -30,7 +33,7 @@ class Size:
 
     block, sgld, rows, norm: shapes of the kernels' cases. profile, image_size, batches: of the
     steps. paths: networks drawn. rounds: repetitions of a kernel. quickstart: options of the run.
-    compiled: whether torch.compile is timed beside.
+    compiled: whether torch.compile is timed beside. tests: those of the kernels.
     """
 
     block: Shape
@@ -44,6 +47,7 @@ class Size:
     rounds: int
     quickstart: tuple[str, ...]
     compiled: bool
+    tests: str
 
 
 SHORT = (
@@ -51,13 +55,23 @@ SHORT = (
     "--sgld.samples", "2", "--search.population", "8", "--search.generations", "4",
     "--verdict.candidates", "0", "--retrain.epochs", "2",
 )  # fmt: skip
+SHORTEST = (
+    "--space.stages", "[1,1]", "--space.widths", "[4,8]", "--space.tail_width", "8",
+    "--space.stem_stride", "4", "--data.image_size", "8", "--data.train_limit", "60",
+    "--data.test_limit", "20", "--train.epochs", "1", "--train.batch_size", "16",
+    "--sgld.samples", "2", "--search.population", "2", "--search.generations", "2",
+    "--search.random", "0", "--verdict.candidates", "0", "--retrain.epochs", "1",
+    "--retrain.warmup_epochs", "0", "--retrain.batch_size", "16", "--retrain.random_twins", "0",
+    "--retrain.baselines", "[]",
+)  # fmt: skip
 WHOLE = Size(
     BLOCK, (1 << 22, 1 << 25), 100_000, (128, 16, 112), "imagenet", 224, (64, 128, 256, 512),
     paths=9, rounds=50, quickstart=SHORT, compiled=True,
+    tests="tests/cuda",
 )  # fmt: skip
 TOY = Size(
     Shape(2, 8, 8, 3, 4, 1, 6), (100,), 9, (2, 5, 4), "nano", 8, (2, 4), paths=1, rounds=1,
-    quickstart=(), compiled=False,
+    quickstart=SHORTEST, compiled=False, tests="tests/cuda/test_counting_kernel.py",
 )  # fmt: skip
 
 
@@ -128,6 +142,44 @@ def steps(size: Size, where: torch.device) -> Iterator[Row]:
         yield about("images in memory", batch, lambda d=data: batch_of(d), images=batch)
 
 
+def retraining(size: Size, where: torch.device) -> Iterator[Row]:
+    """Time gradients of a network alone, launched one by one and as a CUDA graph; compare them.
+
+    apart: norm of the difference over the norm, of the gradients of the last batch.
+    """
+    space = SearchSpace.profile(size.profile, image_size=size.image_size)
+    genotype = space.sample(1, p_drop=0.6, seed=1)[0]
+    for batch in size.batches:
+        images, labels = batch_of(images_of(space, batch, where))
+        found: list[torch.Tensor] = []
+        for graph in (False, True):
+            torch.manual_seed(0)
+            network = Network.build(space, genotype).to(where).train()
+            step = NetworkStep(
+                network, RetrainConfig(cuda_graph=graph), parts=Parts(), weights=None,
+                device=where, seed=0,
+            )  # fmt: skip
+
+            work = partial(once, network, step, images, labels)
+            for _ in range(WARM_UP):
+                work()
+            name = f"retraining/{size.profile}{' as a CUDA graph' if graph else ''}"
+            row = about(name, batch, work, images=batch)
+            found.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
+            yield row | {"apart": f"{apart(*found):.1e}" if graph else ""}
+
+
+def once(network: Network, step: NetworkStep, images: torch.Tensor, labels: torch.Tensor) -> None:
+    """Find the gradients of a batch."""
+    network.zero_grad()
+    step.gradients_(images, labels, 0)
+
+
+def apart(first: torch.Tensor, second: torch.Tensor) -> float:
+    """Return the norm of a difference over the norm."""
+    return float((first - second).norm() / first.norm())
+
+
 def about(name: str, batch: int, work: Callable[[], object], *, images: int) -> Row:
     """Do work once to warm up and once to time it; return a row of the table."""
     work()
@@ -141,11 +193,10 @@ def about(name: str, batch: int, work: Callable[[], object], *, images: int) -> 
 def quickstart(size: Size, folder: Path) -> Iterator[Row]:
     """Run a short quickstart on both devices, and hold their fronts against each other."""
     fronts = {}
-    for word in ("cpu", "cuda") if size.quickstart else ():
+    for word in ("cpu", "cuda"):
         run = folder / word
-        command = [sys.executable, "-m", "stnas", "quickstart", "--run", str(run)]
         begin = time.perf_counter()
-        subprocess.run([*command, "--device", word, *size.quickstart], check=True)
+        stnas(["quickstart", "--run", str(run), "--device", word, *size.quickstart])
         seconds = time.perf_counter() - begin
         found = json.loads((run / "search/front.json").read_text())["front"]
         fronts[word] = {row["genotype"]: row["accuracy"] for row in found}

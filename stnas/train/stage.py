@@ -32,6 +32,7 @@ from stnas.store.names import STATE, WEIGHTS, average_file, checkpoint_file
 from stnas.store.results import TrainResult
 from stnas.store.run_folder import RunFolder
 from stnas.store.tensors import write_tensors
+from stnas.supernet.blocks import has_gpu_kernels
 from stnas.train.gradient import Bilevel, check_mixed, make
 from stnas.train.law import describe_law
 
@@ -73,6 +74,8 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
             ) as saver,
         ):
             journal.say(describe(config, task) if not mixes else describe_mixed(config, strategy))
+            if task.dataset.device.type != "cpu":
+                journal.say(describe_kernels(config, task))
             journal.say(describe_split(task.dataset))
             if (warning := unequal_classes(task.dataset, config.data)) is not None:
                 journal.say(warning)
@@ -171,6 +174,20 @@ def describe_mixed(config: Config, strategy: Strategy) -> str:
         f"{data.num_classes} classes: {len(data.train):,} images move the weights, as many the "
         f"architecture\ntrain: sharing.level {level}: {mixture.madds(level):,} MAdds of an "
         f"image in the hyper-network, {mixture.madds('none'):,} without sharing"
+    )
+
+
+def describe_kernels(config: Config, task: Task) -> str:
+    """Say whose operators compute on a GPU."""
+    if has_gpu_kernels(task.space, config.kernels):
+        return (
+            "train: on the GPU kernels of stnas compute blocks, BN and the steps of the weights, "
+            "torch's operators stem, tail and joins"
+        )
+    family = task.space.recipe.get("family", "topology")
+    return (
+        f"train: on the GPU torch's operators compute all layers: blocks of space.family {family} "
+        f"have no kernels of stnas there with kernels {config.kernels}"
     )
 
 

@@ -118,6 +118,7 @@ def test_a_run_goes_on_on_another_device(gpu_libraries, small, runs, tmp_path, a
         run_stages(config, ("train",))
     told = on_emulated_gpu(gpu_libraries, run_stages, replace(config, device="auto"), ("train",))
     assert "train: device emulated, emulated GPU" in told
+    assert "train: on the GPU kernels of stnas compute blocks, BN" in told
     assert "(device: 'cpu', now 'emulated, emulated GPU')" in told
     record = read_json(config.folder / "train/config.json")
     assert [made["device"] for made in record["made_with"]] == ["cpu", "emulated, emulated GPU"]
@@ -130,7 +131,8 @@ def test_a_run_goes_on_on_another_device(gpu_libraries, small, runs, tmp_path, a
 
 CASES = (
     "sgld_step_/100", "count_madds/9x54", "norm_act training", "bfloat16", "node_moments",
-    "step/nano float32", "score/nano", "images in memory",
+    "step/nano float32", "score/nano", "images in memory", "retraining/nano", "as a CUDA graph",
+    "quickstart on cpu", "quickstart on cuda",
 )  # fmt: skip
 
 
@@ -142,6 +144,9 @@ def test_the_benchmark_of_a_gpu_runs_whole(gpu_libraries, small, tmp_path):
     with (config.folder / "gpu.csv").open() as file:
         assert json.loads(file.readline()[2:])["gpu"] == "emulated GPU"
         rows = list(csv.DictReader(file))
+    assert rows[0]["case"] == "tests/cuda/test_counting_kernel.py"
+    assert rows[0]["passed"] == str(torch.cuda.is_available()), "STNAS_REQUIRE_CUDA=1 is not heard"
+    assert {row["apart"] for row in rows if "graph" in row["case"]} == {"0.0e+00"}
     named = " ".join(row["case"] for row in rows)
     for case in CASES:
         assert case in named

@@ -9,6 +9,6 @@ from stnas.supernet.blocks import (  # noqa: F401 they register their blocks
     spos,
 )
 from stnas.supernet.blocks.block import MakeNorm, ResidualBlock, build
-from stnas.supernet.blocks.bottleneck import LinearBottleneck
+from stnas.supernet.blocks.bottleneck import LinearBottleneck, has_gpu_kernels
 
-__all__ = ["LinearBottleneck", "MakeNorm", "ResidualBlock", "build"]
+__all__ = ["LinearBottleneck", "MakeNorm", "ResidualBlock", "build", "has_gpu_kernels"]

@@ -15,7 +15,7 @@ from stnas.ops.bottleneck.arguments import Options
 from stnas.ops.bottleneck.path_plan import PathEdge
 from stnas.ops.bottleneck.reference import BottleneckWeights
 from stnas.ops.layers.reference import ACTIVATIONS
-from stnas.space import Arc
+from stnas.space import Arc, SearchSpace
 from stnas.space.macro import InvertedResidual
 from stnas.space.topology import Bottleneck
 from stnas.supernet.as_built import (
@@ -162,3 +162,9 @@ def choice_block(
 ) -> LinearBottleneck:
     """Make the choice block of a bottleneck."""
     return LinearBottleneck(part, kernels=kernels, norm=norm)
+
+
+def has_gpu_kernels(space: SearchSpace, kernels: Kernels) -> bool:
+    """Tell whether blocks of a space have kernels for a GPU; torch's operators compute others."""
+    made = (isinstance(part, Bottleneck | InvertedResidual) for part in space.parts.values())
+    return kernels == "fused" and any(made)
