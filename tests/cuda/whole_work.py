@@ -28,6 +28,7 @@ from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.single_path import SinglePath, train_step_
 from stnas.learn.step_graph import WARM_UP
 from stnas.learn.task import Task, build_network, build_supernet, prepare
+from stnas.ops.sending import sent_ahead
 from stnas.rank.finetuning import finetuned
 from stnas.rank.scoring import observe_
 from stnas.space import SearchSpace
@@ -206,6 +207,7 @@ def decoded_there(config: Config, path: str) -> int:
     on_gpu = list(training_batches(dataset, dataset.train, epoch=0, **more))
     found = waits()
     where = torch.device("cpu")
+    assert all(images.is_cpu and y.is_cpu for images, y in sent_ahead(iter(on_gpu), where))
     for (images, labels), (own, known) in zip(
         on_gpu,
         training_batches(dataset.on(where), dataset.train, epoch=0, **more),
