@@ -87,6 +87,9 @@ def page(about: dict[str, Any], sections: dict[str, list[Row]]) -> str:
         f"# Measured on {about['gpu']}", "",
         f"By `{about['command']}`, torch {about['torch']}. Times are milliseconds. The predictions",
         "of [docs/cuda.md](../../docs/cuda.md) are floors: `share` says how near a kernel comes.",
+        "Beside a step stands what its blocks take at least; its launches, at 4 us each, are the",
+        "slower part where that is less. `apart` is how far gradients of a CUDA graph are from those",
+        "without it: more than rounding is a fault.",
     ]  # fmt: skip
     for title, rows in sections.items():
         if rows:
@@ -107,7 +110,7 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(f"benchmarks/gpu.py needs a GPU; {reason}")
     where = devices.device_of("cuda")
     name = devices.backend().get_device_name(0)
-    bandwidth = next((rate for part, rate in BANDWIDTHS.items() if part in name), None)
+    bandwidth = next((rate for part, rate in BANDWIDTHS.items() if part in name), size.bandwidth)
     about = machine() | {"gpu": name, "bandwidth": bandwidth}
     sections = {"Tests": tested(size)}
     flush = torch.empty(L2 if size is WHOLE else 1, dtype=torch.int8, device=where)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from block_shapes import Case as Shape
-from predictions import BLOCK
+from predictions import BLOCK, GPUS, training_step
 
 from stnas.cli import main as stnas
 from stnas.config import DataConfig, RetrainConfig
@@ -21,7 +21,7 @@ from stnas.learn.network_step import NetworkStep
 from stnas.learn.scoring import Scorer
 from stnas.learn.single_path import train_step_
 from stnas.learn.step_graph import WARM_UP
-from stnas.space import SearchSpace
+from stnas.space import Genotypes, SearchSpace
 from stnas.supernet import Network, SuperNet
 
 Row = dict[str, Any]
@@ -33,7 +33,8 @@ class Size:
 
     block, sgld, rows, norm: shapes of the kernels' cases. profile, image_size, batches: of the
     steps. paths: networks drawn. rounds: repetitions of a kernel. quickstart: options of the run.
-    compiled: whether torch.compile is timed beside. tests: those of the kernels.
+    compiled: whether torch.compile is timed beside. tests: those of the kernels. bandwidth: bytes a
+    second of a GPU that is in no list.
     """
 
     block: Shape
@@ -48,6 +49,7 @@ class Size:
     quickstart: tuple[str, ...]
     compiled: bool
     tests: str
+    bandwidth: float | None = None
 
 
 SHORT = (
@@ -72,6 +74,7 @@ WHOLE = Size(
 TOY = Size(
     Shape(2, 8, 8, 3, 4, 1, 6), (100,), 9, (2, 5, 4), "nano", 8, (2, 4), paths=1, rounds=1,
     quickstart=SHORTEST, compiled=False, tests="tests/cuda/test_counting_kernel.py",
+    bandwidth=1e12,
 )  # fmt: skip
 
 
@@ -131,7 +134,7 @@ def steps(size: Size, where: torch.device) -> Iterator[Row]:
                     for own in genotypes
                 ],
                 images=batch * size.paths,
-            )  # fmt: skip
+            ) | expected(space, genotypes, batch, precision)  # fmt: skip
         images, labels = batch_of(data)
         yield about(
             f"score/{size.profile}", batch,
@@ -140,6 +143,14 @@ def steps(size: Size, where: torch.device) -> Iterator[Row]:
         )  # fmt: skip
         supernet.train()
         yield about("images in memory", batch, lambda d=data: batch_of(d), images=batch)
+
+
+def expected(space: SearchSpace, genotypes: Genotypes, batch: int, precision: str) -> Row:
+    """Return how many kernels steps start, and what their blocks should take at least."""
+    launches, seconds = training_step(space, genotypes, batch, precision)
+    rows = zip(GPUS, seconds, strict=True)
+    floors = {f"{gpu.name}_floor_ms": f"{1e3 * s * len(genotypes):.3f}" for gpu, s in rows}
+    return {"launches": f"{launches * len(genotypes):.0f}"} | floors
 
 
 def retraining(size: Size, where: torch.device) -> Iterator[Row]:

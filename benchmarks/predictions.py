@@ -30,7 +30,7 @@ from block_passes import (
 from block_shapes import Case
 from ranking_text import filled, lines
 
-from stnas.space import Genotype, SearchSpace
+from stnas.space import Genotype, Genotypes, SearchSpace
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/cuda.md"
@@ -193,20 +193,27 @@ def blocks_of(space: SearchSpace, genotype: Genotype, batch: int) -> list[Case]:
     ]  # fmt: skip
 
 
+def training_step(
+    space: SearchSpace, genotypes: Genotypes, batch: int, dtype: str
+) -> tuple[float, list[float]]:
+    """Return a step's launches, and the seconds of its blocks on each GPU: means over networks."""
+    chains = []
+    for genotype in genotypes:
+        blocks = blocks_of(space, genotype, batch)
+        chains.append([k for b in blocks for k in (*forward(b, dtype), *backward(b, dtype))])
+    count = sum(map(len, chains)) / len(chains) + OTHERS
+    gpus = [sum(sum(seconds(k, gpu) for k in c) for c in chains) / len(chains) for gpu in GPUS]
+    return count, gpus
+
+
 def launch_table() -> str:
     """Tabulate what a training step takes the host to start, and a GPU to work on."""
     space = SearchSpace.profile("imagenet")
     rows = []
     for batch in (64, 512):
         for dtype in WIDTHS:
-            chains = []
-            for genotype in space.sample(PATHS, p_drop=0.6, seed=0):
-                blocks = blocks_of(space, genotype, batch)
-                chains.append(
-                    [k for b in blocks for k in (*forward(b, dtype), *backward(b, dtype))]
-                )
-            count = sum(map(len, chains)) / PATHS + OTHERS
-            gpus = [sum(sum(seconds(k, gpu) for k in c) for c in chains) / PATHS for gpu in GPUS]
+            genotypes = space.sample(PATHS, p_drop=0.6, seed=0)
+            count, gpus = training_step(space, genotypes, batch, dtype)
             host = f"{count * LAUNCH * 1e3:.1f}"
             rows.append(
                 [str(batch), dtype, f"{count:.0f}", host, *(f"{s * 1e3:.1f}" for s in gpus)]

@@ -33,15 +33,20 @@ def runs(waited) -> dict[str, Path]:
     return waited[0]
 
 
-WAITS = {"train": 0, "sgld": 0, "search": 0, "verdict": 0, "rank": 0, "retrain": 0}
-"""How often the host may wait in a stage: for images, weights, states, losses of an epoch, scores;
-not by the steps, of which train takes 6, rank 12 and more."""
-
-
-def test_a_stage_waits_for_what_it_keeps_alone(waited):
-    _, found = waited
-    assert found.keys() == WAITS.keys()
-    assert {stage: count for stage, count in found.items() if count > WAITS[stage]} == {}
+def test_no_stage_waits_by_step_or_by_batch(waited, gpu_libraries, small, tmp_path):
+    search = replace(small.search, evaluation_batch=7, recalibration_batch=16)
+    more_steps = replace(
+        small,
+        run=str(tmp_path / "run"),
+        device="cuda",
+        train=replace(small.train, batch_size=8),
+        search=search,
+        retrain=replace(small.retrain, batch_size=8, evaluation_batch=5),
+    )
+    found = on_emulated_gpu(gpu_libraries, waits_of_stages, more_steps, STAGES)
+    assert found.keys() == set(STAGES)
+    assert min(found.values()) > 0
+    assert found == waited[1]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +101,7 @@ def test_every_stage_says_that_it_goes_on_elsewhere(gpu_libraries, small, tmp_pa
 
     def begun_alone(folder: RunFolder, stage: str) -> Path:
         begun.append(begin(folder, stage))
+        (begun[-1] / "piece.txt").write_text("a piece of work")
         raise StoppedError
 
     for stage in STAGES:
@@ -147,6 +153,8 @@ def test_the_benchmark_of_a_gpu_runs_whole(gpu_libraries, small, tmp_path):
     assert rows[0]["case"] == "tests/cuda/test_counting_kernel.py"
     assert rows[0]["passed"] == str(torch.cuda.is_available()), "STNAS_REQUIRE_CUDA=1 is not heard"
     assert {row["apart"] for row in rows if "graph" in row["case"]} == {"0.0e+00"}
+    assert all(row["share"] for row in rows if row["section"] == "Kernels")
+    assert all(float(row["H100_floor_ms"]) > 0 for row in rows if "step/" in row["case"])
     named = " ".join(row["case"] for row in rows)
     for case in CASES:
         assert case in named
