@@ -88,8 +88,8 @@ def page(about: dict[str, Any], sections: dict[str, list[Row]]) -> str:
         f"By `{about['command']}`, torch {about['torch']}. Times are milliseconds. The predictions",
         "of [docs/cuda.md](../../docs/cuda.md) are floors: `share` says how near a kernel comes.",
         "Beside a step stands what its blocks take at least; its launches, at 4 us each, are the",
-        "slower part where that is less. `apart` is how far gradients of a CUDA graph are from those",
-        "without it: more than rounding is a fault.",
+        "slower part where that is less. `apart` is how far gradients of a CUDA graph are from",
+        "those without it: more than rounding is a fault.",
     ]  # fmt: skip
     for title, rows in sections.items():
         if rows:

@@ -18,7 +18,7 @@ ATEN = torch.ops.aten
 SIZES: dict[str, dict[str, Any]] = {
     "topology": {"name": "nano", "stages": (2, 2), "widths": (4, 8), "stem_stride": 1},
     "nas_bench_macro": {"name": "nas_bench_macro_half", "stages": (1, 1, 1)},
-    "spos": {"name": "nano", "stages": (1, 1), "widths": (8, 12), "scales": (6, 10)},
+    "spos": {"name": "nano", "stages": (1, 1), "widths": (16, 24), "scales": (6, 10)},
     "quant": {"name": "resnet14", "stages": (1, 1), "widths": (4, 8)},
     "nb201": {"name": "micro", "channels": 2},
     "darts": {"name": "micro", "channels": 2, "cells": 3},
@@ -26,7 +26,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 def item(x: Tensor, places: Any) -> Tensor:
-    """Index a tensor by operators alone: the one of Python asks for the device itself."""
+    """Index a tensor by operators: Python's own methods ask this torch for a guard of the GPU."""
     keys, dim = places if isinstance(places, tuple) else (places,), 0
     for key in keys:
         if key is None:
@@ -40,10 +40,18 @@ def item(x: Tensor, places: Any) -> Tensor:
     return x
 
 
+def dense(x: Tensor, *, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
+    """Lay a tensor out, by the operator."""
+    laid: Tensor = ATEN.contiguous(x, memory_format=memory_format)
+    return laid
+
+
 @pytest.fixture
 def fake(monkeypatch):
     """Let tensors be fake inside, on whatever device they are made."""
     monkeypatch.setattr(FakeTensor, "__getitem__", item)
+    monkeypatch.setattr(FakeTensor, "copy_", lambda x, y, *_: ATEN.copy_(x, y))
+    monkeypatch.setattr(FakeTensor, "contiguous", dense)
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         yield
 
