@@ -41,7 +41,7 @@ def test_no_step_waits_for_the_device(on_gpu, work):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_replayed_training_has_the_bits_of_one_without_a_graph(on_gpu, precision):
-    assert 0 < on_gpu("graphed", precision) <= 20
+    assert on_gpu("graphed", precision) == 0
 
 
 GRAPH = "learn.step_graph:StepGraph.__call__"
