@@ -108,14 +108,16 @@ def test_architectures_are_scored_where_their_images_are(family, request):
             Tally().add_(logits, labels.cpu())
 
 
-@pytest.mark.parametrize("name", ["tail.classifier.weight", "stem.convolution.weight"])
+@pytest.mark.parametrize("name", ["tail.classifier.weight", "stem.norm.running_mean"])
 def test_a_weight_that_was_left_behind_is_noticed(name, request):
     space, genotypes, images = made("topology")
     network = Network.build(space, genotypes[0])
     request.getfixturevalue("fake")
-    sent_(network)
+    sent_(network).eval()
     layer, _, own = name.rpartition(".")
-    tensors = network.get_submodule(layer)._parameters
-    tensors[own] = nn.Parameter(torch.empty(tensors[own].shape), requires_grad=False)
+    owner = network.get_submodule(layer)
+    tensors = owner._parameters if own in owner._parameters else owner._buffers
+    left = torch.empty(tensors[own].shape)
+    tensors[own] = nn.Parameter(left, requires_grad=False) if own in owner._parameters else left
     with pytest.raises(RuntimeError, match="same device"):
         network(images("cuda"))
