@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from gpu_cases import Case, cases
+from gpu_loader import streamed
 from gpu_stages import TOY, WHOLE, Row, Size, quickstart, retraining, steps, synchronise
 from ranking_text import lines
 from record import RESULTS, machine, save
@@ -120,6 +121,7 @@ def main(words: Sequence[str] | None = None) -> None:
     sections["Steps"] = [*steps(size, where), *retraining(size, where)]
     synchronise()
     with tempfile.TemporaryDirectory() as folder:
+        sections["Streamed images"] = list(streamed(size, where, Path(folder) / "photographs"))
         sections["A short run"] = list(quickstart(size, Path(folder)))
     rows = [{"section": title} | row for title, own in sections.items() for row in own]
     print(about, *rows, sep="\n")

@@ -33,8 +33,9 @@ class Size:
 
     block, sgld, rows, norm: shapes of the kernels' cases. profile, image_size, batches: of the
     steps. paths: networks drawn. rounds: repetitions of a kernel. quickstart: options of the run.
-    compiled: whether torch.compile is timed beside. tests: those of the kernels. bandwidth: bytes a
-    second of a GPU that is in no list.
+    compiled: whether torch.compile is timed beside. tests: those of the kernels. photographs:
+    JPEG images that are streamed, of so many pixels a side. bandwidth: bytes a second of a GPU that
+    is in no list.
     """
 
     block: Shape
@@ -49,6 +50,8 @@ class Size:
     quickstart: tuple[str, ...]
     compiled: bool
     tests: str
+    photographs: int
+    photograph: int
     bandwidth: float | None = None
 
 
@@ -69,12 +72,12 @@ SHORTEST = (
 WHOLE = Size(
     BLOCK, (1 << 22, 1 << 25), 100_000, (128, 16, 112), "imagenet", 224, (64, 128, 256, 512),
     paths=9, rounds=50, quickstart=SHORT, compiled=True,
-    tests="tests/cuda",
+    tests="tests/cuda", photographs=4096, photograph=500,
 )  # fmt: skip
 TOY = Size(
     Shape(2, 8, 8, 3, 4, 1, 6), (100,), 9, (2, 5, 4), "nano", 8, (2, 4), paths=1, rounds=1,
     quickstart=SHORTEST, compiled=False, tests="tests/cuda/test_counting_kernel.py",
-    bandwidth=1e12,
+    photographs=20, photograph=24, bandwidth=1e12,
 )  # fmt: skip
 
 

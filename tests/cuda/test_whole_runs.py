@@ -138,7 +138,7 @@ def test_a_run_goes_on_on_another_device(gpu_libraries, small, runs, tmp_path, a
 CASES = (
     "sgld_step_/100", "count_madds/9x54", "norm_act training", "bfloat16", "node_moments",
     "step/nano float32", "score/nano", "images in memory", "retraining/nano", "as a CUDA graph",
-    "quickstart on cpu", "quickstart on cuda",
+    "quickstart on cpu", "quickstart on cuda", "images streamed by pillow",
 )  # fmt: skip
 
 
