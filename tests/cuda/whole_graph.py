@@ -92,7 +92,7 @@ class Recorder(TorchDispatchMode):
 @contextmanager
 def capturing(graph: Graph) -> Iterator[None]:
     """Record what is begun inside; nothing of it has happened, or was drawn, afterwards."""
-    torch.ops.stnas_gpu.waits(True)
+    before = torch.ops.stnas_gpu.waits(False)
     Graph.capturing = True
     recorder, numbers = Recorder(graph), torch.get_rng_state()
     try:
@@ -101,7 +101,7 @@ def capturing(graph: Graph) -> Iterator[None]:
     finally:
         Graph.capturing = False
         torch.set_rng_state(numbers)
-    if torch.ops.stnas_gpu.waits(False):
+    if torch.ops.stnas_gpu.waits(False) > before:
         raise RuntimeError(
             "operation not permitted when stream is capturing\n" + torch.ops.stnas_gpu.waited_for()
         )
