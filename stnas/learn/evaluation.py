@@ -36,18 +36,21 @@ SIGN = {"loss": 1.0, "accuracy": -1.0, "balanced_accuracy": -1.0}
 def recalibrate_(network: nn.Module, images: Iterable[Tensor]) -> None:
     """Compute the BN statistics anew: reset, then the cumulative average over the batches.
 
-    BN alone runs in training mode; the network is left in evaluation mode.
+    BN alone runs in training mode; the network is left in evaluation mode. The host counts the
+    batches: a layer that does it itself asks its device at every one.
     """
-    with fresh_statistics(network):
-        for batch in images:
+    with fresh_statistics(network) as layers:
+        for number, batch in enumerate(images, start=1):
+            for layer in layers:
+                layer.momentum = 1.0 / number
             network(batch)
 
 
 @contextmanager
-def fresh_statistics(module: nn.Module) -> Iterator[None]:
+def fresh_statistics(module: nn.Module) -> Iterator[list[nn.BatchNorm2d]]:
     """Let BN layers take the cumulative average over what they see, from mean 0 and variance 1.
 
-    They alone are in training mode meanwhile; all is in evaluation mode behind.
+    They alone, which it yields, are in training mode meanwhile; all is in evaluation mode behind.
     """
     module.eval()
     layers = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
@@ -56,7 +59,7 @@ def fresh_statistics(module: nn.Module) -> Iterator[None]:
         layer.reset_running_stats()
         layer.momentum = None
         layer.train()
-    yield
+    yield layers
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()
