@@ -29,7 +29,7 @@ class RetrainConfig:
     cuda_graph: bool = False
     """Whether a GPU is told of the kernels of a step once and replays them as a CUDA graph, which
     spares the host their launches. For one process with a batch in one part and no mixup; it moves
-    speed and, by the choice of kernels, rounding."""
+    speed and, by the choice of kernels, rounding. So far it has run on an emulated GPU alone."""
     learning_rate: float = 0.8
     """Learning rate after the warm-up; from there it falls to 0."""
     schedule: Schedule = "cosine"

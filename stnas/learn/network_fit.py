@@ -67,7 +67,7 @@ class Fit:
         if config.retrain.sync_batch_norm and self.group.size > 1:
             synchronise_(network, total)
         parts = own_parts("retrain", config.retrain)
-        self.step = NetworkStep(
+        self.passes = NetworkStep(
             network,
             config.retrain,
             parts=parts,
@@ -170,7 +170,7 @@ class Fit:
     def step_(self, images: Tensor, labels: Tensor, *, rate: float, step: int) -> Number:
         """Take one step of SGD on a batch and return its loss, that of a GPU unread."""
         self.optimizer.zero_grad()
-        loss, _ = self.step.gradients_(images, labels, step).unread()
+        loss, _ = self.passes.gradients_(images, labels, step).unread()
         if not isinstance(loss, Tensor) and not math.isfinite(loss):
             raise self.stopped_at(step, loss)
         for group in self.optimizer.param_groups:
