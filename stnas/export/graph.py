@@ -24,23 +24,34 @@ class Inside(NamedTuple):
 class Scaled(nn.Module):
     """Scale pixels ``[N, C, H, W]`` of one known size and cut out the centre square.
 
-    Bilinear and antialiased, as ``Preprocessing`` does, but for its rounding to whole pixels.
+    Bilinear and antialiased, as ``Preprocessing`` does, but for its rounding to whole pixels. Two
+    products ``rows @ pixels @ columns`` do it: not every runtime antialiases a resize.
     """
+
+    rows: Tensor
+    columns: Tensor
 
     def __init__(self, source: tuple[int, int], preprocess: Preprocessing) -> None:
         super().__init__()
-        self.size = preprocess.image_size
-        scale = preprocess.resize / min(source)
-        self.shape = [max(self.size, round(side * scale)) for side in source]
+        size, scale = preprocess.image_size, preprocess.resize / min(source)
+        rows, columns = (shares(side, max(size, round(side * scale)), kept=size) for side in source)
+        self.register_buffer("rows", rows)
+        self.register_buffer("columns", columns.T.contiguous())
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return pixels ``[N, C, S, S]``."""
-        if self.shape != list(pixels.shape[2:]):
-            pixels = functional.interpolate(
-                pixels, self.shape, mode="bilinear", antialias=True, align_corners=False
-            )
-        top, left = ((side - self.size) // 2 for side in self.shape)
-        return pixels[:, :, top : top + self.size, left : left + self.size]
+        return self.rows @ pixels @ self.columns
+
+
+def shares(before: int, after: int, *, kept: int) -> Tensor:
+    """Return the weights ``[kept, before]`` of a line's pixels in the middle ones of it scaled."""
+    each = torch.eye(before)[None, None]
+    if after != before:
+        each = functional.interpolate(
+            each, (after, before), mode="bilinear", antialias=True, align_corners=False
+        )
+    first = (after - kept) // 2
+    return each[0, 0, first : first + kept].clone()
 
 
 class Normalised(nn.Module):

@@ -40,6 +40,7 @@ def quantise(source: Path, target: Path, images: Tensor) -> None:
                 str(prepared),
                 str(target),
                 Reader(),
+                nodes_to_exclude=before_network(prepared),
                 quant_format=tools.QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=tools.QuantType.QUInt8,
@@ -48,3 +49,13 @@ def quantise(source: Path, target: Path, images: Tensor) -> None:
             )
     finally:
         prepared.unlink(missing_ok=True)
+
+
+def before_network(file: Path) -> list[str]:
+    """Name the nodes before the first convolution: scaling and normalisation stay float32."""
+    names: list[str] = []
+    for node in import_module("onnx").load(str(file)).graph.node:
+        if node.op_type == "Conv":
+            break
+        names.append(node.name)
+    return names
