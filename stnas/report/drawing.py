@@ -10,6 +10,8 @@ from stnas.space.description import kind_of, label
 
 STEP, RADIUS, MARGIN, HEADER = 72, 14, 100, 52
 _ABOVE, _BELOW = 34, 30
+_FITS = 9
+"""Letters of a name that has room between two nodes."""
 
 
 @dataclass(frozen=True)
@@ -200,10 +202,15 @@ def _draw_node(svg: Element, node: Node, middle: int) -> None:
 
 
 def _draw_label(svg: Element, link: Link, middle: int) -> None:
-    """Write the operation at the middle of the edge; a Bezier arc reaches 3/4 of its bend."""
+    """Write the operation at the middle of the edge; a Bezier arc reaches 3/4 of its bend.
+
+    Of long names between neighbours each second one stands below the line.
+    """
     x = (_x(link.arc.source) + _x(link.arc.target)) // 2
     above = 5 + line_width(link.share) / 2
     y = middle - above if link.lift == 0 else middle - 0.75 * link.lift + 4
+    if link.lift == 0 and len(link.name) > _FITS and link.arc.source % 2:
+        y = middle + RADIUS + 12
     _text(svg, x, y, link.name, "edge-label")
 
 

@@ -51,6 +51,16 @@ def test_short_jumps_rise_and_long_ones_hang():
         assert np.sign(link.lift) == {1: 0, 2: 1, 3: -1}[link.distance]
 
 
+def test_long_names_of_a_chain_do_not_run_into_each_other():
+    space = SearchSpace.profile("nano", family="spos", scales=(6, 16))
+    text = draw(space, np.full(space.num_genes, 1, np.int8), title="A")
+    places = [(float(e.get("x")), float(e.get("y"))) for e in parts(text, "edge-label")]
+    assert {e.text for e in parts(text, "edge-label")} == {"shuffle3x1.6"}
+    letters = 7 * len("shuffle3x1.6")
+    for i, (x, y) in enumerate(places):
+        assert all(abs(x - left) >= letters or abs(y - up) >= 12 for left, up in places[:i])
+
+
 def test_tooltips_tell_operation_stride_and_cost():
     space = SearchSpace.profile("nano")
     text = draw(space, np.zeros(space.num_genes, np.int8), title="A")
