@@ -204,13 +204,13 @@ def _draw_node(svg: Element, node: Node, middle: int) -> None:
 def _draw_label(svg: Element, link: Link, middle: int) -> None:
     """Write the operation at the middle of the edge; a Bezier arc reaches 3/4 of its bend.
 
-    Of long names between neighbours each second one stands below the line.
+    Long names between neighbours stand clear of the nodes, above the line and below it in turn.
     """
     x = (_x(link.arc.source) + _x(link.arc.target)) // 2
     above = 5 + line_width(link.share) / 2
     y = middle - above if link.lift == 0 else middle - 0.75 * link.lift + 4
-    if link.lift == 0 and len(link.name) > _FITS and link.arc.source % 2:
-        y = middle + RADIUS + 12
+    if link.lift == 0 and len(link.name) > _FITS:
+        y = middle + RADIUS + 14 if link.arc.source % 2 else middle - RADIUS - 6
     _text(svg, x, y, link.name, "edge-label")
 
 
