@@ -48,9 +48,11 @@ class Study:
     @cached_property
     def estimators(self) -> dict[tuple[str, ...], list[Estimator]]:
         """Return every estimator, one a seed; those that look at the size alone have one."""
-        sizes = [[float(row[key]) for row in self.truth] for key in ("madds", "params")]
+        sizes = {
+            key: np.array([float(row[key]) for row in self.truth]) for key in ("madds", "params")
+        }
         found: dict[tuple[str, ...], list[Estimator]] = {
-            tuple(each.name.values()): [each] for each in baselines(*map(np.array, sizes))
+            tuple(each.name.values()): [each] for each in baselines(sizes)
         }
         for lines in self.lines.values():
             for each in estimators(self.ways, lines, len(self.truth)):

@@ -22,10 +22,10 @@ def table(truth: list[Row], scores: list[Row]) -> list[dict[str, Any]]:
         [float(row[key]) for key in row if key.startswith("accuracy_") and row[key]]
         for row in truth
     ]
-    madds, params = (np.array([float(row[key]) for row in truth]) for key in ("madds", "params"))
-    reality = Reality.make(accuracies, madds, bands=3, count=RESAMPLES)
+    sizes = {key: np.array([float(row[key]) for row in truth]) for key in ("madds", "params")}
+    reality = Reality.make(accuracies, sizes["madds"], bands=3, count=RESAMPLES)
     found: dict[tuple[str, ...], list[Estimator]] = {
-        (own.way, "", ""): [own] for own in baselines(madds, params)
+        (own.way, "", ""): [own] for own in baselines(sizes)
     }
     for row in scores:
         sign = 1 if row["measure"] == "accuracy" else -1

@@ -7,7 +7,7 @@ import numpy as np
 from stnas.config import Config
 from stnas.learn.task import Task
 from stnas.rank.table import rows_of
-from stnas.space import Genotypes, SearchSpace
+from stnas.space import Cost, Genotypes, SearchSpace
 
 DRAWN = 4096
 
@@ -15,7 +15,7 @@ DRAWN = 4096
 def architectures(
     config: Config, task: Task, table: dict[bytes, list[float]] | None = None
 ) -> Genotypes:
-    """Return the architectures to compare ``[n, genes]``, by rising MAdds, each network once.
+    """Return the architectures to compare ``[n, genes]``, by rising size, each network once.
 
     The same for every seed of the run: those of a file, or a stratified sample: of the table's,
     where there is a table of accuracies, of random ones otherwise.
@@ -24,13 +24,18 @@ def architectures(
     if table is not None:
         return of_table(space, rows_of(table), options.architectures)
     if options.genotypes is not None:
-        return sorted_by_madds(space, listed(space, Path(options.genotypes).expanduser()))
+        return sorted_by_size(space, listed(space, Path(options.genotypes).expanduser()))
     return stratified(space, options.architectures, p_drop=task.p_drop)
 
 
-def sorted_by_madds(space: SearchSpace, genotypes: Genotypes) -> Genotypes:
-    """Sort rows by MAdds, equal ones by their genes."""
-    order = np.lexsort((*genotypes.T[::-1], space.madds(genotypes)))
+def size(space: SearchSpace) -> Cost:
+    """Return the cost that networks are spread and ranged by: BitOps where there are any."""
+    return space.costs.get("bitops", space.madds_cost)
+
+
+def sorted_by_size(space: SearchSpace, genotypes: Genotypes) -> Genotypes:
+    """Sort rows by size, equal ones by their genes."""
+    order = np.lexsort((*genotypes.T[::-1], np.asarray(size(space)(genotypes))))
     return genotypes[order]
 
 
@@ -60,7 +65,7 @@ def distinct(space: SearchSpace, genotypes: Genotypes) -> Genotypes:
 
 
 def stratified(space: SearchSpace, count: int, *, p_drop: float) -> Genotypes:
-    """Draw one architecture from each of ``count`` equally probable ranges of MAdds.
+    """Draw one architecture from each of ``count`` equally probable ranges of the size.
 
     The ranges are those of a sample of 4,096 of the sampler's architectures, the first of which
     in a range is taken. ValueError: the space has too few networks.
@@ -75,18 +80,19 @@ def stratified(space: SearchSpace, count: int, *, p_drop: float) -> Genotypes:
 
 
 def of_table(space: SearchSpace, rows: Genotypes, count: int) -> Genotypes:
-    """Take all networks of a table, or so many, one from each range of equally many by MAdds."""
+    """Take all networks of a table, or so many, one from each range of equally many by size."""
     rng = np.random.Generator(np.random.Philox(0))
-    rows = distinct(space, sorted_by_madds(space, rows))
+    rows = distinct(space, sorted_by_size(space, rows))
     if len(rows) <= count:
         return rows
     return one_a_range(space, rng.permutation(rows), count)
 
 
 def one_a_range(space: SearchSpace, drawn: Genotypes, count: int) -> Genotypes:
-    """Take the first row of each of ``count`` ranges of MAdds that hold equally many."""
-    ranges = np.array_split(np.argsort(space.madds(drawn), kind="stable"), count)
-    return sorted_by_madds(space, drawn[[members.min() for members in ranges]])
+    """Take the first row of each of ``count`` ranges of the size that hold equally many."""
+    order = np.argsort(np.asarray(size(space)(drawn)), kind="stable")
+    ranges = np.array_split(order, count)
+    return sorted_by_size(space, drawn[[members.min() for members in ranges]])
 
 
 def repeated(count: int, total: int) -> list[int]:

@@ -94,9 +94,6 @@ def sample_scores(way: Way, known: Mapping[Key, Vector]) -> Vector:
     return np.stack(rows) if rows else np.empty((0, 0))
 
 
-def baselines(madds: Vector, params: Vector) -> list[Estimator]:
-    """Return the rankings that look at the size alone."""
-    return [
-        Estimator(name, "baseline", "", "", values[None])
-        for name, values in (("madds", madds), ("params", params))
-    ]
+def baselines(costs: Mapping[str, Vector]) -> list[Estimator]:
+    """Return the rankings that look at one cost alone, by its name."""
+    return [Estimator(name, "baseline", "", "", values[None]) for name, values in costs.items()]

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 from rich.table import Table
 
 from stnas.config import Config
@@ -11,7 +12,7 @@ from stnas.config.rank import Way
 from stnas.group.processes import current
 from stnas.learn.task import check_start, prepare
 from stnas.rank.analysis import Reality, analyse, calibration
-from stnas.rank.architectures import architectures
+from stnas.rank.architectures import architectures, size
 from stnas.rank.estimators import baselines, estimators, sample_scores
 from stnas.rank.ledger import Ledger, vectors
 from stnas.rank.scoring import Bench
@@ -96,12 +97,12 @@ def result(
     """Hold every estimator against the ground truth."""
     madds, params = space.madds(genotypes), space.params(genotypes)
     options = config.rank
+    costs = {name: np.asarray(cost(genotypes), float) for name, cost in space.costs.items()}
     reality = Reality.make(
-        accuracies, madds.astype(float), bands=options.bands, count=options.resamples
+        accuracies, costs[size(space).name], bands=options.bands, count=options.resamples
     )
-    sizes = baselines(madds.astype(float), params.astype(float))
     count = len(genotypes)
-    judged = [*sizes, *estimators(ways, ledger.rows, count)]
+    judged = [*baselines(costs), *estimators(ways, ledger.rows, count)]
     known = vectors(ledger.rows, count, "accuracy")
     posterior = {
         way.name: cast(PosteriorRow, calibration(samples, reality))

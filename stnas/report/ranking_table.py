@@ -4,7 +4,7 @@ from stnas.report.confidence import shown_chain
 from stnas.report.load import Ranking, Row
 from stnas.report.ranking import FORMS, main_rows
 
-_SIZES = {"madds": "multiply-adds alone", "params": "parameters alone"}
+_SIZES = {"madds": "multiply-adds", "params": "parameters", "bitops": "operations on bits"}
 _NAME = ("way", "form", "statistics", "measure")
 _PLAIN_AVERAGING = ("none", "parameters", "own", "accuracy")
 
@@ -29,10 +29,10 @@ def _estimate(row: Row) -> Row:
     """Complete a row of the table with the words for it; None where a figure is not defined."""
     absent = ("spearman", "top_precision", "band_tau", "regret", "gain_low", "gain_high")
     known = {**dict.fromkeys((*absent, *_NAME), None), **row}
-    recalibrated = known["statistics"] == "own"
+    recalibrated, way = known["statistics"] == "own", row["way"]
     return {
         **known,
-        "name": _SIZES.get(row["way"]) if row["form"] == "baseline" else row["way"],
+        "name": f"{_SIZES.get(way, way)} alone" if row["form"] == "baseline" else way,
         "averaged": FORMS.get(row["form"], ""),
         "score": f"{known['measure']}{'' if recalibrated else ', not recalibrated'}",
         "compared": tuple(known[key] for key in _NAME) == _PLAIN_AVERAGING,

@@ -95,7 +95,7 @@ def test_the_gain_is_that_over_plain_averaging(reality):
 
 
 def test_baselines_rank_by_size(reality):
-    rows = analyse(baselines(MADDS, -MADDS), reality)
+    rows = analyse(baselines({"madds": MADDS, "params": -MADDS}), reality)
     assert rows[0]["tau"] == pytest.approx(1)
     assert rows[1]["tau"] == pytest.approx(-1)
     assert rows[0]["regret"] == 0

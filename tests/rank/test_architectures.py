@@ -23,6 +23,13 @@ def test_the_strata_are_equally_probable():
     np.testing.assert_array_equal(chosen, stratified(space, 36, p_drop=0.6))
 
 
+def test_networks_of_one_size_in_multiply_adds_are_spread_by_their_bits():
+    space = SearchSpace.profile("resnet14")
+    bitops = space.costs["bitops"](stratified(space, 12, p_drop=0.5))
+    assert (np.diff(bitops) >= 0).all()
+    assert bitops[-1] > 2 * bitops[0]
+
+
 def test_more_than_there_are_is_refused():
     space = SearchSpace.profile("nano", stages=(2, 1), widths=(8, 8), branch_distances=())
     with pytest.raises(ValueError, match=r"rank\.architectures must be at most \d+, .* got 999"):
