@@ -152,7 +152,7 @@ def expected(space: SearchSpace, genotypes: Genotypes, batch: int, precision: st
     """Return how many kernels steps start, and what their blocks should take at least."""
     launches, seconds = training_step(space, genotypes, batch, precision)
     rows = zip(GPUS, seconds, strict=True)
-    floors = {f"{gpu.name}_floor_ms": f"{1e3 * s * len(genotypes):.3f}" for gpu, s in rows}
+    floors = {f"{gpu.name}_floor_ms": f"{1e3 * s * len(genotypes):.3g}" for gpu, s in rows}
     return {"launches": f"{launches * len(genotypes):.0f}"} | floors
 
 
