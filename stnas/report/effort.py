@@ -1,5 +1,6 @@
 """What every stage took, and what it ran on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from stnas.report.load import Record, Row
@@ -33,9 +34,15 @@ def duration(seconds: float) -> str:
 
 
 def made_with(folder: Path) -> str:
-    """Name the versions and instruction sets that a stage was made with; empty if unknown."""
+    """Name versions, instruction sets and hardware that a stage was made with; empty if unknown."""
     file = folder / CONFIG
     known = read_json(file).get("made_with", []) if file.exists() else []
-    return "; then ".join(
-        f"stnas {made['stnas']}, torch {made['torch']}, {made['instructions']}" for made in known
-    )
+    return "; then ".join(map(environment, known))
+
+
+def environment(made: Mapping[str, str]) -> str:
+    """Say what one environment was: the GPU, or else the processor, if it is known."""
+    device = made.get("device", "cpu")
+    hardware = made.get("processor", "") if device == "cpu" else device
+    versions = f"stnas {made['stnas']}, torch {made['torch']}, {made['instructions']}"
+    return f"{versions} on {hardware}" if hardware else versions

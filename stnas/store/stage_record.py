@@ -13,6 +13,7 @@ from stnas.config import Config
 from stnas.group.device import device_of, kind_of
 from stnas.store.checksum import digest
 from stnas.store.files import read_json, write_json
+from stnas.store.machine import processor
 from stnas.store.names import CONFIG, RESULT, SETTINGS
 from stnas.store.origin import (
     FREE,
@@ -58,7 +59,8 @@ class StageRecord:
     """What a stage was begun with.
 
     sections: of the configuration. origin: marks what it makes. made_with: every environment that
-    worked on it, the last one last; empty in files of version 1, which do not tell.
+    worked on it, with its processor, the last one last; empty in files of version 1, which do not
+    tell.
     """
 
     stage: str
@@ -71,7 +73,8 @@ class StageRecord:
     def of(cls, config: Config, stage: str) -> "StageRecord":
         """Make the record of a stage that begins now, with a settled configuration."""
         found = sections(config, stage)
-        return cls(stage, found, origin_of(found, stage), (environment(config),))
+        made = {**environment(config), "processor": processor()}
+        return cls(stage, found, origin_of(found, stage), (made,))
 
     @classmethod
     def from_json(cls, found: dict[str, Any], stage: str) -> "StageRecord":

@@ -101,7 +101,8 @@ class Records:
         record = self.find(stage)
         if record is None or not record.made_with:
             return []
-        return differences(record.made_with[-1], environment(self.config))
+        now = environment(self.config)
+        return differences({name: record.made_with[-1].get(name) for name in now}, now)
 
 
 def said(error: Exception) -> str:

@@ -82,10 +82,13 @@ def test_times_are_said_in_the_unit_that_fits(seconds, words):
 def test_stages_tell_what_they_were_made_with(make_run):
     folder = make_run()
     made = {"stnas": "0.1.0", "torch": "2.13.0", "instructions": "avx2", "torch_instructions": "X"}
-    write_json(folder / "train/config.json", {"made_with": [made]})
+    later = {**made, "device": "cpu", "processor": "A Processor <1>"}
+    other = {**later, "device": "cuda, A Card"}
+    write_json(folder / "train/config.json", {"made_with": [made, later, other]})
     run(Config(run=str(folder)))
     page = (folder / "report/report.html").read_text()
-    assert "stnas 0.1.0, torch 2.13.0, avx2" in page
+    versions = "stnas 0.1.0, torch 2.13.0, avx2"
+    assert f"{versions}; then {versions} on A Processor &lt;1&gt;; then {versions} on cuda" in page
 
 
 def test_measured_latencies_stand_beside_the_networks(make_run):

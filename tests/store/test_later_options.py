@@ -190,6 +190,17 @@ def test_other_versions_are_said_and_not_mixed_unasked(run, monkeypatch, capsys)
     assert [made["torch"] for made in made_with][1:] == ["9.9"]
 
 
+def test_another_processor_of_the_same_instructions_is_recorded_and_goes_on(run, monkeypatch):
+    from stnas.store import stage_record
+
+    (run / "sgld/result.json").unlink()
+    monkeypatch.setattr(stage_record, "processor", lambda: "another")
+    main(["sgld", "--run", str(run)])
+    before, now = read_json(run / "sgld/config.json")["made_with"]
+    assert now == {**before, "processor": "another"}
+    assert before["processor"] not in ("", "another")
+
+
 def write_with(file, result, **more):
     """Write a file again as a release would that knows further keys; result: of its stage."""
     if file.suffix == ".jsonl":
