@@ -11,6 +11,7 @@ from torch import nn
 from stnas.config import RetrainConfig
 from stnas.learn.step_graph import WARM_UP, StepGraph, check_graph
 from stnas.retrain import stage
+from stnas.store.origin import changeable, origin_of, sections
 
 GPU = torch.device("cuda", 0)
 
@@ -140,3 +141,10 @@ def test_a_run_on_the_processor_refuses_a_graph_before_it_begins(trained_run, ti
     with pytest.raises(ValueError, match="cuda_graph must be false on the processor"):
         stage.check(config, stage.prepare(config))
     assert sorted(trained_run.rglob("*")) == before
+
+
+def test_a_run_goes_on_without_a_graph(tiny_settings):
+    own = replace(tiny_settings, retrain=replace(tiny_settings.retrain, cuda_graph=True))
+    origins = {origin_of(sections(config, "retrain"), "retrain") for config in (tiny_settings, own)}
+    assert len(origins) == 1
+    assert "retrain.cuda_graph" in changeable("retrain")
