@@ -107,8 +107,12 @@ class Record:
     @property
     def madds_target(self) -> float | None:
         """Return the MAdds target that p_drop was solved from, if one was configured."""
-        target = values_of(self.config, "config.yaml").get("train.madds")
+        target = self.setting("train.madds", None)
         return float(target) if isinstance(target, int | float) else None
+
+    def setting(self, key: str, default: Any) -> Any:
+        """Return the value of a key that the run was made with."""
+        return values_of(self.config, "config.yaml").get(key, default)
 
 
 def load_record(folder: Path) -> Record:

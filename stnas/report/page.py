@@ -57,7 +57,7 @@ def render(record: Record, *, samples: Samples | None = None, watched: bool = Fa
         networks=table(record),
         decision=decision(record),
         candidates=candidates(record),
-        contests=contests(record.results["verdict"]) if "verdict" in record.results else [],
+        contests=_contests(record),
         mean_lead=_mean_lead(record),
         unequal=differs_when_balanced(record.networks),
         missing=[stage for stage in STAGES if stage not in record.results],
@@ -78,6 +78,17 @@ def render(record: Record, *, samples: Samples | None = None, watched: bool = Fa
         style=_texts(_STYLES),
         script=_texts(_SCRIPTS),
         plotly=Markup(get_plotlyjs()),
+    )
+
+
+def _contests(record: Record) -> list[Row]:
+    """List the limits of the verdict with its candidates, by what it and the search went by."""
+    if "verdict" not in record.results:
+        return []
+    return contests(
+        record.results["verdict"],
+        searched=record.setting("search.measure", "loss"),
+        judged=record.setting("verdict.measure", "loss"),
     )
 
 
