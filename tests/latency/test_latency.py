@@ -61,6 +61,21 @@ def test_a_fit_finds_the_coefficients_of_what_they_made():
     assert told.correlation == pytest.approx(1)
 
 
+def test_parts_that_differ_by_noise_alone_are_told_so():
+    space = SearchSpace.profile("resnet14")
+    names = sorted({measured_as(arc) for arc in space.arcs})
+    parts = dict(zip(names, np.random.default_rng(0).uniform(1e4, 2e4, len(names)), strict=True))
+    rows = space.sample(40, p_drop=0.5, seed=1)
+    sums = features(space, rows, parts)[:, 1]
+    measured = 1e6 - sums
+    found = fit(space, rows, measured, parts)
+    assert found.scale == 0
+    told = trust(found.cost(space)(rows).astype(float), measured)
+    assert told.median < 0.05
+    assert told.correlation is None
+    assert "rank correlation unknown" in str(told)
+
+
 def test_a_call_of_twice_the_work_takes_longer():
     data = np.random.default_rng(0).random(20000)
     short, long = least_times(
