@@ -32,25 +32,33 @@ class Soft:
     """``a = softmax(alpha)``: ``a_S = sum of a`` over a set S, and ``a_i / a_S`` inside it.
 
     Computed as ``exp(logsumexp(alpha_S) - logsumexp(alpha))`` and ``softmax(alpha_S)``, which is
-    safe where a_S is 0. alpha: of an edge ``[choices]``.
+    safe where a_S is 0, once for all edges that have these shares. alpha: of an edge ``[choices]``.
     """
 
     def __init__(self, alpha: Tensor) -> None:
-        self.alpha, self.a = alpha, alpha.softmax(0)
+        self.alpha, self.a = alpha, alpha.softmax(0).unbind()
         self.total = alpha.logsumexp(0)
+        self.weights = dict[tuple[int, ...], Tensor]()
+        self.shares = dict[tuple[int, ...], tuple[Tensor, ...]]()
 
     def of(self, members: Sequence[int]) -> Tensor:
         """Return ``a_S``."""
         if len(members) == 1:
             return self.a[members[0]]
-        return (self._of(members).logsumexp(0) - self.total).exp()
+        key = tuple(members)
+        if key not in self.weights:
+            self.weights[key] = (self._of(key).logsumexp(0) - self.total).exp()
+        return self.weights[key]
 
     def within(self, members: Sequence[int]) -> list[Tensor | None]:
         """Return ``a_i / a_S`` for each member."""
-        return list(self._of(members).softmax(0))
+        key = tuple(members)
+        if key not in self.shares:
+            self.shares[key] = self._of(key).softmax(0).unbind()
+        return list(self.shares[key])
 
-    def _of(self, members: Sequence[int]) -> Tensor:
-        return self.alpha[places(tuple(members), self.alpha.device)]
+    def _of(self, members: tuple[int, ...]) -> Tensor:
+        return self.alpha[places(members, self.alpha.device)]
 
 
 class Drawn:
