@@ -70,7 +70,8 @@ class StepGraph:
     def _capture(self, images: Tensor, labels: Tensor) -> Captured:
         given, graph = (images.clone(), labels.clone()), self.module.CUDAGraph()
         try:
-            with self.module.graph(graph):
+            # Threads that read images may go on meanwhile.
+            with self.module.graph(graph, capture_error_mode="thread_local"):
                 found = self.work(*given)
         except torch.OutOfMemoryError:
             raise

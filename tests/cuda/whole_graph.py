@@ -90,7 +90,7 @@ class Recorder(TorchDispatchMode):
 
 
 @contextmanager
-def capturing(graph: Graph) -> Iterator[None]:
+def capturing(graph: Graph, **_: str) -> Iterator[None]:
     """Record what is begun inside; nothing of it has happened, or was drawn, afterwards."""
     before = torch.ops.stnas_gpu.waits(False)
     Graph.capturing = True

@@ -33,7 +33,7 @@ class Machine:
         return nullcontext()
 
     @contextmanager
-    def graph(self, _):
+    def graph(self, _, **__):
         self.told.append("capture")
         if self.refuses is not None:
             raise self.refuses
