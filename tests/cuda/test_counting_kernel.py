@@ -41,6 +41,15 @@ def test_rows_may_begin_anywhere(kernels, shift):
     np.testing.assert_array_equal(counts.cpu().numpy(), expected)
 
 
+def test_rows_and_columns_may_have_any_strides(kernels):
+    genotypes, table = draw(200, 16, 11)
+    turned = genotypes.T.contiguous().to(kernels.device).T
+    spread = torch.zeros((16, 22), dtype=torch.int64, device=kernels.device)[:, ::2]
+    spread.copy_(table)
+    expected = pareto_reference.count_madds(genotypes.numpy(), table.numpy())
+    np.testing.assert_array_equal(kernels.ops.count_madds(turned, spread, 1).cpu(), expected)
+
+
 def wrong_gene(row, gene, value, *, last=-3):
     genotypes, table = draw(300, 54, 11)
     genotypes[row, gene] = value
