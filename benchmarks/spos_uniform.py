@@ -15,7 +15,6 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -173,8 +172,9 @@ def main() -> None:
     about = {**machine(), "command": "python benchmarks/spos_uniform.py FOLDER widths|bits"}
     for seed in range(options.seeds):
         config = configured(options.folder, options.kind, seed)
-        for stage in (partial(train.run, config), partial(search.run, config)):
-            stage()
+        for name, stage in (("train", train), ("search", search)):
+            if not (Path(config.run) / name / "result.json").exists():
+                stage.run(config)
         task = prepare(config)
         for role, number, network in networks(kind, task, config):
             key = dict(zip(KEYS, (options.kind, str(seed), role, str(number)), strict=True))
