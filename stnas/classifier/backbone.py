@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from stnas.classifier.classifier import Classifier
 from stnas.classifier.files import load
 from stnas.config import rules
+from stnas.data.trivial import lack
 from stnas.space.families import widened
 from stnas.supernet import Network
 
@@ -117,12 +118,16 @@ def other_channels(convolution: nn.Conv2d, channels: int) -> nn.Conv2d:
 
 
 def register_timm() -> None:
-    """Let ``timm.create_model("stnas", path=...)`` make networks; ImportError: timm is missing."""
+    """Let ``timm.create_model("stnas", path=...)`` make networks; ImportError: it is missing."""
     try:
         registry = import_module("timm.models")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ImportError(
             f"stnas.register_timm needs timm, got none ({error}): pip install 'stnas[timm]'"
+        ) from error
+    except (ImportError, RuntimeError) as error:
+        raise ImportError(
+            f"stnas.register_timm needs timm, whose torchvision {lack(error)}"
         ) from error
 
     def stnas(pretrained: bool = False, *, path: str, **options: Any) -> nn.Module:

@@ -12,6 +12,15 @@ INSTALL = (
     "https://download.pytorch.org/whl/cpu)"
 )
 """What repairs a lack of torchvision."""
+REPLACE = INSTALL.replace("pip install", "pip install --force-reinstall --no-deps")
+"""What repairs a torchvision that was built for another torch: pip takes it for good."""
+
+
+def lack(error: Exception) -> str:
+    """Say why torchvision cannot be used, and the repair."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"is not installed: {INSTALL}"
+    return f"does not load ({error}): {REPLACE}"
 
 
 def trivially_changed(images: Tensor, *, seed: int) -> Tensor:
@@ -22,10 +31,8 @@ def trivially_changed(images: Tensor, *, seed: int) -> Tensor:
     try:
         v2 = import_module("torchvision.transforms.v2")
     except (ImportError, RuntimeError) as error:
-        missing = isinstance(error, ModuleNotFoundError)
-        why = "is not installed" if missing else f"does not load ({error})"
         raise ImportError(
-            f"retrain.augment trivial needs torchvision, which {why}: {INSTALL}, or set "
+            f"retrain.augment trivial needs torchvision, which {lack(error)}, or set "
             "retrain.augment none for a new run"
         ) from error
     change = v2.TrivialAugmentWide(interpolation=v2.InterpolationMode.BILINEAR)

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 import stnas
-from stnas.data.trivial import INSTALL
+from stnas.data.trivial import lack
 
 NEEDS = ("torchvision", "pycocotools.mask")
 
@@ -16,11 +16,10 @@ def check_installed() -> None:
         try:
             import_module(name)
         except (ImportError, RuntimeError) as error:
-            missing = isinstance(error, ModuleNotFoundError)
-            why = "is not installed" if missing else f"does not load ({error})"
             package = name.partition(".")[0]
-            repair = INSTALL if package == "torchvision" else "pip install 'stnas[detection]'"
-            raise ImportError(f"detection needs {package}, which {why}: {repair}") from error
+            why = f"cannot be imported ({error}): pip install 'stnas[detection]'"
+            why = lack(error) if package == "torchvision" else why
+            raise ImportError(f"detection needs {package}, which {why}") from error
 
 
 def part_of(name: str) -> Any:

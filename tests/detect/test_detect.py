@@ -12,6 +12,7 @@ from PIL import Image
 import stnas
 from stnas.cli import main
 from stnas.config.detect import DetectOptions
+from stnas.data.trivial import lack
 from stnas.detect.coco import check, open_boxes
 from stnas.detect.fit import mirrored, rate
 from stnas.detect.installed import check_installed
@@ -146,6 +147,13 @@ def test_without_its_libraries_it_says_what_to_install(monkeypatch, trained_run)
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     with pytest.raises(ImportError, match=r"pip install 'stnas\[detection\]'"):
         stnas.load_detector(trained_run)
+
+
+def test_a_torchvision_of_another_torch_is_one_to_replace():
+    told = lack(RuntimeError("operator torchvision::nms does not exist"))
+    assert told.startswith("does not load (operator torchvision::nms does not exist): pip install ")
+    assert "--force-reinstall --no-deps torchvision" in told
+    assert "--force" not in lack(ModuleNotFoundError("no torchvision"))
 
 
 @pytest.mark.parametrize(
