@@ -160,11 +160,12 @@ def _draw_ends(svg: Element, space: SearchSpace, middle: int, width: int) -> Non
             "line",
             {"class": "wire", "x1": str(x1), "x2": str(x2), "y1": str(middle), "y2": str(middle)},
         )
-    ends = (
-        (30, ("image", f"{head.image_size} px", "3x3 conv", f"stride {head.stem_stride}")),
-        (width - 30, ("1x1 conv", f"{head.tail_width} ch", "pool", f"{head.num_classes} cl.")),
-    )
-    for x, lines in ends:
+    stem = f"{head.stem_kernel}x{head.stem_kernel} conv"
+    before = ("image", f"{head.image_size} px", stem, f"stride {head.stem_stride}")
+    behind: tuple[str, ...] = ("pool", f"{head.num_classes} cl.")
+    if head.features == "convolution":
+        behind = ("1x1 conv", f"{head.tail_width} ch", *behind)
+    for x, lines in ((30, before), (width - 30, behind)):
         for number, line in enumerate(lines):
             _text(svg, x, middle - 18 + 14 * number, line, "end-label")
 

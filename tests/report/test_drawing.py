@@ -61,6 +61,13 @@ def test_long_names_of_a_chain_do_not_run_into_each_other():
         assert all(abs(x - left) >= letters or abs(y - up) >= 12 for left, up in places[:i])
 
 
+def test_a_resnet_has_no_convolution_before_its_mean():
+    space = SearchSpace.profile("resnet18")
+    text = draw(space, np.zeros(space.num_genes, np.int8), title="A")
+    ends = [element.text for element in parts(text, "end-label")]
+    assert ends == ["image", "224 px", "7x7 conv", "stride 2", "pool", "1000 cl."]
+
+
 def test_tooltips_tell_operation_stride_and_cost():
     space = SearchSpace.profile("nano")
     text = draw(space, np.zeros(space.num_genes, np.int8), title="A")
