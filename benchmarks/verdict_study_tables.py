@@ -1,11 +1,15 @@
-"""Make the tables of ``verdict_study.py``: ``python verdict_study_tables.py``."""
+"""Make the tables of ``verdict_study.py`` and ``verdict_ablation.py``."""
 
 from collections import defaultdict
 
 import numpy as np
+from numpy.typing import ArrayLike
 from ranking_text import filled, lines, show
 from record import Row, load
+from search_value_tables import NAME as RUNS
+from search_value_tables import comparisons
 from space_study_tables import PAGE
+from verdict_ablation import NAME as ABLATION
 from verdict_study import CANDIDATES, MODELS
 
 from stnas.rank.statistics import interval, resamples
@@ -21,9 +25,9 @@ def by_contest(rows: list[Row]) -> dict[Contest, list[Row]]:
     return found
 
 
-def bounded(values: list[float], *, digits: int = 2, sign: str = "") -> str:
+def bounded(values: ArrayLike, *, digits: int = 2, sign: str = "") -> str:
     """Format a mean over contests with its bootstrap interval over contests."""
-    array = np.array(values)
+    array = np.asarray(values, np.float64)
     counts = resamples(len(array), 10_000, seed=0)
     low, high = interval(counts @ array / len(array))
     first, *ends = (show(value, digits=digits, sign=sign) for value in (array.mean(), low, high))
@@ -62,6 +66,29 @@ def models(rows: list[Row]) -> str:
     return lines(("recipe", "known", "contests", "left-out error / spread (95 %)"), body)
 
 
+def ablation(rows: list[Row], runs: list[Row]) -> str:
+    """Tabulate what verdicts chose among networks drawn at random, beside those of the search."""
+    found = {(row["seed"], row["limit"]): 100 * float(row["test_accuracy"]) for row in rows}
+    own: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for row in comparisons(runs):
+        key = f"{row['seed']:.0f}", f"{row['limit']:.0f}"
+        if key in found:
+            own[key[0]].append((row["chosen"], found[key], row["twins"]))
+    means = np.array([np.mean(values, axis=0) for values in own.values()])
+    searched, drawn, twins = means.T
+    body = [
+        ["candidates of the search", show(searched.mean()), bounded(searched - twins, sign="+")],
+        ["drawn at random", show(drawn.mean()), bounded(drawn - twins, sign="+")],
+        ["difference", "", bounded(searched - drawn, sign="+")],
+    ]
+    head = (f"verdict among ({len(own)} runs)", "chosen, %", "lead over random twins (95 %)")
+    return lines(head, body)
+
+
 if __name__ == "__main__":
-    tables = {"origins": origins(load(CANDIDATES)), "models": models(load(MODELS))}
+    tables = {
+        "origins": origins(load(CANDIDATES)),
+        "models": models(load(MODELS)),
+        "ablation": ablation(load(ABLATION), load(RUNS)),
+    }
     PAGE.write_text(filled(PAGE.read_text(), tables))
