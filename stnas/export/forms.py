@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stnas.classifier import load
+from stnas.group.signal_stack import kept_signal_stack
 
 Compute = Callable[[Tensor], Tensor]
 """Maps what the graph takes to logits."""
@@ -116,7 +117,8 @@ def read_openvino(file: Path, threads: int) -> Compute:
     openvino = import_module("openvino")
     options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     options |= {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
-    model = openvino.Core().compile_model(str(file), "CPU", options)
+    with kept_signal_stack():
+        model = openvino.Core().compile_model(str(file), "CPU", options)
 
     def compute(images: Tensor) -> Tensor:
         return torch.from_numpy(model([images.numpy()])[0].copy())
