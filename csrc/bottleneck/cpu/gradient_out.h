@@ -35,12 +35,12 @@ void add_out_sums(index pixels, index channels, const S* grad, const S* y, const
     const auto center = load<lanes>(mean + j);
     const auto none = zero<T, lanes>();
     Vec<T, lanes> plain[2] = {none, none}, product[2] = {none, none};
-    for (index q = 0; q < pixels; ++q) {
+    in_pairs(pixels, [&](index q, int at) __attribute__((always_inline)) {
       const auto g = load<lanes>(grad + q * channels + j, channels - j);
       const auto gap = load<lanes>(y + q * channels + j, channels - j) - center;
-      plain[q & 1] = plain[q & 1] + g;
-      product[q & 1] = product[q & 1] + g * gap;
-    }
+      plain[at] = plain[at] + g;
+      product[at] = product[at] + g * gap;
+    });
     add_lanes(plain[0] + plain[1], sums + j);
     add_lanes(product[0] + product[1], sums + padded + j);
   });

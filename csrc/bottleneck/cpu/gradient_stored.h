@@ -30,11 +30,11 @@ void stored_unit(const HiddenGradient<T, S>& sweep, const Unit& unit, T* weight,
     Vec<T> plain[2] = {zero<T>(), zero<T>()}, product[2] = {zero<T>(), zero<T>()};
     for (index n = 0; n < unit.images; ++n) {
       const S *d = dz + first + n * step, *e = sweep.input.stored + first + n * step;
-      for (index i = 0; i < run; ++i) {
+      in_pairs(run, [&](index i, int at) __attribute__((always_inline)) {
         const auto value = load(d + i * kLanes);
-        plain[i & 1] = plain[i & 1] + value;
-        product[i & 1] = product[i & 1] + value * (load(e + i * kLanes) - mean);
-      }
+        plain[at] = plain[at] + value;
+        product[at] = product[at] + value * (load(e + i * kLanes) - mean);
+      });
     }
     add_lanes(plain[0] + plain[1], norm + b * kLanes);
     add_lanes(product[0] + product[1], norm + s.padded() + b * kLanes);
