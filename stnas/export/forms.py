@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stnas.classifier import load
-from stnas.group.signal_stack import kept_signal_stack
+from stnas.classifier.on_openvino import compiled
 
 Compute = Callable[[Tensor], Tensor]
 """Maps what the graph takes to logits."""
@@ -114,11 +114,7 @@ def write_openvino(graph: nn.Module, example: Tensor, file: Path) -> None:
 
 def read_openvino(file: Path, threads: int) -> Compute:
     """Compute a file by OpenVINO, in float32."""
-    openvino = import_module("openvino")
-    options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-    options |= {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
-    with kept_signal_stack():
-        model = openvino.Core().compile_model(str(file), "CPU", options)
+    model = compiled(str(file), threads, NUM_STREAMS=1)
 
     def compute(images: Tensor) -> Tensor:
         return torch.from_numpy(model([images.numpy()])[0].copy())

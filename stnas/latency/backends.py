@@ -4,14 +4,13 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from io import BytesIO
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from stnas.classifier.on_openvino import compiled
 from stnas.config import Kernels
 from stnas.config.latency import Backend
-from stnas.group.signal_stack import kept_signal_stack
 
 Call = Callable[[], object]
 NEEDS: dict[Backend, tuple[tuple[str, ...], str]] = {
@@ -70,12 +69,7 @@ def call_of(backend: Backend, module: nn.Module, images: Tensor, threads: int) -
         session = runtime.InferenceSession(content, options, providers=providers)
         given = {"images": images.numpy()}
         return lambda: session.run(None, given)
-    settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-    settings["INFERENCE_PRECISION_HINT"] = "f32"
-    with kept_signal_stack():
-        core = import_module("openvino").Core()
-        compiled = core.compile_model(core.read_model(BytesIO(content)), "CPU", settings)
-    request, array = compiled.create_infer_request(), images.numpy()
+    request, array = compiled(BytesIO(content), threads).create_infer_request(), images.numpy()
     return lambda: request.infer([array], share_inputs=True)
 
 
