@@ -81,7 +81,7 @@ def backbone(
     drawn from torch's global generator, for which every width will do. The result is in training
     mode, as timm's are.
     """
-    made = load(path, width=width) if pretrained else fresh(load(path), width)
+    made = begun(path, width=width, trained=pretrained)
     network: Any = made.network
     head = network.space.head
     if in_chans is not None and in_chans != head.in_channels:
@@ -95,8 +95,14 @@ def backbone(
     return made.network.train()
 
 
-def fresh(made: Classifier, width: float) -> Classifier:
-    """Give a classifier a network with fresh weights, and with its channels scaled."""
+def begun(path: str | Path, *, width: float, trained: bool) -> Classifier:
+    """Load a network, its channels scaled, with trained weights or with fresh ones.
+
+    Fresh ones are drawn from torch's global generator.
+    """
+    if trained:
+        return load(path, width=width)
+    made = load(path)
     rules.width("width", width)
     own: Network = made.network
     made.network = Network.build(widened(own.space, width), own.genotype)

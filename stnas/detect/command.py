@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stnas.classifier import Classifier, load, networks_of
-from stnas.classifier.backbone import fresh
+from stnas.classifier import Classifier, networks_of
+from stnas.classifier.backbone import begun
 from stnas.config import Config
 from stnas.config.detect import DetectOptions
 from stnas.detect.coco import Boxes, open_boxes
@@ -47,7 +47,8 @@ def run(config: Config, options: DetectOptions, *, command: str) -> None:
         check_own_folders(config.folder, [DETECT])
     device = take(config.device)
     train, test = open_boxes(Path(options.coco).expanduser())
-    made = begun(place, options, config.seed)
+    with global_stream(config.seed, "detect", "body"):
+        made = begun(place, width=options.width, trained=options.weights == "trained")
     origin = origin_of(options, config.seed, made, train, test)
     check_own(target, FILES, record=DETECTION)
     if is_complete(target, origin):
@@ -87,14 +88,6 @@ def run(config: Config, options: DetectOptions, *, command: str) -> None:
     (target / STATE).unlink(missing_ok=True)
     show(found)
     say(f"detect: {target / DETECTOR} is the detector: stnas.load_detector({str(target)!r})")
-
-
-def begun(place: Path, options: DetectOptions, seed: int) -> Classifier:
-    """Return the network that a detector begins with: trained, or with fresh weights."""
-    if options.weights == "trained":
-        return load(place, width=options.width)
-    with global_stream(seed, "detect", "body"):
-        return fresh(load(place), options.width)
 
 
 def folder_of(options: DetectOptions, place: Path, config: Config) -> Path:

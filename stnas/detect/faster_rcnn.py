@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stnas.classifier import Classifier, Preprocessing, load
-from stnas.classifier.backbone import Features, fresh
+from stnas.classifier import Classifier, Preprocessing
+from stnas.classifier.backbone import Features, begun
 from stnas.detect.installed import check_installed, part_of
 from stnas.space import SearchSpace
 from stnas.store.names import DETECTOR
@@ -71,7 +71,7 @@ def detector(
     of the network's own; it normalises them as the network's were.
     """
     check_installed()
-    made = load(path, width=width) if weights == "trained" else fresh(load(path), width)
+    made = begun(path, width=width, trained=weights == "trained")
     options = {"size": size, "max_size": max_size, "channels": channels, "regions": regions}
     return assembled(made, classes, {**options, "head_width": head_width, "proposals": proposals})
 
