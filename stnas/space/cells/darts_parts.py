@@ -3,26 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from stnas.space.cells.even import Even
 from stnas.space.part import Layer
 
 
 @dataclass(frozen=True)
-class Operation:
-    """A part between maps of ``channels`` channels, of ``size`` pixels a side in the result."""
+class Operation(Even):
+    """An operation of ``size`` pixels a side in the result."""
 
-    channels: int
     stride: int
     size: int
-
-    @property
-    def in_channels(self) -> int:
-        """Return the channels."""
-        return self.channels
-
-    @property
-    def out_channels(self) -> int:
-        """Return the channels."""
-        return self.channels
 
 
 @dataclass(frozen=True)

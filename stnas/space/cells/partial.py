@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from stnas.space.cells.even import Even
 from stnas.space.cells.mixture import Mixture
 from stnas.space.cells.sharing import Mixed
 from stnas.space.graph import Arc
@@ -12,27 +13,16 @@ from stnas.space.value import SearchSpace
 
 
 @dataclass(frozen=True)
-class Partial:
+class Partial(Even):
     """An operation on the first of ``parts`` parts of the channels; the others pass it by.
 
     All are side by side in the result and shuffled. inner: the operation, None for the identity.
     stride: what passes by is pooled at stride 2.
     """
 
-    channels: int
     parts: int
     stride: int
     inner: Part | None
-
-    @property
-    def in_channels(self) -> int:
-        """Return all channels."""
-        return self.channels
-
-    @property
-    def out_channels(self) -> int:
-        """Return all channels."""
-        return self.channels
 
     def layers(self, option: int = 0) -> dict[str, Layer]:
         """Count the operation."""
