@@ -95,7 +95,6 @@ def result(
     accuracies: list[list[float]],
 ) -> RankFindings:
     """Hold every estimator against the ground truth."""
-    madds, params = space.madds(genotypes), space.params(genotypes)
     options = config.rank
     costs = {name: np.asarray(cost(genotypes), float) for name, cost in space.costs.items()}
     reality = Reality.make(
@@ -113,8 +112,8 @@ def result(
         "architectures": [
             {
                 "genotype": space.format(genotype),
-                "madds": int(madds[i]),
-                "params": int(params[i]),
+                "madds": int(costs["madds"][i]),
+                "params": int(costs["params"][i]),
                 "truth": accuracies[i],
             }
             for i, genotype in enumerate(genotypes)
