@@ -4,6 +4,7 @@ from collections import defaultdict
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import ArrayLike
 from ranking_text import filled, lines, show
 from record import Row, load
 from space_study_tables import PAGE
@@ -46,10 +47,16 @@ def figure(found: list[dict[str, float]], key: str) -> str:
     by_seed: dict[float, list[float]] = defaultdict(list)
     for row in found:
         by_seed[row["seed"]].append(row[key])
-    means = np.array([fmean(values) for values in by_seed.values()])
-    counts = resamples(len(means), 10_000, seed=0)
-    low, high = interval(counts @ means / len(means))
-    return f"{show(means.mean(), sign='+')} ({show(low, sign='+')} to {show(high, sign='+')})"
+    return bounded([fmean(values) for values in by_seed.values()], sign="+")
+
+
+def bounded(values: ArrayLike, *, digits: int = 2, sign: str = "") -> str:
+    """Format a mean with its bootstrap interval."""
+    array = np.asarray(values, np.float64)
+    counts = resamples(len(array), 10_000, seed=0)
+    low, high = interval(counts @ array / len(array))
+    first, *ends = (show(value, digits=digits, sign=sign) for value in (array.mean(), low, high))
+    return f"{first} ({' to '.join(ends)})"
 
 
 def table(rows: list[Row]) -> str:

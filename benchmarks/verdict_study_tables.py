@@ -3,16 +3,13 @@
 from collections import defaultdict
 
 import numpy as np
-from numpy.typing import ArrayLike
 from ranking_text import filled, lines, show
 from record import Row, load
 from search_value_tables import NAME as RUNS
-from search_value_tables import comparisons
+from search_value_tables import bounded, comparisons
 from space_study_tables import PAGE
 from verdict_ablation import NAME as ABLATION
 from verdict_study import CANDIDATES, MODELS
-
-from stnas.rank.statistics import interval, resamples
 
 Contest = tuple[str, str, str]
 
@@ -23,15 +20,6 @@ def by_contest(rows: list[Row]) -> dict[Contest, list[Row]]:
     for row in rows:
         found[row["recipe"], row["seed"], row["limit"]].append(row)
     return found
-
-
-def bounded(values: ArrayLike, *, digits: int = 2, sign: str = "") -> str:
-    """Format a mean over contests with its bootstrap interval over contests."""
-    array = np.asarray(values, np.float64)
-    counts = resamples(len(array), 10_000, seed=0)
-    low, high = interval(counts @ array / len(array))
-    first, *ends = (show(value, digits=digits, sign=sign) for value in (array.mean(), low, high))
-    return f"{first} ({' to '.join(ends)})"
 
 
 def origins(rows: list[Row]) -> str:
