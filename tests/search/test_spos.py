@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cut_off import archives_of_cut_searches
 
 from stnas import search, train
 from stnas.config import SearchConfig, SpaceConfig
 from stnas.search.candidates import Bounds
 from stnas.search.choices import check_limits
-from stnas.search.evaluator import Evaluator
 from stnas.search.objectives import Candidate, Objectives
 from stnas.search.spos import mixed, redrawn
 from stnas.search.strategies import evolve
@@ -178,35 +178,12 @@ def trained(tiny_config):
     return config
 
 
-class StoppedError(Exception):
-    """The search is cut off."""
-
-
 @pytest.mark.parametrize("strategy", ["spos", "nsga2", "random"])
-def test_a_search_that_is_cut_off_at_any_generation_comes_to_the_same_archive(
-    strategy, trained, monkeypatch
-):
+def test_a_search_that_is_cut_off_at_any_generation_comes_to_the_same_archive(strategy, trained):
     trained = replace(trained, search=replace(trained.search, strategy=strategy))
-    search.run(trained)
-    stage = trained.folder / "search"
-    wanted = [(stage / name).read_bytes() for name in ("archive.jsonl", "front.json")]
+    wanted, *others = archives_of_cut_searches(trained, "archive.jsonl", "front.json")
     assert len(wanted[0].splitlines()) == 24
-    original = Evaluator.evaluate
-    for last in range(4):
-        stage.rename(trained.folder / f"whole{last}")
-
-        def cut(self, genotypes, generation, last=last):
-            found = original(self, genotypes, generation)
-            if generation == last:
-                raise StoppedError
-            return found
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Evaluator, "evaluate", cut)
-            with pytest.raises(StoppedError):
-                search.run(trained)
-        search.run(trained)
-        assert [(stage / n).read_bytes() for n in ("archive.jsonl", "front.json")] == wanted
+    assert others == [wanted] * 4
 
 
 def test_an_archive_is_not_gone_on_with_by_another_strategy(trained):

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cut_off import archives_of_cut_searches
 
 from stnas import retrain, search, train
 from stnas.config import SpaceConfig
 from stnas.learn.single_path import SinglePath
-from stnas.search.evaluator import Evaluator
 from stnas.space import SearchSpace
 from stnas.store.files import read_json
 from stnas.supernet.blocks.quant import QuantisedBlock
@@ -116,27 +116,8 @@ def test_a_search_without_bit_operations_says_what_to_set(configured):
 
 
 @pytest.mark.parametrize("strategy", ["spos", "nsga2", "random"])
-def test_a_search_that_is_cut_off_at_any_generation_comes_to_the_same_archive(
-    strategy, configured, monkeypatch
-):
+def test_a_search_that_is_cut_off_at_any_generation_comes_to_the_same_archive(strategy, configured):
     configured = replace(configured, search=replace(configured.search, strategy=strategy))
     train.run(configured)
-    search.run(configured)
-    stage = configured.folder / "search"
-    wanted = (stage / "archive.jsonl").read_bytes()
-    original = Evaluator.evaluate
-    for last in range(configured.search.generations):
-        stage.rename(configured.folder / f"whole{last}")
-
-        def cut(self, genotypes, generation, last=last):
-            found = original(self, genotypes, generation)
-            if generation == last:
-                raise StoppedError
-            return found
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Evaluator, "evaluate", cut)
-            with pytest.raises(StoppedError):
-                search.run(configured)
-        search.run(configured)
-        assert (stage / "archive.jsonl").read_bytes() == wanted
+    wanted, *others = archives_of_cut_searches(configured, "archive.jsonl")
+    assert others == [wanted] * configured.search.generations
