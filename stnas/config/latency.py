@@ -16,7 +16,8 @@ class LatencyOptions:
     """A run whose hyper-network is trained; may stand without its option."""
     backend: Backend = "onnx"
     """What computes the networks: `onnx` (ONNX Runtime), `kernels` (our compiled operators),
-    `eager` (plain PyTorch) or `openvino`. `--threads` says on how many threads."""
+    `eager` (plain PyTorch) or `openvino`. `--threads` says on how many threads. `kernels` and
+    `eager` compute on a GPU with `--device cuda`."""
     batch: int = 1
     """Images of a call."""
     networks: int = 60
@@ -25,7 +26,8 @@ class LatencyOptions:
     rounds: int = 9
     """Times that everything is measured; the least counts, which other work disturbs least."""
     output: str | None = None
-    """File of the table; default: RUN/latency/BACKEND-batch-N-threads-N.json."""
+    """File of the table; default: RUN/latency/BACKEND-batch-N-threads-N.json, on a GPU
+    BACKEND-batch-N-cuda.json."""
 
     def __post_init__(self) -> None:
         """Check the options."""

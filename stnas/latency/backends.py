@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from stnas.classifier.on_openvino import compiled
 from stnas.config import Kernels
 from stnas.config.latency import Backend
+from stnas.group.device import HOST, take
+from stnas.group.device import backend as gpu
 
 Call = Callable[[], object]
 NEEDS: dict[Backend, tuple[tuple[str, ...], str]] = {
@@ -35,6 +37,16 @@ def check_installed(backend: Backend) -> None:
             ) from error
 
 
+def device_for(backend: Backend, word: str) -> torch.device:
+    """Return the device that a backend computes on; ValueError: it has none of that kind."""
+    if NEEDS[backend][0] and word.startswith("cuda"):
+        raise ValueError(
+            f"device must be cpu with --backend {backend}, which computes on processors, got "
+            f"{word}: set --backend eager or kernels for a GPU"
+        )
+    return HOST if NEEDS[backend][0] else take(word)
+
+
 def kernels_of(backend: Backend) -> Kernels:
     """Return the form of the modules that a backend computes."""
     return "fused" if backend == "kernels" else "reference"
@@ -50,7 +62,10 @@ def version_of(backend: Backend) -> str:
 
 
 def call_of(backend: Backend, module: nn.Module, images: Tensor, threads: int) -> Call:
-    """Return a call that computes a module of these images by a backend."""
+    """Return a call that computes a module of these images by a backend, on their device.
+
+    On a GPU the call ends when the GPU has done its work.
+    """
     if backend in ("kernels", "eager"):
         laid = images.contiguous(memory_format=torch.channels_last)
 
@@ -58,7 +73,11 @@ def call_of(backend: Backend, module: nn.Module, images: Tensor, threads: int) -
             with torch.inference_mode():
                 return module(laid)
 
-        return call
+        def call_and_wait() -> None:
+            call()
+            gpu().synchronize()
+
+        return call if images.device == HOST else call_and_wait
     content = onnx_of(module, images)
     if backend == "onnx":
         runtime = import_module("onnxruntime")

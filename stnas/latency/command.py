@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from stnas.config import Config
 from stnas.config.latency import LatencyOptions
-from stnas.latency.backends import Call, call_of, check_installed, kernels_of, version_of
+from stnas.group.device import HOST, kind_of
+from stnas.latency.backends import (
+    Call,
+    call_of,
+    check_installed,
+    device_for,
+    kernels_of,
+    version_of,
+)
 from stnas.latency.fit import fit, trust
 from stnas.latency.timing import least_times
 from stnas.learn.evaluation import fresh_statistics
@@ -44,16 +52,18 @@ def run(config: Config, options: LatencyOptions, *, command: str) -> None:
             f"{options.network} must be a run whose hyper-network is trained, got none: run "
             f"`stnas train --run {options.network}` first"
         )
+    device = device_for(options.backend, config.device)
     trained, threads = read_result(config.folder, "train", files=False), torch.get_num_threads()
     space = SearchSpace.from_json(trained["space"])
-    file = file_of(config, options, threads)
+    file = file_of(config, options, threads, device)
     if options.output is None:
         check_own_folders(config.folder, [LATENCY])
     check_own(file.parent, [file.name], record=file.name)
     drawn = networks(space, options.networks)
-    parts = part_calls(space, options, threads)
-    whole = [network_call(space, row, options, threads) for row in drawn]
-    times = least_times([*parts.values(), *whole], rounds=options.rounds, threads=threads)
+    parts = part_calls(space, options, threads, device)
+    calls = [*parts.values(), *(network_call(space, r, options, threads, device) for r in drawn)]
+    on_host = device == HOST
+    times = least_times(calls, rounds=options.rounds, threads=threads, on_host=on_host)
     known = dict(zip(parts, times, strict=False))
     measured = np.array(times[len(parts) :])
     table = fit(space, drawn[::2], measured[::2], known)
@@ -67,7 +77,7 @@ def run(config: Config, options: LatencyOptions, *, command: str) -> None:
         {
             "backend": options.backend,
             "program": version_of(options.backend),
-            "device": processor(),
+            "device": processor() if on_host else kind_of(device),
             "threads": threads,
             "batch": options.batch,
             "command": command,
@@ -86,11 +96,12 @@ def run(config: Config, options: LatencyOptions, *, command: str) -> None:
     )
 
 
-def file_of(config: Config, options: LatencyOptions, threads: int) -> Path:
+def file_of(config: Config, options: LatencyOptions, threads: int, device: torch.device) -> Path:
     """Return the file of the table."""
     if options.output is not None:
         return Path(options.output).expanduser()
-    name = f"{options.backend}-batch-{options.batch}-threads-{threads}.json"
+    place = f"threads-{threads}" if device == HOST else device.type
+    name = f"{options.backend}-batch-{options.batch}-{place}.json"
     return config.folder / LATENCY / name
 
 
@@ -112,7 +123,9 @@ def scaled(madds: NDArray[np.int64], measured: NDArray[np.float64]) -> NDArray[n
     return predicted
 
 
-def part_calls(space: SearchSpace, options: LatencyOptions, threads: int) -> dict[str, Call]:
+def part_calls(
+    space: SearchSpace, options: LatencyOptions, threads: int, device: torch.device
+) -> dict[str, Call]:
     """Make a call of every part and form of it, by what it is looked up by."""
     calls: dict[str, Call] = {}
     make = partial(norm, affine=True, tracked=True)
@@ -125,7 +138,7 @@ def part_calls(space: SearchSpace, options: LatencyOptions, threads: int) -> dic
         x = torch.randn(options.batch, part.in_channels, side, side)
         module = block if not arc.option else Form(block, arc.option)
         settle_(module, x)
-        calls[measured_as(arc)] = call_of(options.backend, module, x, threads)
+        calls[measured_as(arc)] = call_of(options.backend, module.to(device), x.to(device), threads)
     return calls
 
 
@@ -153,11 +166,15 @@ class Form(torch.nn.Module):
 
 
 def network_call(
-    space: SearchSpace, genotype: NDArray[np.int8], options: LatencyOptions, threads: int
+    space: SearchSpace,
+    genotype: NDArray[np.int8],
+    options: LatencyOptions,
+    threads: int,
+    device: torch.device = HOST,
 ) -> Call:
     """Make a call of a whole network."""
     head = space.head
     network = Network.build(space, genotype, kernels=kernels_of(options.backend))
     x = torch.randn(options.batch, head.in_channels, head.image_size, head.image_size)
     settle_(network, x)
-    return call_of(options.backend, network, x, threads)
+    return call_of(options.backend, network.to(device), x.to(device), threads)

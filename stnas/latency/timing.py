@@ -9,13 +9,17 @@ SLICE = 2_000_000
 """Nanoseconds that the repetitions of a call take together, so that the clock is no matter."""
 
 
-def least_times(calls: Sequence[Call], *, rounds: int, threads: int) -> list[float]:
+def least_times(
+    calls: Sequence[Call], *, rounds: int, threads: int, on_host: bool = True
+) -> list[float]:
     """Return nanoseconds of each call: of several rounds through all of them, the least.
 
     A round repeats a call for some milliseconds; what disturbs one round disturbs all calls. On one
-    thread it is processor time, in which other programs' turns do not count.
+    thread it is processor time, in which other programs' turns do not count. on_host: whether the
+    processor computes, and not a GPU, for which it waits.
     """
-    clock = time.process_time_ns if threads == 1 else time.perf_counter_ns
+    alone = on_host and threads == 1
+    clock = time.process_time_ns if alone else time.perf_counter_ns
     counts = []
     for call in calls:
         call()

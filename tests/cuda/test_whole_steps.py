@@ -73,6 +73,18 @@ def test_a_score_is_waited_for_once(on_gpu, work, most):
     assert 0 < on_gpu(work) <= most
 
 
+@pytest.mark.parametrize("backend", ["eager", "kernels"])
+def test_latencies_are_those_of_the_device(on_gpu, backend):
+    found = on_gpu("latencies", backend)
+    assert found["device"] == "emulated, emulated GPU"
+    assert min(row["measured"] for row in found["networks"]) > 0
+
+
+def test_a_program_for_processors_measures_no_gpu(on_gpu):
+    with pytest.raises(RuntimeError, match="device must be cpu with --backend onnx"):
+        on_gpu("latencies", "onnx")
+
+
 @pytest.mark.dali
 def test_what_dali_decodes_on_a_gpu_stays_there(on_gpu, tiny_photographs):
     assert on_gpu("decoded_there", str(tiny_photographs)) == 0

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from whole_device import waits
+from whole_device import NAME, run_stages, waits
 from whole_graph import Graph
 
+from stnas import latency
 from stnas.config import Config, DataConfig, SharingConfig, SpaceConfig
+from stnas.config.latency import Backend, LatencyOptions
 from stnas.config.train import Precision
 from stnas.data.epochs import evaluation_batches, training_batches
 from stnas.evaluate.command import answers
@@ -33,6 +35,7 @@ from stnas.rank.finetuning import finetuned
 from stnas.rank.scoring import observe_
 from stnas.space import SearchSpace
 from stnas.space.families import FAMILIES
+from stnas.store.files import read_json
 from stnas.store.journal import Chapter
 from stnas.train.gradient import make
 from stnas.train.stage import falling_schedule, momentum_of
@@ -192,6 +195,15 @@ def classified(config: Config) -> int:
     answers(classifier, task.dataset, task.dataset.test)
     evaluate_together(classifier, fit.test, current())
     return waits()
+
+
+def latencies(config: Config, backend: Backend) -> dict[str, Any]:
+    """Train a run and measure its space; return the table's file."""
+    run_stages(config, ("train",))
+    options = LatencyOptions(network=config.run, backend=backend, networks=12, rounds=1)
+    with redirect_stdout(StringIO()):
+        latency.run(config, options, command="latency")
+    return read_json(config.folder / "latency" / f"{backend}-batch-1-{NAME}.json")
 
 
 def decoded_there(config: Config, path: str) -> int:

@@ -135,6 +135,10 @@ def test_what_is_missing_is_named(trained_run, tmp_path, capsys):
     for words, message in (
         (["latency", str(tmp_path)], "must be a run whose hyper-network is trained"),
         (["latency", str(trained_run), "--networks", "3"], "networks must be 12 or more"),
+        (
+            ["latency", str(trained_run), "--backend", "eager", "--device", "cuda:64"],
+            "device cuda:64 cannot be used",
+        ),
     ):
         with pytest.raises(SystemExit):
             main(words)
