@@ -26,7 +26,7 @@ class RunsOptions:
     yes: bool = False
     """Whether runs are deleted without a question."""
     answer: Answer = "table"
-    """Form of the list."""
+    """Form of the list or of the comparison, whose options csv leaves out."""
 
     def __post_init__(self) -> None:
         """Check the options."""

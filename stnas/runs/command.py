@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from stnas.config.runs import RunsOptions
+from stnas.config.runs import Answer, RunsOptions
 from stnas.config.words import suggestion
 from stnas.runs.deletion import check, delete
 from stnas.runs.summary import Summary, find_runs, summary
@@ -27,8 +27,10 @@ ORDERS: dict[str, Callable[[Summary], Any]] = {
     "accuracy": lambda own: -(own.accuracy or 0.0),
     "size": lambda own: -own.size,
 }
+COLUMNS = ("run", "network", "role", "madds", "parameters", "test_accuracy")
 PLACES = ("run", "timeout", "threads", "save_every")
 """Options that are not compared: they decide nothing of a result."""
+Row = dict[str, Any]
 
 
 def run(options: RunsOptions, *, ask: Callable[[str], str] | None = None) -> None:
@@ -47,11 +49,12 @@ def run(options: RunsOptions, *, ask: Callable[[str], str] | None = None) -> Non
     if options.delete:
         remove(named(options.delete, found, "delete"), yes=options.yes, ask=ask)
     elif options.compare:
-        chosen = named(options.compare, found, "compare")
-        ANSWERS.print(network_table(chosen))
-        ANSWERS.print(option_table(chosen))
+        compare(named(options.compare, found, "compare"), options.answer)
+    elif options.answer == "table":
+        show_table(found)
     else:
-        FORMS[options.answer](found)
+        rows = [{**asdict(own), "folder": str(own.folder)} for own in found]
+        show_values(rows, list(Summary.__dataclass_fields__), options.answer)
 
 
 def named(names: Sequence[str], found: Sequence[Summary], key: str) -> list[Summary]:
@@ -113,57 +116,72 @@ def show_table(found: Sequence[Summary]) -> None:
     ANSWERS.print(f"runs: {len(found)}, together {megabytes(sum(own.size for own in found))}")
 
 
-def rows(found: Sequence[Summary]) -> list[dict[str, Any]]:
-    """Return runs as plain values."""
-    return [{**asdict(own), "folder": str(own.folder)} for own in found]
-
-
-def show_csv(found: Sequence[Summary]) -> None:
-    """Print comma-separated values."""
+def show_values(rows: Sequence[Row], columns: Sequence[str], answer: Answer) -> None:
+    """Print a JSON list of objects, or comma-separated values with a line of columns."""
+    if answer == "json":
+        ANSWERS.print(json.dumps(rows, indent=1), soft_wrap=True)
+        return
     text = StringIO()
-    table = csv.DictWriter(text, list(Summary.__dataclass_fields__), lineterminator="\n")
+    table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
-    table.writerows(rows(found))
+    table.writerows(rows)
     ANSWERS.print(text.getvalue().rstrip("\n"), soft_wrap=True)
 
 
-def show_json(found: Sequence[Summary]) -> None:
-    """Print a JSON list of objects."""
-    ANSWERS.print(json.dumps(rows(found), indent=1), soft_wrap=True)
+def compare(chosen: Sequence[Summary], answer: Answer) -> None:
+    """Print the networks of runs and, but for comma-separated values, the options that differ."""
+    networks, options = [row for own in chosen for row in networks_of(own)], differing(chosen)
+    if answer == "json":
+        found = {"networks": networks, "options": options}
+        ANSWERS.print(json.dumps(found, indent=1), soft_wrap=True)
+    elif answer == "csv":
+        show_values(networks, COLUMNS, answer)
+    else:
+        ANSWERS.print(network_table(chosen, networks))
+        ANSWERS.print(option_table(chosen, options))
 
 
-FORMS = {"table": show_table, "csv": show_csv, "json": show_json}
+def networks_of(own: Summary) -> list[Row]:
+    """Return the networks that a run has trained, the smallest first."""
+    file = own.folder / "retrain" / RESULT
+    rows = read_json(file)["networks"] if file.exists() else []
+    names = {"network": "name", "parameters": "params"}
+    return [
+        {"run": own.name, **{key: row[names.get(key, key)] for key in COLUMNS[1:]}}
+        for row in sorted(rows, key=lambda row: int(row["madds"]))
+    ]
 
 
-def network_table(chosen: Sequence[Summary]) -> Table:
-    """Tabulate the networks that runs have trained, the smallest first."""
+def network_table(chosen: Sequence[Summary], networks: Sequence[Row]) -> Table:
+    """Tabulate the networks of runs; a run that has none has a line with its stage."""
     table = folding_table("run", "network", "role", "MAdds", "parameters", "test")
     for own in chosen:
-        file = own.folder / "retrain" / RESULT
-        networks = read_json(file)["networks"] if file.exists() else []
-        if not networks:
+        rows = [row for row in networks if row["run"] == own.name]
+        if not rows:
             table.add_row(own.name, "-", own.stage, "-", "-", "-")
-        for row in sorted(networks, key=lambda row: int(row["madds"])):
-            table.add_row(
-                own.name,
-                row["name"],
-                row["role"],
-                f"{row['madds']:,}",
-                f"{row['params']:,}",
-                percent(row["test_accuracy"]),
-            )
+        for row in rows:
+            words = [row["network"], row["role"], f"{row['madds']:,}", f"{row['parameters']:,}"]
+            table.add_row(own.name, *words, percent(row["test_accuracy"]))
     return table
 
 
-def option_table(chosen: Sequence[Summary]) -> Table:
-    """Tabulate the options in which runs differ; an option that a run does not record is empty."""
-    found = [stored_values(own.folder / SETTINGS) for own in chosen]
-    names = [name for name in dict.fromkeys(n for f in found for n in f) if name not in PLACES]
+def differing(chosen: Sequence[Summary]) -> dict[str, dict[str, Any]]:
+    """Return the options in which runs differ, by run; one that a run does not record is not in."""
+    found = {own.name: stored_values(own.folder / SETTINGS) for own in chosen}
+    names = dict.fromkeys(name for own in found.values() for name in own if name not in PLACES)
+    known = {name: {r: own[name] for r, own in found.items() if name in own} for name in names}
+    return {
+        name: values
+        for name, values in known.items()
+        if len({str(value) for value in values.values()}) > 1 or len(values) < len(found)
+    }
+
+
+def option_table(chosen: Sequence[Summary], options: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Tabulate options; one that a run does not record is empty."""
     table = folding_table("option", *(own.name for own in chosen))
-    for name in names:
-        values = ["" if name not in own else str(own[name]) for own in found]
-        if len(set(values)) > 1:
-            table.add_row(name, *values)
+    for name, values in options.items():
+        table.add_row(name, *(str(values.get(own.name, "")) for own in chosen))
     return table
 
 

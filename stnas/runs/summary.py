@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from stnas.learn.comparison import leads, mean_lead
+from stnas.learn.comparison import leads, mean_lead, trainings
 from stnas.store.files import read_json
 from stnas.store.names import CONFIG, REPORT, RESULT, SETTINGS
 from stnas.store.own_files import carries_mark
@@ -23,8 +24,9 @@ class Summary:
     """A run in a line.
 
     stage: the last one that is complete, or the one that was begun. size: bytes. changed: seconds
-    since 1970. network, madds, accuracy: of the chosen network that is best on the test images.
-    lead: mean lead over random networks, as a share. damage: why its figures cannot be read.
+    since 1970. network, madds, accuracy: of the chosen network that is best on the test images, by
+    the mean of its trainings. lead: mean lead over random networks, as a share. damage: why its
+    figures cannot be read.
     """
 
     name: str
@@ -82,12 +84,13 @@ def best(networks: list[dict[str, Any]]) -> dict[str, Any]:
     chosen = [row for row in networks if row["role"] == "chosen"]
     if not chosen:
         return {}
-    row = max(chosen, key=lambda own: float(own["test_accuracy"]))
+    means = {own["name"]: fmean(trainings(own, networks)) for own in chosen}
+    row = max(chosen, key=lambda own: means[own["name"]])
     mean = mean_lead(leads(networks))
     return {
         "network": row["name"],
         "madds": row["madds"],
-        "accuracy": row["test_accuracy"],
+        "accuracy": means[row["name"]],
         "lead": None if mean is None else mean[0],
     }
 

@@ -92,6 +92,29 @@ def test_a_comparison_shows_networks_and_options_that_differ(place, capsys):
     assert "│ seed   │ 7     │ 5" in capsys.readouterr().out
 
 
+def test_a_comparison_comes_as_values_too(place, capsys):
+    words = ["runs", str(place), "--compare", "first,deep/second", "--answer"]
+    main([*words, "csv"])
+    rows = list(csv.DictReader(StringIO(capsys.readouterr().out)))
+    assert [row["network"] for row in rows] == ["A", "A-random-1", "B-random-1", "B"]
+    assert {row["run"] for row in rows} == {"deep/second"}
+    main([*words, "json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [str(v) for row in found["networks"] for v in row.values()] == [
+        v for row in rows for v in row.values()
+    ]
+    assert found["options"] == {}
+
+
+def test_the_best_network_is_that_of_the_best_mean_of_its_trainings(place, capsys):
+    file = place / "deep/second/retrain/result.json"
+    rows = json.loads(file.read_text())["networks"]
+    again = [network("A-seed-2", "again", 0.9), network("B-seed-2", "again", 0.6, 3000)]
+    write_json(file, {"networks": rows + again})
+    best = {row["name"]: row for row in listed(place, capsys)}["deep/second"]
+    assert (best["network"], best["accuracy"]) == ("A", pytest.approx(0.7))
+
+
 def test_deletion_asks_and_takes_the_run_alone(place, capsys):
     asked = []
 
