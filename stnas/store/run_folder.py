@@ -126,7 +126,9 @@ class RunFolder:
             self._records.write(now)
         if self.complete(stage):
             if before is not None and now.origin != before.origin:
-                (folder / RESULT).replace(folder / f"result-{before.origin}.json")
+                kept = folder / f"result-{before.origin}.json"
+                (folder / RESULT).replace(kept)
+                self._tell(f"{stage}: the networks before stay, listed in {kept}")
             else:
                 (folder / RESULT).unlink()
         write_whole(self.path / SETTINGS, sealed_settings(plain(self.config)))

@@ -127,6 +127,7 @@ def test_other_options_of_retraining_come_beside(run, capsys):
     before = contents(run / "retrain", "network.*")
     result = (run / "retrain/result.json").read_bytes()
     main(["retrain", "--run", str(run), "--retrain.epochs", "2"])
+    assert "retrain: the networks before stay, listed in" in capsys.readouterr().out
     assert all(file.read_bytes() == content for file, content in before.items())
     assert result in [file.read_bytes() for file in (run / "retrain").glob("result-*.json")]
     (network,) = read_json(run / "retrain/result.json")["networks"]
