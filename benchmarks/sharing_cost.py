@@ -16,22 +16,25 @@ import json
 import tempfile
 import time
 import weakref
+from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from stnas.config import Config, DataConfig, SharingConfig, SpaceConfig, TrainConfig
+from stnas.config import Config, DataConfig, Kernels, SharingConfig, SpaceConfig, TrainConfig
+from stnas.config.sharing import Level
 from stnas.data.epochs import Batch
 from stnas.learn.task import prepare, shared_space
 from stnas.store.machine import processor
 from stnas.train.gradient import Bilevel, make
 
 FAMILIES = ("nb201", "darts")
+KERNELS = get_args(Kernels)
 STRATEGIES = ("darts1", "darts2", "gdas", "betadarts", "pcdarts")
 
 
@@ -82,8 +85,11 @@ def images_of_noise(file: Path) -> None:
     np.savez(file, **arrays)
 
 
-def searches(family: str, strategy: str, *, folder: Path, size: int) -> dict[str, Bilevel]:
-    """Make the search of a strategy at every level, and say nothing."""
+Form = tuple[Kernels, Level]
+
+
+def searches(family: str, strategy: str, *, folder: Path, size: int) -> dict[Form, Bilevel]:
+    """Make the search of a strategy at every level by each kind of kernels, and say nothing."""
     config = Config(
         run=str(folder / "run"),
         threads=1,
@@ -95,9 +101,9 @@ def searches(family: str, strategy: str, *, folder: Path, size: int) -> dict[str
     mixture = task.space.mixture
     assert mixture is not None
     made = {}
-    for level in mixture.levels:
-        own = Config(**{**vars(config), "sharing": SharingConfig(level=level)})
-        made[level] = make(own, task)
+    for kernels, level in product(KERNELS, mixture.levels):
+        own = {"sharing": SharingConfig(level=level), "kernels": kernels}
+        made[kernels, level] = make(Config(**{**vars(config), **own}), task)
     return made
 
 
@@ -147,23 +153,24 @@ def measure(family: str, strategy: str, *, repeats: int, size: int) -> list[dict
         folder = Path(name)
         images_of_noise(folder / "noise.npz")
         made = searches(family, strategy, folder=folder, size=size)
-    times: dict[str, list[tuple[float, float]]] = {level: [] for level in made}
+    times: dict[Form, list[tuple[float, float]]] = {form: [] for form in made}
     for turn in range(repeats + 1):
-        for level, search in made.items():
+        for form, search in made.items():
             train, held = (batch_of(search, size, start) for start in (0, size))
             found = seconds(search, train, held, turn)
             if turn:
-                times[level].append(found)
+                times[form].append(found)
     rows = []
-    for level, search in made.items():
+    for (kernels, level), search in made.items():
         train, held = (batch_of(search, size, start) for start in (0, size))
         mixture = shared_space(search.config, search.task.space).mixture
         assert mixture is not None
-        pairs = list(zip(times[level], times["none"], strict=True))
+        pairs = list(zip(times[kernels, level], times["reference", "none"], strict=True))
         rows.append(
             {
                 "family": family,
                 "strategy": strategy,
+                "kernels": kernels,
                 "level": level,
                 "batch": size,
                 "madds": mixture.madds(level),

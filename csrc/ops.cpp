@@ -63,6 +63,21 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
       "shuffle_block_inference(Tensor x, Tensor[] weights, int main, Tensor?[] affine, Tensor[] "
       "running, "
       "int stride) -> Tensor");
+  // The value of a node whose entering edges are mixed, out = sum_i s_i0 x_i + s_i1 mean3x3(x_i) +
+  // sum_k s_ik BN(z_ik), and max(out, 0). x: the nodes before it, NCHW in channels_last order; the
+  // mean is over the pixels that are there. z: equally many for each x, channels of tensors in that
+  // order. shares: a row for each x. BN has the statistics of the batch, which are returned: mean
+  // and biased variance of each z.
+  ops.def(
+      "mixed_node(Tensor[] x, Tensor[] z, Tensor shares) -> (Tensor out, Tensor rectified, "
+      "Tensor statistics)");
+  // Its gradients, written to of_x (or added, `add`) and of_z, which has the strides of z; returns
+  // those of the shares where they are wanted, else no row. grad is of out; where rectified =
+  // max(out, 0) is given, of_rectified is added to it first where rectified > 0.
+  ops.def(
+      "mixed_node_backward_(Tensor(a!) grad, Tensor? rectified, Tensor? of_rectified, Tensor[] x, "
+      "Tensor[] z, Tensor shares, Tensor statistics, Tensor(b!)[] of_x, Tensor(c!)[] of_z, bool "
+      "add, bool wants_shares) -> Tensor");
   // act(BN(x)) with batch statistics, x [N, C, H, W] in channels_last order. Returns out, and mean
   // and biased variance [2 C].
   ops.def(

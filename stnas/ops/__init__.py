@@ -6,6 +6,7 @@ from stnas.ops.layers.conv_norm_act import conv_norm_act
 from stnas.ops.layers.convolution import convolution
 from stnas.ops.layers.norm_act import norm_act
 from stnas.ops.layers.pool import pool
+from stnas.ops.mixture.cell import mixed_cell
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
 from stnas.ops.sgld import sgld_step_
 from stnas.ops.shuffle.block import shuffle_block
@@ -17,6 +18,7 @@ __all__ = [
     "crowding_distance",
     "hypervolume",
     "linear_bottleneck",
+    "mixed_cell",
     "nondominated_sort",
     "norm_act",
     "pool",

@@ -1,12 +1,16 @@
 """Sharing, after TopoNAS: which levels leave the function as it is, and where the others do."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional
 
 from stnas.space import SearchSpace
+from stnas.space.graph import Arc
 from stnas.supernet import Network
 from stnas.supernet.mixture import Drawn, MixedNet, Soft
+from stnas.supernet.mixture.cells import find_cells
 from stnas.supernet.mixture.edge import MixedEdge, NodeValue, embedded, normalised
 
 SPACE = SearchSpace.profile(
@@ -16,9 +20,9 @@ MIXED = SPACE.mixture
 X = torch.randn(3, 1, 9, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def made(level, *, normalise=False, seed=0):
+def made(level, *, normalise=False, seed=0, kernels="fused", space=SPACE):
     torch.manual_seed(seed)
-    return MixedNet(SPACE, level=level, normalise=normalise).double()
+    return MixedNet(space, level=level, normalise=normalise, kernels=kernels).double()
 
 
 def alphas(seed=0, scale=1.0):
@@ -45,6 +49,31 @@ def test_prefixes_are_the_same_function():
     alpha = alphas()
     assert torch.equal(outcome(made("none"), alpha)[0], outcome(made("prefix"), alpha)[0])
     assert furthest(outcome(made("none"), alpha), outcome(made("prefix"), alpha)) < 1e-13
+
+
+@pytest.mark.parametrize("level", MIXED.levels)
+def test_compiled_cells_are_the_same_function(level):
+    space = SearchSpace.profile(
+        "micro", family="nb201", channels=4, image_size=9, in_channels=1, num_classes=4, cells=2
+    )
+    normalise = level in ("suffix", "merge")
+    nets = [
+        made(level, normalise=normalise, kernels=kernels, space=space)
+        for kernels in ("fused", "reference")
+    ]
+    assert len(nets[0].cells) == (0 if level == "suffix" else 6)
+    assert furthest(*(outcome(net, alphas()) for net in nets)) < 1e-12
+
+
+def test_cells_of_which_a_node_is_read_elsewhere_are_not_compiled():
+    inner = next(iter(find_cells(SPACE, "merge").values())).first + 1
+    arc = Arc(inner, len(SPACE.nodes) - 1)
+    assert len(find_cells(SPACE, "merge")) == 3
+    assert len(find_cells(replace(SPACE, arcs=[*SPACE.arcs, arc]), "merge")) == 1
+
+
+def test_other_spaces_have_no_such_cells():
+    assert not find_cells(SearchSpace.profile("micro", family="darts"), "merge")
 
 
 @pytest.mark.parametrize("normalise", [True, False])

@@ -13,6 +13,7 @@ from stnas.space.cells.sharing import Mixed
 from stnas.supernet.blocks import build
 from stnas.supernet.blocks.partial import PartialBlock
 from stnas.supernet.layers import Merge, Tail, channels_last_, check_images, make_stem
+from stnas.supernet.mixture.cells import Cell, cell_value, find_cells
 from stnas.supernet.mixture.edge import MixedEdge, NodeValue
 from stnas.supernet.mixture.partial import PartialEdge, shuffled_sum
 from stnas.supernet.mixture.shares import Shares
@@ -53,6 +54,7 @@ class MixedNet(nn.Module):
         self.edges = nn.ModuleList(
             kind(edge, level=level, normalise=normalise) for edge in space.mixture.edges
         )
+        self.cells = find_cells(space, level) if kernels == "fused" else {}
         self.merges = nn.ModuleList(Merge(node, degrees=(), norm=make) for node in space.nodes[1:])
         self.tail = Tail(space, kernels=kernels, norm=make)
         channels_last_(self)
@@ -66,8 +68,15 @@ class MixedNet(nn.Module):
         check_images(x, self.space.head.in_channels)
         assert self.space.mixture is not None
         known = {0: NodeValue(self.stem(x), shares=self.level != "none")}
-        mixed = list(zip(self.space.mixture.edges, self.edges, strict=True))
+        mixed, done = list(zip(self.space.mixture.edges, self.edges, strict=True)), 0
         for node in self.space.nodes[1:]:
+            if node.index <= done:
+                continue
+            cell = self.cells.get(node.index)
+            if cell is not None and (value := self._cell(cell, known, shares)) is not None:
+                known[cell.last] = NodeValue(value, shares=self.level != "none")
+                done = cell.last
+                continue
             values = list[Tensor]()
             for arc in self.fixed:
                 if arc.target == node.index:
@@ -81,6 +90,16 @@ class MixedNet(nn.Module):
             known[node.index] = NodeValue(merged, shares=self.level != "none")
         logits: Tensor = self.tail(known[len(self.space.nodes) - 1].x)
         return logits
+
+    def _cell(
+        self, cell: Cell, known: Mapping[int, NodeValue], shares: Sequence[Shares]
+    ) -> Tensor | None:
+        """Compute a whole cell by one operator; None where some candidates are left out."""
+        assert self.space.mixture is not None
+        modules = [self.edges[number] for number in cell.edges]
+        edges = [module for module in modules if isinstance(module, MixedEdge)]
+        rows = [shares[self.space.mixture.edges[number].row] for number in cell.edges]
+        return cell_value(known[cell.first].x, cell, edges, rows)
 
     def _mixtures(
         self,

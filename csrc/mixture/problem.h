@@ -1,0 +1,58 @@
+// What the kernels of a mixed node are told.
+#pragma once
+
+#include "host/problem.h"
+
+namespace stnas::cpu {
+
+// The result of a convolution before its BN; its pixels are `row` values apart.
+template <class T>
+struct MixedBranch {
+  const T* z;
+  index row;
+  T share;
+};
+
+// An earlier node, NHWC, as it is and by its mean over 3x3.
+template <class T>
+struct MixedSource {
+  const T* x;
+  T skip, pool;  // shares
+};
+
+// out = sum_s skip_s x_s + pool_s mean3x3(x_s) + sum_b share_b BN(z_b), where the mean is over the
+// pixels that are there and BN has the statistics of the batch.
+template <class T>
+struct MixedNode {
+  index images, height, width, channels;
+  const MixedSource<T>* sources;
+  index source_count;
+  const MixedBranch<T>* branches;
+  index branch_count;
+  Executor executor;
+
+  STNAS_INLINE index pixels() const { return height * width; }
+  STNAS_INLINE index blocks() const { return (channels + kBlock - 1) / kBlock; }
+};
+
+// Where gradients go. grad is that of out; where `rectified` is there, that of max(out, 0) is
+// added to it in place first, of_rectified where rectified > 0.
+template <class T>
+struct MixedGradients {
+  T* grad;
+  const T *rectified, *of_rectified;
+  T* const* x;  // of each source
+  bool add;     // to what x holds
+  T* const* z;  // of each branch, in its rows
+  T* skip;      // of the shares: skip of each source, pool of each source, share of each branch
+};
+
+// The kernels of an instruction set. statistics: mean and biased variance of each branch.
+template <class T>
+struct MixtureKernels {
+  using Stored = T;
+  void (*mix)(const MixedNode<T>&, T* statistics, T* out, T* rectified);
+  void (*differentiate)(const MixedNode<T>&, const T* statistics, const MixedGradients<T>&);
+};
+
+}  // namespace stnas::cpu

@@ -1,0 +1,54 @@
+"""The plain-PyTorch twin of a mixed cell: its oracle, and what takes over without kernels."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stnas.ops.layers.reference import EPS
+
+Stacks = Sequence[Sequence[Tensor]]
+"""Of each node but the last, the kernels of the edges that leave it, by size."""
+
+
+def mixed_cell(x: Tensor, stacks: Stacks, shares: Tensor) -> Tensor:
+    """Compute the last node of a cell each of whose nodes reads all nodes before it.
+
+    ``v_j = sum_{i < j} s_ij0 v_i + s_ij1 mean3x3(v_i) + sum_k s_ij(2+k) BN(K_ijk * relu(v_i))``:
+    the mean is over the pixels that are there, BN has the statistics of the batch and neither scale
+    nor shift. x: the first node ``[N, C, H, W]``. stacks: for each node but the last, equally many,
+    the kernels of the edges that leave it in the order of their targets, one upon the other
+    ``[edges C, C, size, size]``; sizes are odd. shares: s ``[edges, 2 + kernels]``, edges in the
+    order of their targets, then of their sources.
+    """
+    values, leaving = [x], list[list[tuple[Tensor, ...]]]()
+    first = 0
+    for target, stack in enumerate(stacks, start=1):
+        leaving.append(convolved(values[-1].relu(), stack))
+        total = None
+        for source, share in enumerate(shares[first : first + target].unbind()):
+            own = [parts[target - 1 - source] for parts in leaving[source]]
+            value = mixed_edge(values[source], own, share)
+            total = value if total is None else total + value
+        assert total is not None
+        values.append(total)
+        first += target
+    return values[-1]
+
+
+def convolved(rectified: Tensor, stack: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
+    """Apply stacked kernels to ``[N, C, H, W]``, and take the edges' results apart."""
+    width = rectified.shape[1]
+    values = (functional.conv2d(rectified, own, None, 1, own.shape[-1] // 2) for own in stack)
+    return [torch.split(value, width, 1) for value in values]
+
+
+def mixed_edge(x: Tensor, branches: Sequence[Tensor], share: Tensor) -> Tensor:
+    """Return ``s_0 x + s_1 mean3x3(x) + sum_k s_(2+k) BN(z_k)``."""
+    total = share[0] * x
+    total = total + share[1] * functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+    for number, z in enumerate(branches):
+        own = functional.batch_norm(z, None, None, training=True, eps=EPS)
+        total = total + share[2 + number] * own
+    return total
