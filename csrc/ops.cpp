@@ -78,6 +78,19 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
       "mixed_node_backward_(Tensor(a!) grad, Tensor? rectified, Tensor? of_rectified, Tensor[] x, "
       "Tensor[] z, Tensor shares, Tensor statistics, Tensor(b!)[] of_x, Tensor(c!)[] of_z, bool "
       "add, bool wants_shares) -> Tensor");
+  // Half a separable convolution with batch statistics: scale BN(pointwise sum_t DW_t ReLU(xs[t])),
+  // xs NCHW in channels_last order. kernels: depthwise, K 3 or 5; grids: dilations. Returns out;
+  // the sum of the depthwise convolutions where `keep`, else an empty tensor; its mean and
+  // covariance [1 + C, C]; mean and biased variance of the BN [2, C_out].
+  ops.def(
+      "relu_dw_pw_bn_forward(Tensor[] xs, Tensor[] kernels, int[] strides, int[] grids, "
+      "Tensor pointwise, Tensor? scale, bool keep) "
+      "-> (Tensor out, Tensor values, Tensor moments, Tensor statistics)");
+  // Gradients of xs, of the kernels, of pointwise, and of the scale.
+  ops.def(
+      "relu_dw_pw_bn_backward(Tensor grad, Tensor[] xs, Tensor[] kernels, int[] strides, "
+      "int[] grids, Tensor pointwise, Tensor? scale, Tensor values, Tensor moments, "
+      "Tensor statistics) -> (Tensor[], Tensor[], Tensor, Tensor)");
   // act(BN(x)) with batch statistics, x [N, C, H, W] in channels_last order. Returns out, and mean
   // and biased variance [2 C].
   ops.def(

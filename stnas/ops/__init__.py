@@ -8,6 +8,7 @@ from stnas.ops.layers.norm_act import norm_act
 from stnas.ops.layers.pool import pool
 from stnas.ops.mixture.cell import mixed_cell
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
+from stnas.ops.separable.half import relu_dw_pw_bn
 from stnas.ops.sgld import sgld_step_
 from stnas.ops.shuffle.block import shuffle_block
 
@@ -22,6 +23,7 @@ __all__ = [
     "nondominated_sort",
     "norm_act",
     "pool",
+    "relu_dw_pw_bn",
     "sgld_step_",
     "shuffle_block",
 ]
