@@ -9,8 +9,10 @@ from torch.nn import functional
 from stnas.config.sharing import Level
 from stnas.ops.layers.reference import EPS
 from stnas.space.cells.sharing import FREE, Branch, Group, Link, Mixed, Module, rewrite
+from stnas.supernet.as_built import is_plain
 from stnas.supernet.blocks.cells import Halves
 from stnas.supernet.blocks.partial import halved
+from stnas.supernet.mixture.separable import is_separable, separable
 from stnas.supernet.mixture.shares import Shares
 
 TINY = 1e-6
@@ -79,12 +81,15 @@ class MixedEdge(nn.Module):
 
     kernels: one convolution for each kernel, named by its candidate and its place in the sequence;
     a kernel that a group has in common is that of its first member. normalise: divide the kernels
-    that are mixed by their norms.
+    that are mixed by their norms. compiled: one operator computes half a separable convolution.
     """
 
-    def __init__(self, edge: Mixed, *, level: Level, normalise: bool) -> None:
+    def __init__(
+        self, edge: Mixed, *, level: Level, normalise: bool, compiled: bool = False
+    ) -> None:
         super().__init__()
         self.groups = rewrite(edge.sequences, level)
+        self.fused = [compiled and is_separable(group) for group in self.groups]
         self.normalise = normalise
         self.kernels = nn.ModuleDict()
         for group in self.groups:
@@ -111,10 +116,13 @@ class MixedEdge(nn.Module):
     def forward(self, source: NodeValue, shares: Shares) -> Tensor | None:
         """Mix the candidates' values of a node ``[N, C, H, W]``; None where none is computed."""
         total: Tensor | None = None
-        for group in self.groups:
+        for group, fused in zip(self.groups, self.fused, strict=True):
             weight = shares.of(group.members)
             if weight is not None:
-                value = weight * self._value(group, source, shares)
+                if fused and is_plain(source.x):
+                    value = separable(self, group, source.x, shares=shares, weight=weight)
+                else:
+                    value = weight * self._value(group, source, shares)
                 total = value if total is None else total + value
         return total
 
@@ -164,18 +172,35 @@ class MixedEdge(nn.Module):
         within: Sequence[Tensor | None],
     ) -> Tensor:
         """Sum the members' convolutions by their shares, of which a drawn one stands alone."""
-        known = [
+        known = self._known(link, members, place, within)
+        if len(known) > 1 and not link.merged:
+            return torch.stack([s * convolved(x, k, module) for s, k, module in known]).sum(0)
+        ((kernel, module),) = self.summands(link, members, place, within)
+        return convolved(x, kernel, module)
+
+    def _known(
+        self, link: Link, members: Sequence[int], place: int, within: Sequence[Tensor | None]
+    ) -> list[tuple[Tensor, Tensor, Module]]:
+        return [
             (share, self.kernel(member, place, mixed=True), module)
             for share, member, module in zip(within, members, link.modules, strict=True)
             if share is not None
         ]
+
+    def summands(
+        self, link: Link, members: Sequence[int], place: int, within: Sequence[Tensor | None]
+    ) -> list[tuple[Tensor, Module]]:
+        """List the convolutions whose results are added, with the shares in their kernels."""
+        if len(link.modules) == 1:
+            return [(self.kernel(members[0], place), link.modules[0])]
+        known = self._known(link, members, place, within)
         if len(known) == 1:
-            return convolved(x, known[0][1], known[0][2])
+            return [known[0][1:]]
         if not link.merged:
-            return torch.stack([s * convolved(x, k, module) for s, k, module in known]).sum(0)
+            return [(share * kernel, module) for share, kernel, module in known]
         largest = link.applied[0]
         kernels = [share * embedded(kernel, largest.kernel) for share, kernel, _ in known]
-        return convolved(x, torch.stack(kernels).sum(0), largest)
+        return [(torch.stack(kernels).sum(0), largest)]
 
     def kernel(self, member: int, place: int, *, mixed: bool = False) -> Tensor:
         """Return a kernel as it is applied; mixed: it is one of several at its place."""

@@ -52,7 +52,8 @@ class MixedNet(nn.Module):
         parts = space.mixture.parts
         kind = MixedEdge if parts == 1 else partial(PartialEdge, parts=parts)
         self.edges = nn.ModuleList(
-            kind(edge, level=level, normalise=normalise) for edge in space.mixture.edges
+            kind(edge, level=level, normalise=normalise, compiled=kernels == "fused")
+            for edge in space.mixture.edges
         )
         self.cells = find_cells(space, level) if kernels == "fused" else {}
         self.merges = nn.ModuleList(Merge(node, degrees=(), norm=make) for node in space.nodes[1:])
