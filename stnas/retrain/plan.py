@@ -127,8 +127,9 @@ def shortfalls(config: Config, entries: list[dict[str, Any]]) -> list[str]:
             chosen, twins = entry, 0
         twins += entry["role"] == "random"
         alike = "madds" if entry["role"] == "baseline" else config.search.cost
-        off = entry[alike] / chosen[alike] - 1 if chosen[alike] else 0.0
-        if abs(off) > CLOSE and entry["role"] != "scaled":
+        own = chosen[alike] if entry["role"] == "scaled" else entry[alike]
+        off = own / chosen[alike] - 1 if chosen[alike] else 0.0
+        if abs(off) > CLOSE:
             lines.append(
                 f"retrain: {entry['name']} has {100 * off:+.1f} % more {alike} than "
                 f"{chosen['name']}: no network that is nearer was found"

@@ -123,9 +123,12 @@ def test_a_search_by_latency_takes_it_as_objective_and_bound(tiny_config, tmp_pa
     words = ["--retrain.epochs", "1", "--retrain.warmup_epochs", "0"]
     words += ["--retrain.batch_size", "16"]
     words += ["--retrain.random_twins", "0", "--verdict.candidates", "0"]
+    words += ["--retrain.widths", "[2]", "--retrain.baselines", "[separable]"]
     main(["retrain", "--run", run, *words, "--threads", "1"])
     main(["report", "--run", run])
-    for network in read_json(tiny_config.folder / "retrain/result.json")["networks"]:
+    networks = read_json(tiny_config.folder / "retrain/result.json")["networks"]
+    assert {network["role"] for network in networks} == {"chosen", "baseline", "scaled"}
+    for network in (own for own in networks if own["role"] == "chosen"):
         folder = tiny_config.folder / "retrain" / network["name"]
         known = stnas.load_network(folder).genotype
         assert cost(known[None]).tolist() == [network["latency"]]
