@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from statistics import fmean
 
 from markupsafe import Markup
 
+from stnas.learn.comparison import trainings
 from stnas.report.drawing import Link, draw, links
 from stnas.report.load import Record, Row
 from stnas.space import SearchSpace
@@ -17,9 +19,14 @@ DRAWN = 40
 def architectures(record: Record) -> list[Row]:
     """Draw the chosen architectures, then the random ones that were trained, then the front.
 
-    arcs: place, operation and multiply-adds of every arc that is present.
+    test_accuracy: the mean of the trainings. arcs: place, operation and multiply-adds of every arc
+    that is present.
     """
-    tested = {row["genotype"]: row["test_accuracy"] for row in record.networks}
+    tested = {
+        row["genotype"]: fmean(trainings(row, record.networks))
+        for row in record.networks
+        if row["role"] in ("chosen", "random")
+    }
     scored = {row["genotype"]: row["accuracy"] for row in (*record.archive, *record.choices)}
     drawn: dict[str, Row] = {}
     for name, row in _named(record):

@@ -97,11 +97,15 @@ def _texts(names: tuple[str, ...]) -> Markup:
     return Markup("\n".join((_HERE / name).read_text(encoding="utf-8") for name in names))
 
 
+_UNKNOWN: Row = dict.fromkeys(("reached", "spread", "times", "gain", "half", "hand_made"))
+
+
 def table(record: Record) -> list[Row]:
     """List the chosen networks, each followed by those of its size, with what is known of them.
 
-    gain: test accuracy after retraining less the mean of the random twins'. half: half of its
-    95 % interval. hand_made: test accuracy less that of the best hand-made network.
+    reached, spread: mean and standard deviation of the test accuracy over ``times`` trainings of a
+    chosen network. gain: the mean less that of the random twins. half: half of its 95 % interval.
+    hand_made: the mean less that of the best hand-made network.
     """
     if not record.networks:
         return [
@@ -113,9 +117,7 @@ def table(record: Record) -> list[Row]:
                 "test_accuracy": None,
                 "test_balanced_accuracy": None,
                 "test_recalls": [],
-                "gain": None,
-                "half": None,
-                "hand_made": None,
+                **_UNKNOWN,
             }
             for choice in record.choices
         ]
@@ -127,9 +129,15 @@ def table(record: Record) -> list[Row]:
 def _led(lead: Lead | None, network: Row) -> Row:
     """Return the leads of a chosen network and half of the interval; None where there are none."""
     if lead is None or network["role"] != "chosen":
-        return {"gain": None, "half": None, "hand_made": None}
-    half = lead.half if isfinite(lead.half) else None
-    return {"gain": lead.lead, "half": half, "hand_made": lead.lead_over_hand_made}
+        return _UNKNOWN
+    return {
+        "reached": lead.accuracy,
+        "spread": lead.spread,
+        "times": len(lead.trainings),
+        "gain": lead.lead,
+        "half": lead.half if isfinite(lead.half) else None,
+        "hand_made": lead.lead_over_hand_made,
+    }
 
 
 def _mean_lead(record: Record) -> tuple[float, float | None] | None:

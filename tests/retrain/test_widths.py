@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 import torch
@@ -11,6 +12,9 @@ import stnas
 from stnas import report, retrain, search, sgld, train
 from stnas.cli import main
 from stnas.config import RetrainConfig
+from stnas.report.architectures import architectures
+from stnas.report.load import load_record
+from stnas.store.files import read_json
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +85,28 @@ def test_count_scales_a_genotype_and_no_published_network(trained_run, capsys):
 
 
 def test_a_page_of_networks_that_were_trained_again_is_written(widened_run):
-    again = replace(widened_run.retrain, widths=(), seeds=2, baselines=("separable",))
+    again = replace(widened_run.retrain, seeds=2, baselines=("separable",))
     config = replace(widened_run, retrain=again)
     retrain.run(config)
     report.run(config)
     page = (config.folder / "report/report.html").read_text()
-    assert "A-seed-2" in page
     assert "A-separable-seed-2" in page
+    result = read_json(config.folder / "retrain/result.json")
+    reached = {row["name"]: row["test_accuracy"] for row in result["networks"]}
+    own = [reached["A"], reached["A-seed-2"]]
+    told = f"{100 * fmean(own):.2f} % (s.d. {100 * stdev(own):.2f})"
+    assert f"<td>{told}</td>" in page
+    assert "the means of 2 trainings of each found and each hand-made network" in page
+    drawn = architectures(load_record(config.folder))[0]
+    assert (drawn["name"], drawn["test_accuracy"]) == ("A", pytest.approx(fmean(own)))
+
+
+def test_the_time_of_a_stage_is_that_of_all_its_networks(widened_run):
+    """Also where the last command has trained few or none of them."""
+    (widened_run.folder / "retrain/result.json").unlink()
+    retrain.run(widened_run)
+    result = read_json(widened_run.folder / "retrain/result.json")
+    assert result["seconds"] >= sum(row["seconds"] for row in result["networks"]) > 0
 
 
 @pytest.mark.parametrize("widths", [(1.0,), (2.0, 2.0), (0.0,), (float("inf"),)])
