@@ -21,6 +21,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 from quarters import write_quarters
+from squares import write_squares
 
 from stnas import retrain, search, sgld, train
 from stnas.config import (
@@ -34,6 +35,7 @@ from stnas.config import (
     VerdictConfig,
 )
 from stnas.config.settling import dali_is_installed
+from stnas.detect.installed import check_installed
 from stnas.group.processes import ProcessGroup
 from stnas.group.torchrun import joined
 from stnas.learn.evaluation import recalibrate_
@@ -234,4 +236,16 @@ def trained_run(tiny_settings: Config, tmp_path_factory: pytest.TempPathFactory)
     config = replace(tiny_settings, run=str(folder))
     for stage in (train, sgld, search, retrain):
         stage.run(config)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write pictures with boxes, where there is what computes detectors."""
+    try:
+        check_installed()
+    except ImportError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("coco") / "squares"
+    write_squares(folder)
     return folder

@@ -1,7 +1,7 @@
 """A run in Python: its stages as methods, and what they left as typed values."""
 
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import torch
 from plotly.graph_objects import Figure
@@ -132,8 +132,14 @@ class Run:
 
     @property
     def choices(self) -> list[ChoiceRow]:
-        """Return what was chosen under each limit."""
-        return self.record.choices
+        """Return what was chosen under each limit: by the verdict, or by a later search alone."""
+        results = self.record.results
+        decided, searched = (
+            cast(list[ChoiceRow], results.get(stage, {}).get("choices", []))
+            for stage in ("verdict", "search")
+        )
+        alike = {row["limit"] for row in decided} == {row["limit"] for row in searched}
+        return decided if alike else searched
 
     @property
     def networks(self) -> list[NetworkRow]:

@@ -42,7 +42,7 @@ for (const place of charts) {
   Plotly.newPlot(place, figure.data, figure.layout, {
     responsive: true,
     displaylogo: false,
-    displayModeBar: window.innerWidth > 640,
+    displayModeBar: window.innerWidth > 640 ? "hover" : false,
   });
 }
 paint();

@@ -4,10 +4,10 @@ import json
 import sys
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
+from squares import SMALL
 
 import stnas
 from stnas.cli import main
@@ -15,53 +15,14 @@ from stnas.config.detect import DetectOptions
 from stnas.data.trivial import lack
 from stnas.detect.coco import check, open_boxes
 from stnas.detect.fit import mirrored, rate
-from stnas.detect.installed import check_installed
 from stnas.detect.scores import score
 
-SMALL = (
-    *("--epochs", "2", "--batch_size", "4", "--size", "48", "--channels", "8", "--threads", "1"),
-    *("--head_width", "16", "--proposals", "40", "--regions", "16"),
-)
+WORDS = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
 GOOD = {
     "images": [{"id": 1, "file_name": "a.png", "width": 48, "height": 32}],
     "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [2, 4, 10, 8]}],
     "categories": [{"id": 3, "name": "square"}],
 }
-
-
-@pytest.fixture
-def needs_libraries():
-    try:
-        check_installed()
-    except ImportError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def squares(tmp_path_factory):
-    """Write dark pictures of 48 x 48 pixels with a bright square, or a bright wide bar, or both."""
-    folder, rng = tmp_path_factory.mktemp("coco") / "squares", np.random.default_rng(0)
-    (folder / "annotations").mkdir(parents=True)
-    for part, count in (("train2026", 12), ("val2026", 6)):
-        (folder / part).mkdir()
-        found = {"images": [], "annotations": []}
-        for number in range(count):
-            canvas = rng.integers(0, 60, (48, 48))
-            for kind in {number % 2, number % 3 % 2}:
-                width, height = ((14, 14), (24, 8))[kind]
-                x, y = (int(rng.integers(0, 48 - side)) for side in (width, height))
-                canvas[y : y + height, x : x + width] = 230
-                box = {"bbox": [x, y, width, height], "area": width * height, "iscrowd": 0}
-                marks = {"id": len(found["annotations"]) + 1, "image_id": number}
-                found["annotations"].append({**marks, **box, "category_id": 7 + 10 * kind})
-            name = f"{number}.png"
-            Image.fromarray(canvas.astype(np.uint8)).save(folder / part / name)
-            size = {"width": 48, "height": 48}
-            found["images"].append({"id": number, "file_name": name, **size})
-        kinds = [{"id": 7, "name": "square"}, {"id": 17, "name": "bar"}]
-        file = folder / "annotations" / f"instances_{part}.json"
-        file.write_text(json.dumps({**found, "categories": kinds}))
-    return folder
 
 
 def trained(run, coco, target, *words):
@@ -73,7 +34,8 @@ def trained(run, coco, target, *words):
             str(coco),
             "--output",
             str(target),
-            *SMALL,
+            *WORDS,
+            *("--threads", "1"),
             *words,
         ]
     )
@@ -173,7 +135,6 @@ def test_wrong_words_are_refused_by_name(words, message, trained_run, capsys):
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.usefixtures("needs_libraries")
 def test_boxes_come_as_they_were_written(squares):
     train, test = open_boxes(squares)
     assert (len(train), len(test)) == (12, 6)
@@ -187,7 +148,6 @@ def test_boxes_come_as_they_were_written(squares):
     assert train.image(0, channels=3).shape == (3, 48, 48)
 
 
-@pytest.mark.usefixtures("needs_libraries")
 def test_a_folder_that_is_not_whole_is_refused(squares, tmp_path):
     with pytest.raises(FileNotFoundError, match="got none in"):
         open_boxes(tmp_path)
@@ -213,7 +173,6 @@ def test_a_folder_that_is_not_whole_is_refused(squares, tmp_path):
         open_boxes(copy)
 
 
-@pytest.mark.usefixtures("needs_libraries")
 def test_what_is_found_exactly_scores_one_and_nothing_scores_zero(squares):
     _, test = open_boxes(squares)
     exact = [
@@ -229,7 +188,6 @@ def test_what_is_found_exactly_scores_one_and_nothing_scores_zero(squares):
     assert score(test, half)["ap"] == pytest.approx(0.5)
 
 
-@pytest.mark.usefixtures("needs_libraries")
 def test_a_detector_is_trained_scored_and_comes_back_from_disk(
     squares, trained_run, tmp_path, capsys
 ):
@@ -250,7 +208,6 @@ def test_a_detector_is_trained_scored_and_comes_back_from_disk(
     assert "is complete" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("needs_libraries")
 def test_a_stopped_training_ends_as_one_that_was_not(squares, trained_run, tmp_path, at_states):
     whole = trained(trained_run, squares, tmp_path / "whole")
 
@@ -270,7 +227,6 @@ def test_a_stopped_training_ends_as_one_that_was_not(squares, trained_run, tmp_p
     assert not (tmp_path / "stopped/state.safetensors").exists()
 
 
-@pytest.mark.usefixtures("needs_libraries")
 def test_fresh_weights_of_any_width_make_a_detector(squares, trained_run, tmp_path):
     words = ("--weights", "fresh", "--width", "1.5", "--epochs", "1")
     found = trained(trained_run, squares, tmp_path / "wide", *words)

@@ -131,4 +131,4 @@ def test_other_limits_make_other_choices(whole):
     least = min(row["madds"] for row in whole.front)
     search = replace(whole.config.search, limits=(float(least),))
     again = stnas.Run(replace(whole.config, search=search)).search()
-    assert [row["madds"] for row in again.record.results["search"]["choices"]] == [least]
+    assert [(row["madds"], row["limit"]) for row in again.choices] == [(least, least)]

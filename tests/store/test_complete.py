@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from squares import SMALL
 
 import stnas
 from stnas.cli import main
@@ -17,12 +18,13 @@ from stnas.store.tensors import read_tensors, write_tensors
 ONE = ["--threads", "1"]
 LATENCY = ["--networks", "12", "--rounds", "1", "--backend", "eager"]
 TO = ["--to", "safetensors"]
+DETECTOR = [f"--{name}={value}" for name, value in SMALL.items()]
 
 
 @pytest.fixture
 def run(trained_run, tmp_path):
     """Copy a whole run, without what other tests have left beside its stages."""
-    beside = shutil.ignore_patterns("export", "evaluate", "latency")
+    beside = shutil.ignore_patterns("export", "evaluate", "latency", "detect")
     return Path(shutil.copytree(trained_run, tmp_path / "run", ignore=beside))
 
 
@@ -47,18 +49,22 @@ def refused(capsys, *words):
     return " ".join(capsys.readouterr().err.split())
 
 
-def commands(run):
-    """List the commands about a network of a run."""
-    return [
-        ("evaluate", run, *ONE),
-        ("predict", run, os.devnull),
-        ("export", run, *TO, *ONE),
-    ]
+def words_of(command, request):
+    """Return what a command is given behind a network; one about boxes skips where it cannot be."""
+    if command == "detect":
+        return ["--coco", request.getfixturevalue("squares"), *DETECTOR, *ONE]
+    return {"evaluate": ONE, "predict": [os.devnull], "export": [*TO, *ONE]}[command]
+
+
+@pytest.fixture(params=["evaluate", "predict", "export", "detect"])
+def words(request, run):
+    """Give every command about a network of a run."""
+    return [request.param, run, *words_of(request.param, request)]
 
 
 @pytest.mark.parametrize("name", ["network.safetensors", "network.json"])
 @pytest.mark.parametrize("fault", ["gone", "cut", "of another", "pipe"])
-def test_a_network_that_is_not_as_it_was_left_is_named(run, capsys, name, fault):
+def test_a_network_that_is_not_as_it_was_left_is_named(run, words, capsys, name, fault):
     for folder in (run / "retrain").glob("?"):
         file = folder / name
         content = file.read_bytes()
@@ -69,13 +75,12 @@ def test_a_network_that_is_not_as_it_was_left_is_named(run, capsys, name, fault)
             file.write_bytes((run / f"retrain/{folder.name}-random-1" / name).read_bytes())
         elif fault == "pipe":
             os.mkfifo(file)
-    for words in commands(run):
-        told = refused(capsys, *words)
-        assert str(run / "retrain") in told or name in told, words
+    told = refused(capsys, *words)
+    assert str(run / "retrain") in told or name in told
     for load in (stnas.load, stnas.load_network):
         with pytest.raises((FileNotFoundError, ValueError)):
             load(run / "retrain/A")
-    assert not list(run.glob("e*/*/*"))
+    assert not list(run.glob("[de]*/*/*"))
 
 
 def test_the_weights_of_another_training_of_the_same_network_are_refused(run):
@@ -111,10 +116,9 @@ def test_a_stage_of_another_run_is_named(run, other, capsys, stage):
     assert f"{kept / stage / 'result.json'} belongs to another run" in told
 
 
-def test_the_record_of_another_run_gives_no_preprocessing(run, other, capsys):
+def test_the_record_of_another_run_gives_no_preprocessing(run, other, words, capsys):
     shutil.copyfile(other / "retrain/config.json", run / "retrain/config.json")
-    for words in commands(run):
-        assert "result.json belongs to another run" in refused(capsys, *words)
+    assert "result.json belongs to another run" in refused(capsys, *words)
 
 
 def test_a_result_of_another_run_is_not_counted_or_measured(run, other, capsys):
@@ -124,8 +128,10 @@ def test_a_result_of_another_run_is_not_counted_or_measured(run, other, capsys):
         assert "result.json belongs to another run" in refused(capsys, *words)
 
 
-@pytest.mark.parametrize("name", ["report", "export", "export/A", "evaluate", "latency"])
-def test_nothing_is_written_outside_a_run_through_a_link(run, tmp_path, capsys, name):
+@pytest.mark.parametrize(
+    "name", ["report", "export", "export/A", "evaluate", "latency", "detect", "detect/A"]
+)
+def test_nothing_is_written_outside_a_run_through_a_link(run, tmp_path, capsys, request, name):
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "README.md").write_text("precious")
@@ -133,12 +139,12 @@ def test_nothing_is_written_outside_a_run_through_a_link(run, tmp_path, capsys, 
     (run / name).parent.mkdir(exist_ok=True)
     (run / name).symlink_to(victim)
     command = name.partition("/")[0]
-    words = {
-        "report": ["report", "--run", run],
-        "export": ["export", run / "retrain/A", *TO, *ONE],
-        "evaluate": ["evaluate", run, *ONE],
-        "latency": ["latency", run, *LATENCY],
-    }[command]
+    if command == "report":
+        words = ["report", "--run", run]
+    elif command == "latency":
+        words = ["latency", run, *LATENCY]
+    else:
+        words = [command, run / "retrain/A", *words_of(command, request)]
     assert f"{run / name} must be a folder of its own" in refused(capsys, *words)
     assert [(file.name, file.read_text()) for file in victim.iterdir()] == [
         ("README.md", "precious")
@@ -154,10 +160,12 @@ def test_nothing_is_written_outside_a_run_through_a_link(run, tmp_path, capsys, 
         ("export", "A.safetensors"),
         ("evaluate", "evaluation.html"),
         ("evaluate", "evaluation.json"),
+        ("detect", "detector.safetensors"),
+        ("detect", "detection.json"),
     ],
 )
 def test_what_lies_in_a_place_to_write_is_not_overwritten(
-    run, tmp_path, capsys, command, name, kind
+    run, tmp_path, capsys, request, command, name, kind
 ):
     place, victim = tmp_path / "mine" / name, tmp_path / "victim"
     place.parent.mkdir()
@@ -168,8 +176,7 @@ def test_what_lies_in_a_place_to_write_is_not_overwritten(
         "folder": place.mkdir,
         "pipe": lambda: os.mkfifo(place),
     }[kind]()
-    more = TO if command == "export" else []
-    words = [command, run / "retrain/A", *more, *ONE, "--output", place.parent]
+    words = [command, run / "retrain/A", *words_of(command, request), "--output", place.parent]
     told = refused(capsys, *words)
     assert str(place) in told
     assert "move it away" in told

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from faulty_disk import Disk, ForgetfulDisk, PowerOffError
+from squares import SMALL
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stnas import evaluate, export, rank, report, retrain, search, sgld, train, verdict
+from stnas import detect, evaluate, export, rank, report, retrain, search, sgld, train, verdict
 from stnas.config import Config, RankConfig, VerdictConfig
+from stnas.config.detect import DetectOptions
 from stnas.config.evaluate import EvaluateOptions
 from stnas.config.export import ExportOptions
 from stnas.store.files import read_json
@@ -26,7 +28,8 @@ STAGES = {
     module.__name__.rpartition(".")[2]: module
     for module in (train, sgld, search, verdict, retrain, rank)
 }
-COMMANDS: dict[str, Callable[[Config], None]] = {
+Command = Callable[[Config], None]
+COMMANDS: dict[str, Command] = {
     "report": report.run,
     "export": lambda config: export.run(
         config, ExportOptions(network=config.run, to="safetensors", images=4), command="export"
@@ -36,8 +39,19 @@ COMMANDS: dict[str, Callable[[Config], None]] = {
     ),
 }
 """What is done with a whole run, again and again."""
-TIMED = ("latency_ms", "files", "before")
+TIMED = ("latency_ms", "seconds", "test_seconds", "files", "before")
 Results = dict[str, Any]
+
+
+@pytest.fixture(params=[*COMMANDS, "detect"])
+def command(request: pytest.FixtureRequest) -> Command:
+    """Give what is done with a run; a detector is trained where there is what computes it."""
+    if request.param in COMMANDS:
+        return COMMANDS[request.param]
+    coco = str(request.getfixturevalue("squares"))
+    return lambda config: detect.run(
+        config, DetectOptions(network=config.run, coco=coco, **SMALL), command="detect"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -193,9 +207,10 @@ def test_memory_may_run_out_at_any_operator(bench: Bench, name: str) -> None:
 
 def written(config: Config) -> Results:
     """Return what the commands have written, but for times that were measured and their digests."""
-    cards = {f: read_json(f) for f in config.folder.glob("e*/*/*.json")}
+    places = [*config.folder.glob("e*/*/*.json"), *config.folder.glob("d*/*/detection.json")]
+    cards = {f: read_json(f) for f in places}
     pages = [file for file in config.folder.glob("[er]*/*.html")]
-    pages += config.folder.glob("e*/*/*.[hs]*")
+    pages += [*config.folder.glob("[de]*/*/*.[hs]*"), *config.folder.glob("d*/*/found.json")]
     found: Results = {file.name: file.read_bytes() for file in pages}
     return found | {
         file.name: {name: card[name] for name in card if name not in TIMED}
@@ -203,13 +218,12 @@ def written(config: Config) -> Results:
     }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("faulty", [Disk, ForgetfulDisk])
 def test_what_is_done_with_a_whole_run_may_be_done_again(
-    bench: Bench, name: str, faulty: type[Disk]
+    bench: Bench, command: Command, faulty: type[Disk]
 ) -> None:
     """After a call that fails, or power that goes; every other time over what was written once."""
-    command, config = COMMANDS[name], bench.config
+    config = bench.config
     bench.begin("rank")
     with Disk(bench.folder) as disk:
         command(config)
@@ -230,9 +244,8 @@ def test_what_is_done_with_a_whole_run_may_be_done_again(
         assert written(config) == expected, number
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_memory_that_runs_out_leaves_what_was_written(bench: Bench, name: str) -> None:
-    command, config = COMMANDS[name], bench.config
+def test_memory_that_runs_out_leaves_what_was_written(bench: Bench, command: Command) -> None:
+    config = bench.config
     bench.begin("rank")
     with Memory() as counted:
         command(config)
@@ -240,4 +253,19 @@ def test_memory_that_runs_out_leaves_what_was_written(bench: Bench, name: str) -
     for number in range(1, counted.calls + 1, max(1, counted.calls // 4)):
         with pytest.raises((MemoryError, RuntimeError)), Memory(number):
             command(config)
+        assert written(config) == expected, number
+
+
+def test_memory_may_run_out_while_a_detector_is_trained(bench: Bench, squares: Path) -> None:
+    config = bench.config
+    options = DetectOptions(network=config.run, coco=str(squares), **SMALL)
+    bench.begin("rank")
+    with Memory() as counted:
+        detect.run(config, options, command="detect")
+    expected = written(config)
+    for number in range(1, counted.calls + 1, counted.calls // 6):
+        bench.begin("rank")
+        with pytest.raises((MemoryError, RuntimeError)), Memory(number):
+            detect.run(config, options, command="detect")
+        detect.run(config, options, command="detect")
         assert written(config) == expected, number
