@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from stnas.detect.scores import find, score
 from stnas.group.device import kind_of, take
 from stnas.group.streams import global_stream
 from stnas.ops.flops import count_madds
-from stnas.store.checksum import digest
+from stnas.store.checksum import DamagedError, digest
 from stnas.store.console import ANSWERS, folding_table, percent, say
 from stnas.store.files import read_json
 from stnas.store.machine import processor
@@ -27,7 +28,7 @@ from stnas.store.names import DETECT, DETECTION, DETECTOR, FOUND, STATE, width_n
 from stnas.store.origin import mark
 from stnas.store.own_files import check_own, write_own
 from stnas.store.places import check_own_folders
-from stnas.store.tensors import encoded_tensors
+from stnas.store.tensors import encoded_tensors, read_tensors
 from stnas.supernet import Network
 
 FILES = (DETECTOR, FOUND, DETECTION)
@@ -52,6 +53,7 @@ def run(config: Config, options: DetectOptions, *, command: str) -> None:
     origin = origin_of(options, config.seed, made, train, test)
     check_own(target, FILES, record=DETECTION)
     if is_complete(target, origin):
+        forget_state(target, origin)
         say(f"detect: {target} is complete; delete it to train it again")
         show(read_json(target / DETECTION))
         return
@@ -85,7 +87,7 @@ def run(config: Config, options: DetectOptions, *, command: str) -> None:
         FOUND: json.dumps(results).encode(),
     }
     write_own(target, contents, record=DETECTION, value=found)
-    (target / STATE).unlink(missing_ok=True)
+    forget_state(target, origin)
     show(found)
     say(f"detect: {target / DETECTOR} is the detector: stnas.load_detector({str(target)!r})")
 
@@ -114,6 +116,14 @@ def is_complete(target: Path, origin: str) -> bool:
     if not all((target / name).exists() for name in FILES):
         return False
     return bool(read_json(target / DETECTION).get("origin") == origin)
+
+
+def forget_state(target: Path, origin: str) -> None:
+    """Remove the state of a training that is complete; one of another training stays."""
+    state = target / STATE
+    with suppress(DamagedError):
+        if state.exists() and read_tensors(state)[1].get("origin") == origin:
+            state.unlink()
 
 
 def show(found: Mapping[str, Any]) -> None:

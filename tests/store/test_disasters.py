@@ -244,8 +244,9 @@ def test_what_is_done_with_a_whole_run_may_be_done_again(
         assert written(config) == expected, number
 
 
-def test_memory_that_runs_out_leaves_what_was_written(bench: Bench, command: Command) -> None:
-    config = bench.config
+@pytest.mark.parametrize("name", COMMANDS)
+def test_memory_that_runs_out_leaves_what_was_written(bench: Bench, name: str) -> None:
+    command, config = COMMANDS[name], bench.config
     bench.begin("rank")
     with Memory() as counted:
         command(config)
