@@ -79,18 +79,34 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
       "Tensor[] z, Tensor shares, Tensor statistics, Tensor(b!)[] of_x, Tensor(c!)[] of_z, bool "
       "add, bool wants_shares) -> Tensor");
   // Half a separable convolution with batch statistics: scale BN(pointwise sum_t DW_t ReLU(xs[t])),
-  // xs NCHW in channels_last order. kernels: depthwise, K 3 or 5; grids: dilations. Returns out;
-  // the sum of the depthwise convolutions where `keep`, else an empty tensor; its mean and
-  // covariance [1 + C, C]; mean and biased variance of the BN [2, C_out].
+  // xs NCHW in channels_last order. kernels: depthwise, K 3 or 5, or empty: each stride-th pixel
+  // of xs[t] from shifts[t] on; grids: dilations. Returns out; the sum of the depthwise
+  // convolutions where `keep`, else an empty tensor; its mean and covariance [1 + C, C]; mean and
+  // biased variance of the BN [2, C_out].
   ops.def(
       "relu_dw_pw_bn_forward(Tensor[] xs, Tensor[] kernels, int[] strides, int[] grids, "
-      "Tensor pointwise, Tensor? scale, bool keep) "
+      "int[] shifts, Tensor pointwise, Tensor? scale, bool keep) "
       "-> (Tensor out, Tensor values, Tensor moments, Tensor statistics)");
   // Gradients of xs, of the kernels, of pointwise, and of the scale.
   ops.def(
       "relu_dw_pw_bn_backward(Tensor grad, Tensor[] xs, Tensor[] kernels, int[] strides, "
-      "int[] grids, Tensor pointwise, Tensor? scale, Tensor values, Tensor moments, "
+      "int[] grids, int[] shifts, Tensor pointwise, Tensor? scale, Tensor values, Tensor moments, "
       "Tensor statistics) -> (Tensor[], Tensor[], Tensor, Tensor)");
+  // part sum_i shares[i] K_i of kernels [C, 1, k, k], the smaller ones in the middle of zeros;
+  // normalise: each channel of a kernel is divided by its norm and 1e-6. part, shares: a value
+  // each.
+  ops.def(
+      "mixed_kernel(Tensor[] kernels, Tensor[] shares, Tensor? part, bool normalise) -> Tensor");
+  // Gradients of the kernels, and of shares and part in one.
+  ops.def(
+      "mixed_kernel_backward(Tensor grad, Tensor[] kernels, Tensor[] shares, Tensor? part, "
+      "bool normalise) -> (Tensor[], Tensor)");
+  // sum_k weights[k] values[k] of images in channels_last order; None: 1. A weight is one value.
+  ops.def("weighted_sum(Tensor[] values, Tensor?[] weights) -> Tensor");
+  // weights[k] grad for each weight that is given; <grad, values[k]> for all, where wanted.
+  ops.def(
+      "weighted_sum_backward(Tensor grad, Tensor[] values, Tensor?[] weights, bool wants_weights) "
+      "-> (Tensor[], Tensor)");
   // act(BN(x)) with batch statistics, x [N, C, H, W] in channels_last order. Returns out, and mean
   // and biased variance [2 C].
   ops.def(

@@ -12,11 +12,12 @@ struct SeparableCall {
   SeparableProblem<T> problem{};
 
   SeparableCall(const Tensors& xs, const Tensors& kernels, const std::vector<index>& strides,
-                const std::vector<index>& grids, const Tensor& pointwise, const Maybe& scale) {
+                const std::vector<index>& grids, const std::vector<index>& shifts,
+                const Tensor& pointwise, const Maybe& scale) {
     const Tensor& x = xs.front();
     const index channels = x.size(1);
     for (size_t t = 0; t < xs.size(); ++t) {
-      add_term(xs[t], kernels[t], strides[t], grids[t], x);
+      add_term(xs[t], kernels[t], strides[t], grids[t], shifts[t], x);
       const index height = rounded(terms[t].height, strides[t]);
       const index width = rounded(terms[t].width, strides[t]);
       if (t == 0) problem.height = height, problem.width = width;
@@ -51,20 +52,25 @@ struct SeparableCall {
  private:
   static index rounded(index side, index stride) { return (side + stride - 1) / stride; }
 
-  void add_term(const Tensor& own, const Tensor& kernel, index stride, index grid,
+  void add_term(const Tensor& own, const Tensor& kernel, index stride, index grid, index shift,
                 const Tensor& x) {
     check_same_type(own, "xs", x);
     check(own.dim() == 4 && own.size(0) == x.size(0) && own.size(1) == x.size(1),
           "xs must have as many images and channels each, ", x.size(0), " and ", x.size(1));
     check_image(own, "xs", sizes_of(own));
     check_type(kernel, "kernels", x);
-    const index side = kernel.dim() == 4 ? kernel.size(3) : 0;
-    check(side == 3 || side == 5, "kernels must have shape [C, 1, K, K] with K 3 or 5, got K ",
-          side);
-    check_size(kernel, "kernels", {x.size(1), 1, side, side});
+    const bool bare = kernel.numel() == 0;
+    const index side = bare || kernel.dim() != 4 ? 0 : kernel.size(3);
+    check(bare || side == 3 || side == 5,
+          "kernels must have shape [C, 1, K, K] with K 3 or 5, or be empty, got K ", side);
+    if (!bare) check_size(kernel, "kernels", {x.size(1), 1, side, side});
+    check(shift == 0 || (bare && shift == 1 && stride == 2),
+          "shifts must be 0, or 1 for an empty kernel at stride 2, got ", shift);
+    check(!bare || grid == 1, "grids must be 1 for an empty kernel, got ", grid);
     check(stride == 1 || stride == 2, "strides must be 1 or 2, got ", stride);
     check(grid == 1 || grid == 2, "grids must be 1 or 2, got ", grid);
-    terms.push_back({data<T>(own), data<T>(kernel), side, stride, grid, own.size(2), own.size(3)});
+    terms.push_back({data<T>(own), bare ? nullptr : data<T>(kernel), side, stride, grid, shift,
+                     own.size(2), own.size(3)});
   }
 };
 

@@ -5,18 +5,20 @@
 
 namespace stnas::cpu {
 
-// A depthwise convolution of ReLU(x), x NHWC, padded so that ceil(side / stride) remain.
+// A depthwise convolution of ReLU(x), x NHWC, padded so that ceil(side / stride) remain. Without a
+// weight: every `stride`-th pixel of ReLU(x) from (shift, shift) on, zeros beyond the image.
 template <class T>
 struct Term {
   const T* x;
-  const T* weight;  // [in, K, K]
-  index kernel, stride, grid, height, width;
+  const T* weight;  // [in, K, K], or null, with kernel 0
+  index kernel, stride, grid, shift, height, width;
 
   // Pixels that `grid` keeps apart never meet: they are lattices, each a convolution on the grid 1.
   // At a stride of the grid the first one alone is read.
   STNAS_INLINE index lattices() const { return stride % grid ? grid : 1; }  // a side
   STNAS_INLINE index inner_stride() const { return stride % grid ? stride : stride / grid; }
   STNAS_INLINE index taps() const { return kernel * kernel; }
+  STNAS_INLINE bool reads_all() const { return weight ? grid == lattices() : stride == 1; }
 };
 
 template <class T>

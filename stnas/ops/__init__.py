@@ -7,8 +7,10 @@ from stnas.ops.layers.convolution import convolution
 from stnas.ops.layers.norm_act import norm_act
 from stnas.ops.layers.pool import pool
 from stnas.ops.mixture.cell import mixed_cell
+from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
 from stnas.ops.separable.half import relu_dw_pw_bn
+from stnas.ops.separable.mixed_kernel import mixed_kernel
 from stnas.ops.sgld import sgld_step_
 from stnas.ops.shuffle.block import shuffle_block
 
@@ -20,10 +22,12 @@ __all__ = [
     "hypervolume",
     "linear_bottleneck",
     "mixed_cell",
+    "mixed_kernel",
     "nondominated_sort",
     "norm_act",
     "pool",
     "relu_dw_pw_bn",
     "sgld_step_",
     "shuffle_block",
+    "weighted_sum",
 ]

@@ -164,11 +164,27 @@ void group_gradient(const SeparableProblem<T>& p, const T* grad, const T* mean,
                          });
 }
 
+// The gradient of the x of a term without weights, from dd of block b of a group.
+template <class T>
+void differentiate_copy(const SeparableProblem<T>& p, const Term<T>& term, index group,
+                        index images, index b, const T* dd, T* of_x) {
+  Scratch scratch;
+  const PixelGrid from = read_pixels(p, term);
+  T* dense = load_read(scratch, p, term, from, group, images, b);
+  const auto cap = broadcast(T(Relu::kCap));
+  T* at = dense;
+  for (index y = 0; y < from.rows(); ++y)
+    for (index x = 0; x < from.columns(); ++x, at += kLanes)
+      store(at, keep_between(load(dd + (y * p.width + x) * kLanes), load(at), cap));
+  store_images(dense, of_x, from, group, images, p.lanes(), b);
+}
+
 // Gradients of a term's weights, += [block][K, K][16], and of its x, from dd of block b of a group.
 template <class T>
 void differentiate_term(const SeparableProblem<T>& p, const PackedTerm<T>& by, index group,
                         index images, index b, const T* dd, T* weight, T* of_x) {
   const index taps = by.term.taps();
+  if (!by.taps) return differentiate_copy(p, by.term, group, images, b, dd, of_x);
   for_each_lattice(p, by.term, [&](const Lattice<T>& at) {
     Scratch scratch;
     const auto input = fill_input(scratch, p, by.term, at, group, images, b);
@@ -191,11 +207,11 @@ void differentiate_term(const SeparableProblem<T>& p, const PackedTerm<T>& by, i
   });
 }
 
-// Pixels of x that no lattice reads have no gradient.
+// Pixels of x that are not read have no gradient.
 template <class T>
 void clear_unread(const SeparableProblem<T>& p, const Term<T>& term, const ImageGroups& unit,
                   T* of_x) {
-  if (term.grid == term.lattices()) return;
+  if (term.reads_all()) return;
   const index size = term.height * term.width * p.in;
   const index first = unit.first * p.together(), images = unit.count * unit.images;
   __builtin_memset((void*)(of_x + first * size), 0, sizeof(T) * size_t(images * size));

@@ -11,12 +11,13 @@ namespace {
 using Sizes = std::vector<index>;
 
 void check_terms(const Tensors& xs, const Tensors& kernels, const Sizes& strides,
-                 const Sizes& grids) {
+                 const Sizes& grids, const Sizes& shifts) {
   const size_t count = xs.size();
   check(count > 0, "xs must hold 1 tensor or more, got 0");
-  check(kernels.size() == count && strides.size() == count && grids.size() == count,
-        "kernels, strides and grids must be as many as xs, ", count, ", got ", kernels.size(), ", ",
-        strides.size(), " and ", grids.size());
+  check(kernels.size() == count && strides.size() == count && grids.size() == count &&
+            shifts.size() == count,
+        "kernels, strides, grids and shifts must be as many as xs, ", count, ", got ",
+        kernels.size(), ", ", strides.size(), ", ", grids.size(), " and ", shifts.size());
   check_values(xs.front());
   check(xs.front().is_cpu() && xs.front().scalar_type() != ScalarType::BFloat16,
         "xs must be float32 or float64 on the CPU: call "
@@ -26,13 +27,13 @@ void check_terms(const Tensors& xs, const Tensors& kernels, const Sizes& strides
 using Kept = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 
 Kept relu_dw_pw_bn_forward(const Tensors& xs, const Tensors& kernels, const Sizes& strides,
-                           const Sizes& grids, const Tensor& pointwise, const Maybe& scale,
-                           bool keep) {
-  check_terms(xs, kernels, strides, grids);
+                           const Sizes& grids, const Sizes& shifts, const Tensor& pointwise,
+                           const Maybe& scale, bool keep) {
+  check_terms(xs, kernels, strides, grids, shifts);
   const Tensor& x = xs.front();
   return with_wide_type(x, [&](auto zero) -> Kept {
     using T = decltype(zero);
-    SeparableCall<T> call(xs, kernels, strides, grids, pointwise, scale);
+    SeparableCall<T> call(xs, kernels, strides, grids, shifts, pointwise, scale);
     auto& p = call.problem;
     const Tensor out = image_like(x, call.out_sizes()), values = like(x, {keep ? p.kept() : 0});
     const Tensor moments = like(x, call.moments()), statistics = like(x, call.statistics());
@@ -46,13 +47,13 @@ Kept relu_dw_pw_bn_forward(const Tensors& xs, const Tensors& kernels, const Size
 
 std::tuple<Tensors, Tensors, Tensor, Tensor> relu_dw_pw_bn_backward(
     const Tensor& grad, const Tensors& xs, const Tensors& kernels, const Sizes& strides,
-    const Sizes& grids, const Tensor& pointwise, const Maybe& scale, const Tensor& values,
-    const Tensor& moments, const Tensor& statistics) {
-  check_terms(xs, kernels, strides, grids);
+    const Sizes& grids, const Sizes& shifts, const Tensor& pointwise, const Maybe& scale,
+    const Tensor& values, const Tensor& moments, const Tensor& statistics) {
+  check_terms(xs, kernels, strides, grids, shifts);
   const Tensor& x = xs.front();
   return with_wide_type(x, [&](auto zero) -> std::tuple<Tensors, Tensors, Tensor, Tensor> {
     using T = decltype(zero);
-    SeparableCall<T> call(xs, kernels, strides, grids, pointwise, scale);
+    SeparableCall<T> call(xs, kernels, strides, grids, shifts, pointwise, scale);
     auto& p = call.problem;
     check_target(grad, "grad", x, call.out_sizes());
     const auto point = [&](const Tensor& kept, const char* name, const Sizes& sizes) {

@@ -19,6 +19,7 @@ index largest_side(const SeparableProblem<T>& p) {
 template <class T>
 const T* pack_taps(Scratch& scratch, const SeparableProblem<T>& p, const Term<T>& term) {
   const index taps = term.taps(), lanes = p.lanes();
+  if (!taps) return nullptr;
   T* packed = scratch.zeros<T>(p.in_blocks() * taps * kLanes);
   for (index c = 0; c < p.in; ++c)
     for (index f = 0; f < p.together(); ++f) {
@@ -94,10 +95,42 @@ DepthwiseGradient<T> find_convolution_gradient(const Shape& s) {
                        : find_gradient<T, 5>(s.stride, s.width);
 }
 
+// The pixels of x that a term without weights reads.
+template <class T>
+PixelGrid read_pixels(const SeparableProblem<T>& p, const Term<T>& term) {
+  return {term.height, term.width, p.in, term.stride, term.shift, term.shift};
+}
+
+// ReLU of these pixels, dense; `from` lacks the last row and column where they lie beyond x.
+template <class T>
+T* load_read(Scratch& scratch, const SeparableProblem<T>& p, const Term<T>& term,
+             const PixelGrid& from, index group, index images, index b) {
+  T* dense = scratch.zeros<T>(from.rows() * from.columns() * kLanes);
+  load_images(term.x, from, group, images, p.lanes(), b,
+              [&](index y) { return dense + y * from.columns() * kLanes; });
+  return dense;
+}
+
+template <class T>
+void copy_term(const SeparableProblem<T>& p, const Term<T>& term, index group, index images,
+               index b, bool add, T* to) {
+  Scratch scratch;
+  const PixelGrid from = read_pixels(p, term);
+  const T* dense = load_read(scratch, p, term, from, group, images, b);
+  const bool whole = from.rows() == p.height && from.columns() == p.width;
+  if (!add && !whole) __builtin_memset((void*)to, 0, sizeof(T) * size_t(p.pixels() * kLanes));
+  for (index y = 0; y < from.rows(); ++y)
+    for (index x = 0; x < from.columns(); ++x, dense += kLanes) {
+      T* pixel = to + (y * p.width + x) * kLanes;
+      store(pixel, add ? load(pixel) + load(dense) : load(dense));
+    }
+}
+
 // Adds block b of a term's result for a group to `to` [pixels][16], or sets it.
 template <class T>
 void apply_term(const SeparableProblem<T>& p, const PackedTerm<T>& by, index group, index images,
                 index b, bool add, T* to) {
+  if (!by.taps) return copy_term(p, by.term, group, images, b, add, to);
   const T* taps = by.taps + b * by.term.taps() * kLanes;
   for_each_lattice(p, by.term, [&](const Lattice<T>& at) {
     Scratch scratch;

@@ -31,7 +31,7 @@ def kept(x: Size, pointwise: Size, stride: int) -> int:
 @register_fake("stnas::relu_dw_pw_bn_forward")  # type: ignore[untyped-decorator]
 def _forward(
     xs: list[Tensor], kernels: list[Tensor], strides: list[int], grids: list[int],
-    pointwise: Tensor, scale: Tensor | None, keep: bool,
+    shifts: list[int], pointwise: Tensor, scale: Tensor | None, keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     x, sizes = xs[0], (xs[0].shape, pointwise.shape, strides[0])
     channels, out = x.shape[1], pointwise.shape[0]
@@ -43,11 +43,25 @@ def _forward(
 @register_fake("stnas::relu_dw_pw_bn_backward")  # type: ignore[untyped-decorator]
 def _backward(
     grad: Tensor, xs: list[Tensor], kernels: list[Tensor], strides: list[int], grids: list[int],
-    pointwise: Tensor, scale: Tensor | None, values: Tensor, moments: Tensor, statistics: Tensor,
+    shifts: list[int], pointwise: Tensor, scale: Tensor | None, values: Tensor, moments: Tensor,
+    statistics: Tensor,
 ) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:  # fmt: skip
     of_xs = [empty_image(x, x.shape) for x in xs]
     of_kernels = [torch.empty_like(kernel) for kernel in kernels]
     return of_xs, of_kernels, torch.empty_like(pointwise), xs[0].new_empty(())
+
+
+@register_fake("stnas::mixed_kernel")  # type: ignore[untyped-decorator]
+def _mixed(kernels: list[Tensor], *_: Any) -> Tensor:
+    size = max(kernel.shape[-1] for kernel in kernels)
+    return kernels[0].new_empty(len(kernels[0]), 1, size, size)
+
+
+@register_fake("stnas::mixed_kernel_backward")  # type: ignore[untyped-decorator]
+def _mixed_backward(
+    grad: Tensor, kernels: list[Tensor], shares: list[Tensor], *_: Any
+) -> tuple[list[Tensor], Tensor]:
+    return [torch.empty_like(kernel) for kernel in kernels], grad.new_empty(len(shares) + 1)
 
 
 def forward_flops(
@@ -62,7 +76,7 @@ def forward_flops(
 @register_flop_formula(torch.ops.stnas.relu_dw_pw_bn_forward)
 def _count_forward(
     xs: Sequence[Size], kernels: Sequence[Size], strides: Sequence[int], grids: Any,
-    pointwise: Size, *_: Any, **__: Any,
+    shifts: Any, pointwise: Size, *_: Any, **__: Any,
 ) -> int:  # fmt: skip
     return forward_flops(xs, kernels, strides, pointwise)
 
@@ -70,6 +84,6 @@ def _count_forward(
 @register_flop_formula(torch.ops.stnas.relu_dw_pw_bn_backward)
 def _count_backward(
     grad: Size, xs: Sequence[Size], kernels: Sequence[Size], strides: Sequence[int], grids: Any,
-    pointwise: Size, *_: Any, **__: Any,
+    shifts: Any, pointwise: Size, *_: Any, **__: Any,
 ) -> int:  # fmt: skip
     return 2 * forward_flops(xs, kernels, strides, pointwise)

@@ -18,8 +18,8 @@ from stnas.ops.shapes import check_count
 
 OPS = torch.ops.stnas
 
-Options = tuple[list[int], list[int]]
-"""Strides and grids of the terms."""
+Options = tuple[list[int], list[int], list[int]]
+"""Strides, grids and shifts of the terms."""
 
 
 def relu_dw_pw_bn(
@@ -34,9 +34,9 @@ def relu_dw_pw_bn(
     """Compute ``scale BN(W sum_t DW_t ReLU(x_t))``; the plain twin tells the arguments.
 
     x: best in channels_last order, which the result has. Compiled on the CPU in float32 and
-    float64 for kernels 3 and 5, strides and grids of 1 and 2, and a BN without affine parameters
-    that uses the batch's statistics, with its gradient. The plain twin computes the rest, by
-    torch's operators: other devices, dtypes and kernels, autocast, an empty batch, running
+    float64 for kernels 3, 5 and None, strides and grids of 1 and 2, and a BN without affine
+    parameters that uses the batch's statistics, with its gradient. The plain twin computes the
+    rest, by torch's operators: other devices, dtypes and kernels, autocast, an empty batch, running
     statistics, and those of several processes. Raises ValueError for wrong shapes.
     """
     if not terms:
@@ -48,9 +48,10 @@ def relu_dw_pw_bn(
     if terms[0].x.dim() != 4:
         raise ValueError(f"x must have 4 dimensions (N, C, H, W), got {terms[0].x.dim()}")
     check_count(terms[0].x, terms[0].stride)
-    options = [term.stride for term in terms], [term.grid for term in terms]
+    strides, grids, shifts = zip(*(term[2:] for term in terms), strict=True)
+    options = list(strides), list(grids), list(shifts)
     xs = [term.x.contiguous(memory_format=torch.channels_last) for term in terms]
-    kernels = [term.kernel.contiguous() for term in terms]
+    kernels = [x.new_empty(0) if k is None else k.contiguous() for x, k, *_ in terms]
     tensors: tuple[Any, ...] = (pointwise.contiguous(), scale, *xs, *kernels)
     if torch.is_grad_enabled() and any(v is not None and v.requires_grad for v in tensors):
         out, statistics = _Half.apply(options, *tensors)  # type: ignore[no-untyped-call]
@@ -78,8 +79,11 @@ def has_kernels(
         and (scale is None or scale.dtype == dtype)
         and all(
             has_plain_kernels(term.x)
-            and term.x.dtype == term.kernel.dtype == dtype
-            and term.kernel.shape[-1] in (3, 5)
+            and term.x.dtype == dtype
+            and (
+                term.kernel is None
+                or (term.kernel.dtype == dtype and term.kernel.shape[-1] in (3, 5))
+            )
             and term.stride in (1, 2)
             and term.grid in (1, 2)
             for term in terms

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from stnas.ops.layers.reference import BatchNorm, batch_norm
 
+TINY = 1e-6
+"""What is added to a kernel's norm."""
 NO_NORM = BatchNorm()
 """BN without affine parameters and running statistics."""
 
@@ -17,11 +20,13 @@ class Term(NamedTuple):
 
     x: Tensor
     """``[N, C, H, W]``."""
-    kernel: Tensor
-    """``[C, 1, K, K]``."""
+    kernel: Tensor | None
+    """``[C, 1, K, K]``; None: each ``stride``-th pixel as it is, from ``shift`` on."""
     stride: int = 1
     grid: int = 1
     """Dilation: pixels from one weight to the next."""
+    shift: int = 0
+    """Without a kernel: the first row and column that is read; beyond the image lie zeros."""
 
 
 def relu_dw_pw_bn(
@@ -51,7 +56,40 @@ def relu_dw_pw_bn(
 
 
 def depthwise(term: Term) -> Tensor:
-    """Apply ReLU and the depthwise convolution of a term."""
-    x, kernel, stride, grid = term
+    """Apply ReLU and the depthwise convolution of a term, or take its pixels."""
+    x, kernel, stride, grid, shift = term
+    if kernel is None:
+        return functional.pad(x.relu(), (0, shift, 0, shift))[:, :, shift::stride, shift::stride]
     rim = grid * (kernel.shape[-1] // 2)
     return functional.conv2d(x.relu(), kernel, None, stride, rim, grid, groups=len(kernel))
+
+
+def normalised(kernel: Tensor) -> Tensor:
+    """Return ``K / (||K||_2 + 1e-6)``, the norm of each output channel ``[C, ...]``."""
+    unit: Tensor = kernel / (torch.linalg.vector_norm(kernel, dim=(1, 2, 3), keepdim=True) + TINY)
+    return unit
+
+
+def embedded(kernel: Tensor, size: int) -> Tensor:
+    """Return a kernel ``[C, D, k, k]`` in the middle of zeros ``[C, D, size, size]``."""
+    rim = (size - kernel.shape[-1]) // 2
+    return functional.pad(kernel, (rim, rim, rim, rim))
+
+
+def mixed_kernel(
+    kernels: Sequence[Tensor],
+    shares: Sequence[Tensor],
+    part: Tensor | None = None,
+    *,
+    normalise: bool,
+) -> Tensor:
+    """Return ``part sum_i shares[i] K_i``, smaller kernels in the middle of the largest.
+
+    kernels: depthwise, ``[C, 1, k, k]`` with an odd k each. shares, part: one value each; part
+    None: 1. normalise: divide each channel of a kernel by its norm and 1e-6 first.
+    """
+    size = max(kernel.shape[-1] for kernel in kernels)
+    own = [normalised(kernel) if normalise else kernel for kernel in kernels]
+    values = [s * embedded(kernel, size) for s, kernel in zip(shares, own, strict=True)]
+    total = torch.stack(values).sum(0)
+    return total if part is None else part * total

@@ -19,8 +19,8 @@ from stnas.ops.separable import reference
 from stnas.ops.separable.half import relu_dw_pw_bn
 from stnas.ops.separable.reference import Term
 
-Kind = tuple[int, int, int]
-"""Kernel, stride and grid of a term."""
+Kind = tuple[int, ...]
+"""Kernel, stride and grid of a term; kernel 0: none, with a shift."""
 PLAIN: list[Kind] = [(3, 1, 1)]
 
 # images, in, out, height, width, and terms: one to four images in a block, several blocks, bare
@@ -39,6 +39,9 @@ CASES: list[tuple[tuple[int, ...], list[Kind]]] = [
     ((5, 5, 20, 1, 1), [(5, 1, 2)]),
     ((6, 1, 7, 1, 2), [(3, 2, 1)]),
     ((2, 6, 8, 57, 58), [(5, 2, 1), (3, 2, 2)]),
+    ((3, 12, 8, 6, 7), [(0, 1, 1)]),
+    ((5, 8, 4, 7, 6), [(0, 2, 1, 1), (3, 2, 1), (0, 2, 1)]),
+    ((9, 4, 2, 1, 1), [(0, 2, 1, 0), (0, 2, 1, 1)]),
 ]
 
 
@@ -53,8 +56,12 @@ def drawn(
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     terms = [
-        Term(0.3 + draw(images, before, height, width), draw(before, 1, k, k) / k, stride, grid)
-        for k, stride, grid in kinds
+        Term(
+            0.3 + draw(images, before, height, width),
+            draw(before, 1, k, k) / k if k else None,
+            *others,
+        )
+        for k, *others in kinds
     ]
     return terms, draw(after, before, 1, 1) / before**0.5, draw()
 
@@ -67,8 +74,10 @@ def outcome(
     def own(value: Tensor) -> Tensor:
         return value.detach().to(dtype, copy=True).requires_grad_()
 
-    terms = [t._replace(x=own(t.x), kernel=own(t.kernel)) for t in terms]
-    leaves = [own(pointwise), *(v for t in terms for v in t[:2])]
+    terms = [
+        t._replace(x=own(t.x), kernel=None if t.kernel is None else own(t.kernel)) for t in terms
+    ]
+    leaves = [own(pointwise), *(v for t in terms for v in t[:2] if v is not None)]
     if scale is not None:
         leaves.append(own(scale))
     channels = len(pointwise)
@@ -152,14 +161,14 @@ def test_gradcheck(form: Any, size: tuple[int, ...], kinds: list[Kind]) -> None:
 def test_opcheck(size: tuple[int, ...], kinds: list[Kind], dtype: torch.dtype) -> None:
     terms, pointwise, scale = drawn(size, kinds)
     xs = [t.x.to(dtype).contiguous(memory_format=torch.channels_last) for t in terms]
-    kernels = [t.kernel.to(dtype) for t in terms]
-    strides, grids = [t.stride for t in terms], [t.grid for t in terms]
+    kernels = [t.kernel.to(dtype) for t in terms if t.kernel is not None]
+    strides, grids, shifts = ([t[i] for t in terms] for i in (2, 3, 4))
     operators, own = torch.ops.stnas, (pointwise.to(dtype), scale.to(dtype))
     for keep in (False, True):
-        forward = (xs, kernels, strides, grids, *own, keep)
+        forward = (xs, kernels, strides, grids, shifts, *own, keep)
         torch.library.opcheck(operators.relu_dw_pw_bn_forward.default, forward)
     out, *kept = operators.relu_dw_pw_bn_forward(*forward)
-    backward = (torch.ones_like(out), xs, kernels, strides, grids, *own, *kept)
+    backward = (torch.ones_like(out), xs, kernels, strides, grids, shifts, *own, *kept)
     torch.library.opcheck(operators.relu_dw_pw_bn_backward.default, backward)
 
 
@@ -182,7 +191,7 @@ def test_result_does_not_depend_on_threads() -> None:
 
 def test_large_means_do_not_cancel() -> None:
     terms, pointwise, scale = drawn((4, 8, 8, 12, 12), [(3, 1, 1), (3, 1, 2)])
-    terms = [t._replace(x=t.x + 300, kernel=t.kernel.abs()) for t in terms]
+    terms = [t._replace(x=t.x + 300, kernel=t.kernel.abs()) for t in terms if t.kernel is not None]
     inner = outcome(reference.relu_dw_pw_bn, terms, pointwise, scale, torch.float64)
     found = outcome(relu_dw_pw_bn, terms, pointwise, scale, torch.float32)
     assert error(found["out"], inner["out"]) < 1e-3
@@ -254,7 +263,11 @@ def test_torch_computes_what_has_no_kernels(changes: dict[str, Any]) -> None:
     kinds = [(changes.get("kernel", 3), 1, changes.get("grid", 1))]
     dtype = changes.get("dtype", torch.float32)
     terms, pointwise, scale = drawn(size, kinds)
-    terms = [t._replace(x=t.x.to(dtype), kernel=t.kernel.to(dtype)) for t in terms]
+    terms = [
+        t._replace(x=t.x.to(dtype), kernel=t.kernel.to(dtype))
+        for t in terms
+        if t.kernel is not None
+    ]
     norm = changes.get("norm", BatchNorm())
     found = [
         form(
@@ -269,7 +282,9 @@ def test_torch_computes_what_has_no_kernels(changes: dict[str, Any]) -> None:
 
 def test_autocast_computes_as_torch_does() -> None:
     terms, pointwise, _ = drawn((2, 8, 8, 6, 6), PLAIN)
-    terms = [t._replace(x=t.x.float(), kernel=t.kernel.float()) for t in terms]
+    terms = [
+        t._replace(x=t.x.float(), kernel=t.kernel.float()) for t in terms if t.kernel is not None
+    ]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = [f(terms, pointwise.float()) for f in (relu_dw_pw_bn, reference.relu_dw_pw_bn)]
     assert_close(*found)
@@ -302,6 +317,10 @@ def zeros(*shape: int) -> Tensor:
          r"kernels must have shape \[8, 1, 3, 3\], got \[7, 1, 3, 3\]"),
         ([Term(zeros(2, 8, 6, 6), zeros(8, 1, 3, 3))], zeros(4, 7, 1, 1), None,
          r"pointwise must have shape \[4, 8, 1, 1\], got \[4, 7, 1, 1\]"),
+        ([Term(zeros(2, 8, 6, 6), None, 1, 1, 1)], zeros(4, 8, 1, 1), None,
+         "shifts must be 0, or 1 for an empty kernel at stride 2, got 1"),
+        ([Term(zeros(2, 8, 6, 6), None, 1, 2)], zeros(4, 8, 1, 1), None,
+         "grids must be 1 for an empty kernel, got 2"),
         ([Term(zeros(2, 8, 6, 6), zeros(8, 1, 3, 3))], zeros(4, 8, 1, 1), zeros(2),
          "scale must have 1 value, got 2"),
         ([Term(zeros(2, 8, 6, 6), zeros(8, 1, 3, 3)), Term(zeros(2, 8, 4, 6), zeros(8, 1, 3, 3))],
