@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch.nn import functional
 
+from stnas.ops.separable.reference import embedded, normalised
 from stnas.space import SearchSpace
 from stnas.space.graph import Arc
 from stnas.supernet import Network
 from stnas.supernet.mixture import Drawn, MixedNet, Soft
 from stnas.supernet.mixture.cells import find_cells
-from stnas.supernet.mixture.edge import MixedEdge, NodeValue, embedded, normalised
+from stnas.supernet.mixture.edge import MixedEdge, NodeValue
 
 SPACE = SearchSpace.profile(
     "micro", family="nb201", channels=4, image_size=9, in_channels=1, num_classes=4

@@ -1,5 +1,6 @@
-"""The operations of cells, in plain PyTorch."""
+"""The operations of cells."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,8 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stnas.config import Kernels
+from stnas.ops.separable.half import relu_dw_pw_bn
+from stnas.ops.separable.reference import Term
 from stnas.space.cells.darts_parts import Fitted, Halved, Pool, Separable
 from stnas.space.cells.parts import Average, Convolve, Halve, Zero
+from stnas.supernet.as_built import AsBuilt, is_plain
 from stnas.supernet.blocks.block import MakeNorm, build
 
 
@@ -88,7 +92,8 @@ def separable(part: Separable, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequen
 @build.register
 def fitted(part: Fitted, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequential:
     """Make ReLU, 1x1, BN."""
-    return nn.Sequential(*convolution(part.in_channels, part.out_channels, 1, 1, norm))
+    layers = convolution(part.in_channels, part.out_channels, 1, 1, norm)
+    return ReluPointwiseNorm(layers, kernels=kernels)
 
 
 class Halves(nn.Module):
@@ -106,11 +111,48 @@ class Halves(nn.Module):
         return torch.cat((self.first(x), self.second(x[:, :, 1:, 1:])), 1)
 
 
+class ReluPointwiseNorm(nn.Sequential):
+    """ReLU, one 1x1 convolution or ``Halves``, BN.
+
+    Where it is ``compiled`` and BN has neither parameters nor statistics, as in a mixture,
+    operators compute it, as long as these are the layers that were built and the pass is one of
+    plain numbers.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], *, kernels: Kernels) -> None:
+        super().__init__(*layers)
+        self.compiled = kernels == "fused"
+        own = self[1]
+        self.built = [(module, AsBuilt(module)) for module in (self, own) if len(module._modules)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[N, C, H, W]`` to ``[N, D, H, W]``, or ``[N, D, ceil(H / 2), ceil(W / 2)]``."""
+        weights, norm = self[1], self[2]
+        bare = isinstance(norm, nn.BatchNorm2d) and not (norm.affine or norm.track_running_stats)
+        if self.compiled and bare and is_plain(x) and all(b.holds(m) for m, b in self.built):
+            if isinstance(weights, Halves):
+                return relu_halves_bn(x, weights)
+            if isinstance(weights, nn.Conv2d):
+                return relu_dw_pw_bn([Term(x, None)], weights.weight)
+        found: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return found
+
+
+def relu_halves_bn(x: Tensor, halves: Halves, *, scale: Tensor | None = None) -> Tensor:
+    """Compute ``scale BN(halves(ReLU(x)))``, each half by one operator, as BN goes by channels."""
+    weights = halves.first.weight, halves.second.weight
+    found = [
+        relu_dw_pw_bn([Term(x, None, stride=2, shift=shift)], weight, scale=scale)
+        for shift, weight in enumerate(weights)
+    ]
+    return torch.cat(found, 1)
+
+
 @build.register
 def halved(part: Halved, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequential:
     """Make ReLU, two convolutions side by side, BN."""
     halves = Halves(part.in_channels, part.out_channels)
-    return nn.Sequential(nn.ReLU(), halves, norm(part.out_channels))
+    return ReluPointwiseNorm((nn.ReLU(), halves, norm(part.out_channels)), kernels=kernels)
 
 
 @build.register

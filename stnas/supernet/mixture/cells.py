@@ -8,9 +8,10 @@ from torch import Tensor
 
 from stnas.config.sharing import Level
 from stnas.ops import mixed_cell
+from stnas.ops.separable.reference import embedded, normalised
 from stnas.space import SearchSpace
 from stnas.space.cells.sharing import Branch, Mixed, rewrite
-from stnas.supernet.mixture.edge import MixedEdge, embedded, normalised
+from stnas.supernet.mixture.edge import MixedEdge
 from stnas.supernet.mixture.shares import Shares
 
 

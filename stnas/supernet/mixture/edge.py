@@ -8,27 +8,15 @@ from torch.nn import functional
 
 from stnas.config.sharing import Level
 from stnas.ops.layers.reference import EPS
+from stnas.ops.mixture import reference
+from stnas.ops.mixture.weighted_sum import weighted_sum
+from stnas.ops.separable.reference import embedded, normalised
 from stnas.space.cells.sharing import FREE, Branch, Group, Link, Mixed, Module, rewrite
 from stnas.supernet.as_built import is_plain
 from stnas.supernet.blocks.cells import Halves
 from stnas.supernet.blocks.partial import halved
-from stnas.supernet.mixture.separable import is_separable, separable
+from stnas.supernet.mixture.separable import fused_value
 from stnas.supernet.mixture.shares import Shares
-
-TINY = 1e-6
-"""What is added to a kernel's norm."""
-
-
-def normalised(kernel: Tensor) -> Tensor:
-    """Return ``K / (||K||_2 + 1e-6)``, the norm of each output channel ``[C, ...]``."""
-    unit: Tensor = kernel / (torch.linalg.vector_norm(kernel, dim=(1, 2, 3), keepdim=True) + TINY)
-    return unit
-
-
-def embedded(kernel: Tensor, size: int) -> Tensor:
-    """Return a kernel ``[C, D, k, k]`` in the middle of zeros ``[C, D, size, size]``."""
-    rim = (size - kernel.shape[-1]) // 2
-    return functional.pad(kernel, (rim, rim, rim, rim))
 
 
 def convolved(x: Tensor, kernel: Tensor, module: Module) -> Tensor:
@@ -81,7 +69,7 @@ class MixedEdge(nn.Module):
 
     kernels: one convolution for each kernel, named by its candidate and its place in the sequence;
     a kernel that a group has in common is that of its first member. normalise: divide the kernels
-    that are mixed by their norms. compiled: one operator computes half a separable convolution.
+    that are mixed by their norms. compiled: by the operators, where there are some.
     """
 
     def __init__(
@@ -89,8 +77,7 @@ class MixedEdge(nn.Module):
     ) -> None:
         super().__init__()
         self.groups = rewrite(edge.sequences, level)
-        self.fused = [compiled and is_separable(group) for group in self.groups]
-        self.normalise = normalise
+        self.normalise, self.compiled = normalise, compiled
         self.kernels = nn.ModuleDict()
         for group in self.groups:
             for branch in group.branches:
@@ -115,16 +102,28 @@ class MixedEdge(nn.Module):
 
     def forward(self, source: NodeValue, shares: Shares) -> Tensor | None:
         """Mix the candidates' values of a node ``[N, C, H, W]``; None where none is computed."""
-        total: Tensor | None = None
-        for group, fused in zip(self.groups, self.fused, strict=True):
+        found = self.weighted(source, shares)
+        if not found:
+            return None
+        values, weights = zip(*found, strict=True)
+        if self.compiled and is_plain(source.x):
+            return weighted_sum(values, weights)
+        return reference.weighted_sum(values, weights)
+
+    def weighted(self, source: NodeValue, shares: Shares) -> list[tuple[Tensor, Tensor | None]]:
+        """Return the values of the groups that are computed, each with its weight or times it."""
+        found = list[tuple[Tensor, Tensor | None]]()
+        compiled = self.compiled and is_plain(source.x)
+        for group in self.groups:
             weight = shares.of(group.members)
-            if weight is not None:
-                if fused and is_plain(source.x):
-                    value = separable(self, group, source.x, shares=shares, weight=weight)
-                else:
-                    value = weight * self._value(group, source, shares)
-                total = value if total is None else total + value
-        return total
+            if weight is None:
+                continue
+            fused = fused_value(self, group, source.x, shares, weight) if compiled else None
+            if fused is not None:
+                found.append((fused, None))
+            else:
+                found.append((self._value(group, source, shares), weight))
+        return found
 
     def _value(self, group: Group, source: NodeValue, shares: Shares) -> Tensor:
         branches = group.branches

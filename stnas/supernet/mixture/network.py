@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from stnas.config import Kernels
 from stnas.config.sharing import Level
+from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.space import SearchSpace
 from stnas.space.cells.sharing import Mixed
+from stnas.supernet.as_built import is_plain
 from stnas.supernet.blocks import build
 from stnas.supernet.blocks.partial import PartialBlock
 from stnas.supernet.layers import Merge, Tail, channels_last_, check_images, make_stem
@@ -38,7 +40,7 @@ class MixedNet(nn.Module):
     ) -> None:
         super().__init__()
         assert space.mixture is not None
-        self.space, self.level = space, level
+        self.space, self.level, self.compiled = space, level, kernels == "fused"
         make = partial(norm, affine=False, tracked=False)
         self.stem = make_stem(space, kernels=kernels, norm=make)
         self.fixed = [arc for arc in space.arcs if not arc.when]
@@ -52,7 +54,7 @@ class MixedNet(nn.Module):
         parts = space.mixture.parts
         kind = MixedEdge if parts == 1 else partial(PartialEdge, parts=parts)
         self.edges = nn.ModuleList(
-            kind(edge, level=level, normalise=normalise, compiled=kernels == "fused")
+            kind(edge, level=level, normalise=normalise, compiled=self.compiled)
             for edge in space.mixture.edges
         )
         self.cells = find_cells(space, level) if kernels == "fused" else {}
@@ -121,8 +123,14 @@ class MixedNet(nn.Module):
             one = both[0][0].new_ones(())
             own = [one if weights is None else weights[edge.row] for edge, _ in entering]
             return [shuffled_sum(both, own, parts)]
-        found = (module(known[edge.source], shares[edge.row]) for edge, module in entering)
-        return [value for value in found if value is not None]
+        modules = [(e, module) for e, module in entering if isinstance(module, MixedEdge)]
+        if not self.compiled or not is_plain(known[0].x):
+            sums = [module.forward(known[e.source], shares[e.row]) for e, module in modules]
+            return [value for value in sums if value is not None]
+        found = [m.weighted(known[edge.source], shares[edge.row]) for edge, m in modules]
+        values = [value for pairs in found for value, _ in pairs]
+        factors = [factor for pairs in found for _, factor in pairs]
+        return [weighted_sum(values, factors)] if values else []
 
     def _nothing(self, index: int, first: Tensor) -> Tensor:
         """Return the value of a node that no candidate leads to."""
