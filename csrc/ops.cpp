@@ -65,19 +65,28 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
       "int stride) -> Tensor");
   // The value of a node whose entering edges are mixed, out = sum_i s_i0 x_i + s_i1 mean3x3(x_i) +
   // sum_k s_ik BN(z_ik), and max(out, 0). x: the nodes before it, NCHW in channels_last order; the
-  // mean is over the pixels that are there. z: equally many for each x, channels of tensors in that
-  // order. shares: a row for each x. BN has the statistics of the batch, which are returned: mean
-  // and biased variance of each z.
+  // mean is over the pixels that are there. z: equally many for each x: for the edges from it to
+  // this and other nodes their channels side by side; this node's come after as many edges as there
+  // are nodes between. shares: a row for each x. BN has the statistics of the batch, which are
+  // returned: mean and biased variance of each z.
   ops.def(
       "mixed_node(Tensor[] x, Tensor[] z, Tensor shares) -> (Tensor out, Tensor rectified, "
       "Tensor statistics)");
-  // Its gradients, written to of_x (or added, `add`) and of_z, which has the strides of z; returns
+  // Its gradients, written to of_x (or added, `add`) and into its channels of of_z; returns
   // those of the shares where they are wanted, else no row. grad is of out; where rectified =
   // max(out, 0) is given, of_rectified is added to it first where rectified > 0.
   ops.def(
       "mixed_node_backward_(Tensor(a!) grad, Tensor? rectified, Tensor? of_rectified, Tensor[] x, "
       "Tensor[] z, Tensor shares, Tensor statistics, Tensor(b!)[] of_x, Tensor(c!)[] of_z, bool "
       "add, bool wants_shares) -> Tensor");
+  // The kernels of edges one upon the other [edges C_out, C, size, size], each the sum of its
+  // members' in the middle of zeros: sum_m s_m K_m / (|K_m| + 1e-6), the norm of each output
+  // channel, or sum_m s_m K_m. kernels: of each edge, its members'. shares: [edges, members].
+  ops.def("merge_kernels(Tensor[] kernels, Tensor shares, int size, bool normalised) -> Tensor");
+  // Its gradients, of the kernels and of the shares.
+  ops.def(
+      "merge_kernels_backward(Tensor grad, Tensor[] kernels, Tensor shares, int size, "
+      "bool normalised) -> (Tensor[], Tensor)");
   // Half a separable convolution with batch statistics: scale BN(pointwise sum_t DW_t ReLU(xs[t])),
   // xs NCHW in channels_last order. kernels: depthwise, K 3 or 5, or empty: each stride-th pixel
   // of xs[t] from shifts[t] on; grids: dilations. Returns out; the sum of the depthwise

@@ -47,12 +47,30 @@ struct MixedGradients {
   T* skip;      // of the shares: skip of each source, pool of each source, share of each branch
 };
 
+// Kernels [channels, depth, size, size] of edges, each the sum of its members' in the middle of
+// zeros: sum_m share_m K_m / (|K_m| + 1e-6), the norm of each output channel, or sum_m share_m K_m.
+template <class T>
+struct MergedKernels {
+  const T* const* kernels;  // of each edge, its members'
+  const index* sizes;       // of each member, odd, at most `size`
+  const T* shares;          // [edges, members]
+  index edges, members, channels, depth, size;
+  bool normalised;
+  Executor executor;
+
+  STNAS_INLINE index area() const { return size * size; }
+  STNAS_INLINE index values() const { return channels * depth * area(); }  // of an edge
+};
+
 // The kernels of an instruction set. statistics: mean and biased variance of each branch.
 template <class T>
 struct MixtureKernels {
   using Stored = T;
   void (*mix)(const MixedNode<T>&, T* statistics, T* out, T* rectified);
   void (*differentiate)(const MixedNode<T>&, const T* statistics, const MixedGradients<T>&);
+  void (*merge)(const MergedKernels<T>&, T* out);
+  // to: the gradients of the members' kernels, in their order; those of the shares.
+  void (*differentiate_merge)(const MergedKernels<T>&, const T* grad, T* const* to, T* shares);
 };
 
 }  // namespace stnas::cpu

@@ -7,6 +7,7 @@ from stnas.ops.layers.convolution import convolution
 from stnas.ops.layers.norm_act import norm_act
 from stnas.ops.layers.pool import pool
 from stnas.ops.mixture.cell import mixed_cell
+from stnas.ops.mixture.merge import merged_kernels
 from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
 from stnas.ops.separable.half import relu_dw_pw_bn
@@ -21,6 +22,7 @@ __all__ = [
     "crowding_distance",
     "hypervolume",
     "linear_bottleneck",
+    "merged_kernels",
     "mixed_cell",
     "mixed_kernel",
     "nondominated_sort",

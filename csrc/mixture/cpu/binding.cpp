@@ -1,4 +1,4 @@
-// A mixed node on the CPU: check, allocate, let the kernels do the work.
+// A mixed node and merged kernels on the CPU: check, allocate, let the kernels do the work.
 #include <tuple>
 
 #include "host/dispatch.h"
@@ -16,40 +16,32 @@ void check_plain(const Tensors& x) {
         "stnas.ops.mixture.reference.mixed_cell on others");
 }
 
-// Channels of a tensor in channels_last order, or of a part of its channels; returns how many
-// values its pixels are apart.
-index check_part(const Tensor& part, const char* name, const Tensor& x) {
-  check_same_type(part, name, x);
-  check(sizes_of(part) == sizes_of(x), name, " must have the shape of x");
-  // Strides of sizes that are 1 mean nothing: the first one that counts tells.
-  const index channels = x.size(1), height = x.size(2), width = x.size(3);
-  index row = channels;
-  if (width > 1)
-    row = part.stride(3);
-  else if (height > 1)
-    row = part.stride(2);
-  else if (x.size(0) > 1)
-    row = part.stride(0);
-  const auto fits = [&](int at, index stride) {
-    return part.size(at) == 1 || part.stride(at) == stride;
-  };
-  check(row >= channels && fits(1, 1) && fits(2, row * width) && fits(0, row * width * height),
-        name,
-        " must be in channels_last order, or channels of such a tensor: call "
-        ".contiguous(memory_format=torch.channels_last)");
-  return row;
+// The result of a convolution, in channels_last order, for at least `parts` edges side by side;
+// returns its channels.
+index check_parts(const Tensor& z, const char* name, index parts, const Tensor& x) {
+  auto sizes = sizes_of(x);
+  if (z.dim() == 4) sizes[1] = z.size(1);
+  check_target(z, name, x, sizes);
+  const index channels = x.size(1);
+  check(sizes[1] % channels == 0 && sizes[1] >= parts * channels, name, " must have a multiple of ",
+        channels, " channels, ", parts * channels, " or more, got ", sizes[1]);
+  return sizes[1];
 }
 
-// The node after its checks. shares: a row a source: skip, pool, and one a branch of it.
+// The node after its checks. shares: a row a source: skip, pool, and one a branch of it. z: of a
+// source, for the edge to each later node the channels of x; that to this one comes after as many
+// others as there are nodes between.
 template <class T>
 struct MixtureCall {
   std::vector<MixedSource<T>> sources;
   std::vector<MixedBranch<T>> branches;
   MixedNode<T> node;
+  index count, channels;
 
-  MixtureCall(const Tensors& x, const Tensors& z, const Tensor& shares) {
+  MixtureCall(const Tensors& x, const Tensors& z, const Tensor& shares)
+      : count(index(x.size())), channels(x[0].size(1)) {
     const Tensor& first = x[0];
-    const index count = index(x.size()), each = index(z.size()) / count;
+    const index each = index(z.size()) / count;
     check(index(z.size()) == each * count, "z must hold equally many tensors for each of ", count,
           " x, got ", z.size());
     check_type(shares, "shares", first);
@@ -60,8 +52,8 @@ struct MixtureCall {
       sources.push_back({data<T>(x[size_t(s)]), share[0], share[1]});
       for (index k = 0; k < each; ++k) {
         const Tensor& one = z[size_t(s * each + k)];
-        const index row = check_part(one, "z", first);
-        branches.push_back({data<T>(one), row, share[2 + k]});
+        const index row = check_parts(one, "z", count - s, first);
+        branches.push_back({data<T>(one) + part(s), row, share[2 + k]});
       }
     }
     check(first.numel() > first.size(1),
@@ -70,6 +62,9 @@ struct MixtureCall {
             first.size(1),   sources.data(),         index(sources.size()),
             branches.data(), index(branches.size()), kExecutor};
   }
+
+  // The channel of the results of source s at which those of the edge to this node begin.
+  index part(index s) const { return (count - 1 - s) * channels; }
 };
 
 std::tuple<Tensor, Tensor, Tensor> mixed_node(const Tensors& x, const Tensors& z,
@@ -110,12 +105,11 @@ Tensor mixed_node_backward_(const Tensor& grad, const Maybe& rectified, const Ma
       check_target(one, "of_x", x[0], sizes_of(x[0]));
       to_x.push_back(data<T>(one));
     }
+    const index count = call.count, each = index(z.size()) / count;
     for (size_t b = 0; b < of_z.size(); ++b) {
-      const index row = check_part(of_z[b], "of_z", x[0]);
-      check(row == call.branches[b].row, "of_z must have the strides of z");
-      to_z.push_back(data<T>(of_z[b]));
+      check_target(of_z[b], "of_z", x[0], sizes_of(z[b]));
+      to_z.push_back(data<T>(of_z[b]) + call.part(index(b) / each));
     }
-    const index count = index(x.size()), each = index(z.size()) / count;
     const Tensor of_shares = like(x[0], {wants_shares ? count : 0, 2 + each});
     std::vector<T> flat(size_t(2 * count) + z.size());
     kernels<MixtureKernels<T>>().differentiate(
@@ -132,10 +126,78 @@ Tensor mixed_node_backward_(const Tensor& grad, const Maybe& rectified, const Ma
   });
 }
 
+// Kernels to be merged, after their checks: those of each edge, member by member.
+template <class T>
+struct MergeCall {
+  std::vector<const T*> kernels;
+  std::vector<index> sizes;
+  MergedKernels<T> problem;
+
+  MergeCall(const Tensors& given, const Tensor& shares, index size, bool normalised) {
+    check(shares.dim() == 2 && shares.numel() > 0, "shares must have shape [edges, members]");
+    const index edges = shares.size(0), members = shares.size(1);
+    check(index(given.size()) == edges * members, "kernels must hold ", edges * members,
+          " tensors, got ", given.size());
+    check(shares.is_cpu() && (shares.scalar_type() == ScalarType::Float ||
+                              shares.scalar_type() == ScalarType::Double),
+          "shares must be float32 or float64 on the CPU");
+    check_size(shares, "shares", {edges, members});
+    check(given[0].dim() == 4, "kernels must have 4 dimensions, got ", given[0].dim());
+    const index channels = given[0].size(0), depth = given[0].size(1);
+    for (size_t i = 0; i < given.size(); ++i) {
+      check_same_type(given[i], "kernels", shares);
+      if (index(i) < members) sizes.push_back(given[i].dim() == 4 ? given[i].size(3) : 0);
+      const index own = sizes[i % size_t(members)];
+      check(own % 2 == 1 && own <= size, "kernels must have an odd size of ", size,
+            " at most, got ", own);
+      check_size(given[i], "kernels", {channels, depth, own, own});
+      kernels.push_back(data<T>(given[i]));
+    }
+    check(size % 2 == 1, "size must be odd, got ", size);
+    problem = {kernels.data(), sizes.data(), data<T>(shares), edges,    members, channels,
+               depth,          size,         normalised,      kExecutor};
+  }
+};
+
+Tensor merge_kernels(const Tensors& kernels_, const Tensor& shares, index size, bool normalised) {
+  return with_wide_type(shares, [&](auto zero) {
+    using T = decltype(zero);
+    const MergeCall<T> call(kernels_, shares, size, normalised);
+    const auto& p = call.problem;
+    const Tensor out = like(shares, {p.edges * p.channels, p.depth, size, size});
+    kernels<MixtureKernels<T>>().merge(p, data<T>(out));
+    return out;
+  });
+}
+
+std::tuple<Tensors, Tensor> merge_kernels_backward(const Tensor& grad, const Tensors& kernels_,
+                                                   const Tensor& shares, index size,
+                                                   bool normalised) {
+  return with_wide_type(shares, [&](auto zero) {
+    using T = decltype(zero);
+    const MergeCall<T> call(kernels_, shares, size, normalised);
+    const auto& p = call.problem;
+    check_same_type(grad, "grad", shares);
+    check_size(grad, "grad", {p.edges * p.channels, p.depth, size, size});
+    Tensors of_kernels;
+    std::vector<T*> to;
+    for (const Tensor& one : kernels_) {
+      of_kernels.push_back(like(shares, sizes_of(one)));
+      to.push_back(data<T>(of_kernels.back()));
+    }
+    const Tensor of_shares = like(shares, sizes_of(shares));
+    kernels<MixtureKernels<T>>().differentiate_merge(p, data<T>(grad), to.data(),
+                                                     data<T>(of_shares));
+    return std::tuple{of_kernels, of_shares};
+  });
+}
+
 }  // namespace
 }  // namespace stnas::cpu
 
 STABLE_TORCH_LIBRARY_IMPL(stnas, CPU, ops) {
   ops.impl("mixed_node", TORCH_BOX(&stnas::cpu::mixed_node));
+  ops.impl("merge_kernels", TORCH_BOX(&stnas::cpu::merge_kernels));
+  ops.impl("merge_kernels_backward", TORCH_BOX(&stnas::cpu::merge_kernels_backward));
   ops.impl("mixed_node_backward_", TORCH_BOX(&stnas::cpu::mixed_node_backward_));
 }

@@ -1,20 +1,29 @@
-// A mixed node and its gradient for one instruction set.
+// A mixed node, merged kernels and their gradients for one instruction set.
 #include "host/table.h"
 #include "mixture/cpu/backward.h"
+#include "mixture/cpu/merge.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
-#define STNAS_TABLE(type)                                                                      \
-  template <>                                                                                  \
-  const MixtureKernels<type>& table() {                                                        \
-    static constexpr MixtureKernels<type> kernels{                                             \
-        [](const MixedNode<type>& p, type* statistics, type* out, type* rectified) {           \
-          mix(p, statistics, out, rectified);                                                  \
-        },                                                                                     \
-        [](const MixedNode<type>& p, const type* statistics, const MixedGradients<type>& to) { \
-          differentiate_mixture(p, statistics, to);                                            \
-        }};                                                                                    \
-    return kernels;                                                                            \
+template <class T>
+constexpr MixtureKernels<T> make() {
+  return {[](const MixedNode<T>& p, T* statistics, T* out, T* rectified) {
+            mix(p, statistics, out, rectified);
+          },
+          [](const MixedNode<T>& p, const T* statistics, const MixedGradients<T>& to) {
+            differentiate_mixture(p, statistics, to);
+          },
+          [](const MergedKernels<T>& p, T* out) { merge(p, out); },
+          [](const MergedKernels<T>& p, const T* grad, T* const* to, T* shares) {
+            differentiate_merge(p, grad, to, shares);
+          }};
+}
+
+#define STNAS_TABLE(type)                                         \
+  template <>                                                     \
+  const MixtureKernels<type>& table() {                           \
+    static constexpr MixtureKernels<type> kernels = make<type>(); \
+    return kernels;                                               \
   }
 STNAS_EACH_WIDE_TYPE(STNAS_TABLE)
 #undef STNAS_TABLE

@@ -82,7 +82,7 @@ def forward(x: Tensor, stacks: Stacks, shares: Tensor) -> Computed:
     for target, (stack, rows) in enumerate(zip(stacks, rows_of(shares), strict=True), start=1):
         found.convolved.append([convolved(found.rectified[-1], kernel) for kernel in stack])
         value, rectified, statistics = OPS.mixed_node.default(
-            found.values, entering(found.convolved, target, x.shape[1]), rows
+            found.values, entering(found.convolved, target), rows
         )
         found.values.append(value)
         found.rectified.append(rectified)
@@ -105,13 +105,9 @@ def convolved(x: Tensor, kernel: Tensor) -> Tensor:
     return torch.conv2d(x, kernel, None, 1, kernel.shape[-1] // 2).contiguous(memory_format=LAST)
 
 
-def entering(convolved: Sequence[Sequence[Tensor]], target: int, width: int) -> list[Tensor]:
-    """Return the channels of the edges that enter a node, source by source."""
-    return [
-        one.narrow(1, (target - 1 - source) * width, width)
-        for source, own in enumerate(convolved[:target])
-        for one in own
-    ]
+def entering(convolved: Sequence[Sequence[Tensor]], target: int) -> list[Tensor]:
+    """List what the nodes before a target give, source by source."""
+    return [one for own in convolved[:target] for one in own]
 
 
 def backward(
@@ -125,7 +121,7 @@ def backward(
     of_convolved = [[torch.empty_like(one) for one in own] for own in found.convolved]
     of_shares, of_stacks = list[Tensor](), list[list[Tensor | None]]()
     of_rectified: Tensor | None = None
-    rows, width = rows_of(shares), grad.shape[1]
+    rows = rows_of(shares)
     for target in range(len(stacks), 0, -1):
         last = of_rectified is None
         of_shares.append(
@@ -134,11 +130,11 @@ def backward(
                 None if last else found.rectified[target],
                 of_rectified,
                 found.values[:target],
-                entering(found.convolved, target, width),
+                entering(found.convolved, target),
                 rows[target - 1],
                 found.statistics[target - 1],
                 of_values[:target],
-                entering(of_convolved, target, width),
+                entering(of_convolved, target),
                 not last,
                 wants[0],
             )

@@ -1,4 +1,4 @@
-"""Shapes of the mixed node's operators, which are told without computing."""
+"""Shapes of the operators of mixed cells, which are told without computing."""
 
 from typing import Any
 
@@ -24,3 +24,17 @@ def _backward(
     wants_shares: bool,
 ) -> Tensor:  # fmt: skip
     return shares.new_empty(len(shares) if wants_shares else 0, shares.shape[1])
+
+
+@register_fake("stnas::merge_kernels")  # type: ignore[untyped-decorator]
+def _merge(kernels: list[Tensor], shares: Tensor, size: int, normalised: bool) -> Tensor:
+    channels, depth = kernels[0].shape[:2]
+    return shares.new_empty(len(shares) * channels, depth, size, size)
+
+
+@register_fake("stnas::merge_kernels_backward")  # type: ignore[untyped-decorator]
+def _merge_backward(
+    grad: Tensor, kernels: list[Tensor], shares: Tensor, size: int, normalised: bool
+) -> tuple[list[Tensor], Tensor]:
+    found = [kernel.new_empty(kernel.shape) for kernel in kernels]
+    return found, shares.new_empty(shares.shape)

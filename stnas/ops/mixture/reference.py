@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stnas.ops.layers.reference import EPS
+from stnas.ops.separable.reference import embedded, normalised
 
 Stacks = Sequence[Sequence[Tensor]]
 """Of each node but the last, the kernels of the edges that leave it, by size."""
@@ -64,3 +65,20 @@ def weighted_sum(values: Sequence[Tensor], weights: Sequence[Tensor | None]) -> 
     for value in others:
         first = first + value
     return first
+
+
+def merged_kernels(
+    kernels: Sequence[Sequence[Tensor]], shares: Tensor, *, size: int, normalise: bool
+) -> Tensor:
+    """Merge kernels of several sizes to one for each edge: ``sum_m s_em K_em / (|K_em| + 1e-6)``.
+
+    kernels: of each edge its members', ``[C, D, k, k]`` of odd sizes k, which differ by the member
+    alone. shares: s ``[edges, members]``. normalise: divide by the norms of the output channels,
+    else not. The result has the edges one upon the other ``[edges C, D, size, size]``.
+    """
+    found = []
+    for own, row in zip(kernels, shares.unbind(), strict=True):
+        units = (normalised(kernel) if normalise else kernel for kernel in own)
+        parts = [embedded(s * unit, size) for s, unit in zip(row.unbind(), units, strict=True)]
+        found.append(torch.stack(parts).sum(0))
+    return torch.cat(found)

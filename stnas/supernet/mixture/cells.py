@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 
 from stnas.config.sharing import Level
-from stnas.ops import mixed_cell
-from stnas.ops.separable.reference import embedded, normalised
+from stnas.ops import merged_kernels, mixed_cell
 from stnas.space import SearchSpace
 from stnas.space.cells.sharing import Branch, Mixed, rewrite
 from stnas.supernet.mixture.edge import MixedEdge
-from stnas.supernet.mixture.shares import Shares
+from stnas.supernet.mixture.shares import Shares, shares_within, weights_of
 
 
 class Slot(NamedTuple):
@@ -133,35 +132,24 @@ def cell_value(
 
     edges, shares: of the cell's edges.
     """
-    terms = (cell.form.skip, cell.form.pool, *(slot.members for slot in cell.form.slots))
-    weights = [own.of(members) for own in shares for members in terms]
-    known = [weight for weight in weights if weight is not None]
-    if len(known) < len(weights):
+    sets = (cell.form.skip, cell.form.pool, *(slot.members for slot in cell.form.slots))
+    weights = weights_of(shares, sets)
+    if weights is None:
         return None
-    rows = torch.stack(known).view(len(edges), len(terms))
     order = [place for own in cell.leaving for place in own]
-    back = [len(own) * x.shape[1] for own in cell.leaving]
+    counts = [len(own) * x.shape[1] for own in cell.leaving]
     split = [
         slot_kernels(slot, [edges[i] for i in order], [shares[i] for i in order])
         for slot in cell.form.slots
     ]
-    by_source = zip(*(torch.split(kernels, back) for kernels in split), strict=True)
-    return mixed_cell(x, list(by_source) or [()] * len(back), rows)
+    by_source = zip(*(torch.split(kernels, counts) for kernels in split), strict=True)
+    return mixed_cell(x, list(by_source) or [()] * len(counts), weights)
 
 
 def slot_kernels(slot: Slot, edges: Sequence[MixedEdge], shares: Sequence[Shares]) -> Tensor:
     """Return the kernels of edges one upon the other ``[edges C, C, size, size]``."""
-    total: Tensor | None = None
-    within = [own.within(slot.members) for own in shares]
-    for place, member in enumerate(slot.members):
-        kernel = torch.cat([edge.kernel(member, 1) for edge in edges])
-        if len(slot.members) > 1:
-            if edges[0].normalise:
-                kernel = normalised(kernel)
-            own = [row[place] for row in within]
-            share = torch.stack([one for one in own if one is not None])
-            share = share.repeat_interleave(len(kernel) // len(edges))
-            kernel = embedded(share.view(-1, 1, 1, 1) * kernel, slot.size)
-        total = kernel if total is None else total + kernel
-    assert total is not None
-    return total
+    kernels = [[edge.kernel(member, 1) for member in slot.members] for edge in edges]
+    if len(slot.members) == 1:
+        return torch.cat([own for (own,) in kernels])
+    within = shares_within(shares, slot.members)
+    return merged_kernels(kernels, within, size=slot.size, normalise=edges[0].normalise)

@@ -28,37 +28,107 @@ def places(members: tuple[int, ...], device: torch.device) -> Tensor:
     return sent(torch.tensor(members), device)
 
 
-class Soft:
+Parts = tuple[tuple[Tensor, ...], list[tuple[Tensor, ...]]]
+
+
+class SoftRows:
     """``a = softmax(alpha)``: ``a_S = sum of a`` over a set S, and ``a_i / a_S`` inside it.
 
     Computed as ``exp(logsumexp(alpha_S) - logsumexp(alpha))`` and ``softmax(alpha_S)``, which is
-    safe where a_S is 0, once for all edges that have these shares. alpha: of an edge ``[choices]``.
+    safe where a_S is 0, once for each set. alpha: ``[rows, choices]``.
     """
 
     def __init__(self, alpha: Tensor) -> None:
-        self.alpha, self.a = alpha, alpha.softmax(0).unbind()
-        self.total = alpha.logsumexp(0)
+        self.alpha, self.a, self.total = alpha, alpha.softmax(1), alpha.logsumexp(1)
         self.weights = dict[tuple[int, ...], Tensor]()
-        self.shares = dict[tuple[int, ...], tuple[Tensor, ...]]()
+        self.shares = dict[tuple[int, ...], Tensor]()
+        self.known = dict[tuple[int, ...], Parts]()
+
+    def of(self, members: Sequence[int]) -> Tensor:
+        """Return ``a_S`` of each row ``[rows]``."""
+        key = tuple(members)
+        if key not in self.weights:
+            alone = len(key) == 1
+            found = self.a[:, key[0]] if alone else (self._of(key).logsumexp(1) - self.total).exp()
+            self.weights[key] = found
+        return self.weights[key]
+
+    def within(self, members: Sequence[int]) -> Tensor:
+        """Return ``a_i / a_S`` for each member ``[rows, members]``."""
+        key = tuple(members)
+        if key not in self.shares:
+            self.shares[key] = self._of(key).softmax(1)
+        return self.shares[key]
+
+    def parts(self, members: Sequence[int]) -> Parts:
+        """Return both row by row, taken apart once: ``a_S``, and each member's share."""
+        key = tuple(members)
+        if key not in self.known:
+            within = [row.unbind() for row in self.within(key).unbind()]
+            self.known[key] = self.of(key).unbind(), within
+        return self.known[key]
+
+    def _of(self, members: tuple[int, ...]) -> Tensor:
+        return self.alpha[:, places(members, self.alpha.device)]
+
+
+class Soft:
+    """The shares of one row, which ``SoftRows`` computes for all edges that have them.
+
+    alpha: of an edge ``[choices]``, or rows and the number of one of them.
+    """
+
+    def __init__(self, alpha: Tensor | SoftRows, row: int = 0) -> None:
+        self.rows = SoftRows(alpha[None]) if isinstance(alpha, Tensor) else alpha
+        self.row = row
+
+    @classmethod
+    def of_rows(cls, alpha: Tensor) -> list["Soft"]:
+        """Return the shares of all rows of alpha ``[rows, choices]``."""
+        rows = SoftRows(alpha)
+        return [cls(rows, row) for row in range(len(alpha))]
 
     def of(self, members: Sequence[int]) -> Tensor:
         """Return ``a_S``."""
-        if len(members) == 1:
-            return self.a[members[0]]
-        key = tuple(members)
-        if key not in self.weights:
-            self.weights[key] = (self._of(key).logsumexp(0) - self.total).exp()
-        return self.weights[key]
+        return self.rows.parts(members)[0][self.row]
 
     def within(self, members: Sequence[int]) -> list[Tensor | None]:
         """Return ``a_i / a_S`` for each member."""
-        key = tuple(members)
-        if key not in self.shares:
-            self.shares[key] = self._of(key).softmax(0).unbind()
-        return list(self.shares[key])
+        return list(self.rows.parts(members)[1][self.row])
 
-    def _of(self, members: tuple[int, ...]) -> Tensor:
-        return self.alpha[places(members, self.alpha.device)]
+
+def weights_of(shares: Sequence[Shares], sets: Sequence[Sequence[int]]) -> Tensor | None:
+    """Return the weights of sets of candidates ``[edges, sets]``; None where one is not computed.
+
+    shares: of the edges.
+    """
+    if (rows := common_rows(shares)) is not None:
+        return of_edges(torch.stack([rows.of(members) for members in sets], 1), shares)
+    found = [own.of(members) for own in shares for members in sets]
+    known = [weight for weight in found if weight is not None]
+    return torch.stack(known).view(len(shares), -1) if len(known) == len(found) else None
+
+
+def shares_within(shares: Sequence[Shares], members: Sequence[int]) -> Tensor:
+    """Return the share of each member in their weight ``[edges, members]``, where all count."""
+    if (rows := common_rows(shares)) is not None:
+        return of_edges(rows.within(members), shares)
+    found = [one for own in shares for one in own.within(members) if one is not None]
+    return torch.stack(found).view(len(shares), -1)
+
+
+def common_rows(shares: Sequence[Shares]) -> SoftRows | None:
+    """Return what all edges have their shares of, if it is one."""
+    rows = {id(own.rows): own.rows for own in shares if isinstance(own, Soft)}
+    alike = len(rows) == 1 and all(isinstance(own, Soft) for own in shares)
+    return next(iter(rows.values())) if alike else None
+
+
+def of_edges(values: Tensor, shares: Sequence[Shares]) -> Tensor:
+    """Take the rows of edges out of those of alpha."""
+    order = tuple(own.row for own in shares if isinstance(own, Soft))
+    every = order == tuple(range(len(values)))
+    return values if every else values[places(order, values.device)]
 
 
 class Drawn:

@@ -22,7 +22,7 @@ class FirstOrder:
     def shares(self, bilevel: Bilevel, step: int, purpose: str) -> list[Shares]:
         """Mix all candidates; alpha itself rests while the weights move."""
         alpha = bilevel.alpha.detach() if purpose == "weights" else bilevel.alpha
-        return [Soft(row) for row in alpha]
+        return list(Soft.of_rows(alpha))
 
     def gradient(self, bilevel: Bilevel, train: Batch, held: Batch, step: int) -> list[Tensor]:
         """Return the gradient of the loss on held-back images."""

@@ -65,13 +65,16 @@ class Descent:
         """Take a step against the gradients of all parameters."""
         triples = zip(self.weights, self.velocities, gradients, strict=True)
         moved = [(w, v, g) for w, v, g in triples if g is not None]
-        norm = torch.linalg.vector_norm(torch.stack([g.norm() for _, _, g in moved]))
+        weights, velocities, found = ([own[i] for own in moved] for i in range(3))
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found)))
         factor = torch.clamp(self.options.largest_gradient / (norm + 1e-6), max=1.0)
-        for weight, velocity, gradient in moved:
-            whole = gradient * factor + self.train.weight_decay * weight
-            velocity.mul_(self.train.momentum).add_(whole)
-            ahead = whole + self.train.momentum * velocity if self.options.nesterov else velocity
-            weight.sub_(lr * ahead)
+        # In one piece: a call for each of some fifty tensors costs more than their numbers do.
+        weight, velocity, gradient = map(flat, (weights, velocities, found))
+        whole = gradient * factor + self.train.weight_decay * weight
+        velocity.mul_(self.train.momentum).add_(whole)
+        ahead = whole + self.train.momentum * velocity if self.options.nesterov else velocity
+        torch._foreach_copy_(velocities, pieces(velocity, velocities))
+        torch._foreach_sub_(weights, pieces(lr * ahead, weights))
 
     def state(self) -> dict[str, Tensor]:
         """Return the velocities by the names of their parameters."""
@@ -82,3 +85,14 @@ class Descent:
         """Take what ``state`` returned out of the tensors of a saved state."""
         for name, value in self.state().items():
             value.copy_(tensors.pop(name))
+
+
+def flat(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the numbers of tensors one after the other."""
+    return torch.cat([own.reshape(-1) for own in tensors])
+
+
+def pieces(values: Tensor, alike: Sequence[Tensor]) -> list[Tensor]:
+    """Return what ``flat`` joined, in the shapes of tensors."""
+    parts = torch.split(values, [own.numel() for own in alike])
+    return [part.view(own.shape) for part, own in zip(parts, alike, strict=True)]
