@@ -144,7 +144,7 @@ def backward(
         )
         of_stacks.append(of_stack)
     assert of_rectified is not None
-    of_x = of_values[0] + torch.ops.aten.threshold_backward(of_rectified, found.rectified[0], 0)
+    of_x = of_values[0].add_(torch.ops.aten.threshold_backward(of_rectified, found.rectified[0], 0))
     return of_x, torch.cat(of_shares[::-1]) if wants[0] else None, of_stacks[::-1]
 
 

@@ -203,9 +203,9 @@ class MixedEdge(nn.Module):
 
     def kernel(self, member: int, place: int, *, mixed: bool = False) -> Tensor:
         """Return a kernel as it is applied; mixed: it is one of several at its place."""
-        layer = self.kernels[f"{member}_{place}"]
-        assert isinstance(layer, nn.Conv2d)
-        weight = layer.weight
+        # A step asks for some dozens: dictionaries answer ten times as fast as attributes.
+        weight = self.kernels._modules[f"{member}_{place}"]._parameters["weight"]
+        assert weight is not None
         return normalised(weight) if mixed and self.normalise else weight
 
     def alone(self, candidate: int) -> list[Tensor]:

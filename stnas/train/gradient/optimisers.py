@@ -57,6 +57,7 @@ class Descent:
 
     def __init__(self, parameters: Mapping[str, Tensor], config: Config) -> None:
         self.train, self.options = config.train, config.alpha
+        self.fused = config.kernels == "fused"
         self.names, self.weights = list(parameters), list(parameters.values())
         self.velocities = [torch.zeros_like(weight) for weight in self.weights]
 
@@ -66,15 +67,52 @@ class Descent:
         triples = zip(self.weights, self.velocities, gradients, strict=True)
         moved = [(w, v, g) for w, v, g in triples if g is not None]
         weights, velocities, found = ([own[i] for own in moved] for i in range(3))
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found)))
-        factor = torch.clamp(self.options.largest_gradient / (norm + 1e-6), max=1.0)
-        # In one piece: a call for each of some fifty tensors costs more than their numbers do.
-        weight, velocity, gradient = map(flat, (weights, velocities, found))
-        whole = gradient * factor + self.train.weight_decay * weight
-        velocity.mul_(self.train.momentum).add_(whole)
-        ahead = whole + self.train.momentum * velocity if self.options.nesterov else velocity
-        torch._foreach_copy_(velocities, pieces(velocity, velocities))
-        torch._foreach_sub_(weights, pieces(lr * ahead, weights))
+        if self._steps_at_once(weights):
+            self._step_at_once_(weights, velocities, found, lr=lr)
+            return
+        factor = self._factor(torch.stack([g.norm() for g in found]))
+        for weight, velocity, gradient in moved:
+            whole = gradient * factor + self.train.weight_decay * weight
+            velocity.mul_(self.train.momentum).add_(whole)
+            ahead = whole + self.train.momentum * velocity if self.options.nesterov else velocity
+            weight.sub_(lr * ahead)
+
+    def _factor(self, parts: Tensor) -> Tensor:
+        """Return what cuts a gradient whose norm is that of the parts."""
+        norm = torch.linalg.vector_norm(parts)
+        return torch.clamp(self.options.largest_gradient / (norm + 1e-6), max=1.0)
+
+    def _steps_at_once(self, weights: Sequence[Tensor]) -> bool:
+        """Tell whether torch has a kernel for the whole step, up to rounding the same."""
+        dtypes = {weight.dtype for weight in weights}
+        alike = len(dtypes) == 1 and dtypes <= {torch.float32, torch.float64}
+        own = all(weight.is_cpu and weight.is_contiguous() for weight in weights)
+        return self.fused and alike and own and self.train.momentum > 0
+
+    def _step_at_once_(
+        self,
+        weights: list[Tensor],
+        velocities: list[Tensor],
+        gradients: Sequence[Tensor],
+        *,
+        lr: float,
+    ) -> None:
+        # Calls for each of some fifty small tensors would cost more than their numbers do.
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        flat.mul_(self._factor(flat))
+        torch._fused_sgd_(
+            weights,
+            list(parts),
+            velocities,
+            weight_decay=self.train.weight_decay,
+            momentum=self.train.momentum,
+            lr=lr,
+            dampening=0.0,
+            nesterov=self.options.nesterov,
+            maximize=False,
+            is_first_step=False,
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Return the velocities by the names of their parameters."""
@@ -85,14 +123,3 @@ class Descent:
         """Take what ``state`` returned out of the tensors of a saved state."""
         for name, value in self.state().items():
             value.copy_(tensors.pop(name))
-
-
-def flat(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the numbers of tensors one after the other."""
-    return torch.cat([own.reshape(-1) for own in tensors])
-
-
-def pieces(values: Tensor, alike: Sequence[Tensor]) -> list[Tensor]:
-    """Return what ``flat`` joined, in the shapes of tensors."""
-    parts = torch.split(values, [own.numel() for own in alike])
-    return [part.view(own.shape) for part, own in zip(parts, alike, strict=True)]
