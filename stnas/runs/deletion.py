@@ -13,6 +13,8 @@ from stnas.store.names import (
     CARD,
     CONFIG,
     DESCRIPTION,
+    DETECT,
+    DETECTION,
     EVALUATE,
     EXPORT,
     FIGURES,
@@ -34,11 +36,13 @@ from stnas.store.own_files import carries_mark, left
 from stnas.store.stages import BY_NAME
 
 STAGES = (*BY_NAME, TRUTH)
-OURS = (*STAGES, LOCK, METRICS, SETTINGS, TENSORBOARD, "data", EXPORT, EVALUATE, LATENCY)
+OURS = (
+    *STAGES, LOCK, METRICS, SETTINGS, TENSORBOARD, "data", EXPORT, EVALUATE, LATENCY, DETECT,
+)  # fmt: skip
 """What a run makes in its folder."""
 KEPT = (CONFIG, RESULT, FRONT, DESCRIPTION, ARCHIVE, RANDOM, SCORES, STATE, previous(STATE))
 """Files of stages, which are theirs even where they are damaged."""
-RECORDS = {EXPORT: CARD, EVALUATE: FIGURES}
+RECORDS = {EXPORT: CARD, EVALUATE: FIGURES, DETECT: DETECTION}
 """What lists the files in each folder of a command."""
 HIDDEN = re.compile(r"\.stnas-.*\.part|\..*\.lock")
 EVENTS = "events.out.tfevents."
@@ -78,7 +82,8 @@ def is_own(file: Path, folder: Path) -> bool:
     if top == TENSORBOARD:
         return file.name.startswith(EVENTS)
     if top in RECORDS:
-        return file.name in left(file.parent, RECORDS[top])
+        begun = top == DETECT and file.name == STATE
+        return begun or file.name in left(file.parent, RECORDS[top])
     return (top in STAGES and file.name in KEPT) or carries_mark(file)
 
 

@@ -15,6 +15,7 @@ from stnas.config.runs import RunsOptions
 from stnas.config.values import UsageError
 from stnas.store.files import write_json
 from stnas.store.lock import Lock
+from stnas.store.own_files import write_own
 
 
 def network(name, role, accuracy, madds=1000):
@@ -165,7 +166,14 @@ def test_what_is_not_ours_is_not_deleted(place, capsys):
 
 @pytest.mark.parametrize(
     "name",
-    ["data/cat.png", "train/notes.txt", "train/labels.json", "export/A/notes.md", "report/a.html"],
+    [
+        "data/cat.png",
+        "train/notes.txt",
+        "train/labels.json",
+        "export/A/notes.md",
+        "report/a.html",
+        "detect/A/x.png",
+    ],
 )
 def test_files_of_others_inside_a_run_are_not_deleted(place, capsys, name):
     file = place / "first" / name
@@ -194,6 +202,10 @@ def test_a_whole_run_with_all_that_commands_make_is_deleted(trained_run, tmp_pat
     main(["report", "--run", str(run), *one])
     main(["export", str(run), "--to", "safetensors", *one])
     main(["evaluate", str(run), *one])
+    contents = {"detector.safetensors": b"weights", "found.json": b"[]"}
+    write_own(run / "detect/A", contents, record="detection.json", value={"command": "detect"})
+    (run / "detect/B").mkdir()
+    (run / "detect/B/state.safetensors").write_text("begun")
     (run / "search" / ".stnas-host-1-2-3.part").write_text("half")
     (run / "train" / "state.safetensors").write_text("damaged")
     main(["runs", str(tmp_path), "--delete", "whole", "--yes"])
