@@ -43,7 +43,7 @@ OURS = (
 KEPT = (CONFIG, RESULT, FRONT, DESCRIPTION, ARCHIVE, RANDOM, SCORES, STATE, previous(STATE))
 """Files of stages, which are theirs even where they are damaged."""
 RECORDS = {EXPORT: CARD, EVALUATE: FIGURES, DETECT: DETECTION}
-"""What lists the files in each folder of a command."""
+"""What lists the files in each folder of a command, also where it lies in that of another."""
 HIDDEN = re.compile(r"\.stnas-.*\.part|\..*\.lock")
 EVENTS = "events.out.tfevents."
 
@@ -83,7 +83,7 @@ def is_own(file: Path, folder: Path) -> bool:
         return file.name.startswith(EVENTS)
     if top in RECORDS:
         begun = top == DETECT and file.name == STATE
-        return begun or file.name in left(file.parent, RECORDS[top])
+        return begun or any(file.name in left(file.parent, name) for name in RECORDS.values())
     return (top in STAGES and file.name in KEPT) or carries_mark(file)
 
 

@@ -196,12 +196,14 @@ def test_a_project_with_folders_of_these_names_is_no_run(place, capsys):
     assert (place / "project/train/config.json").exists()
 
 
-def test_a_whole_run_with_all_that_commands_make_is_deleted(trained_run, tmp_path):
+def test_a_whole_run_with_all_that_commands_make_is_deleted(trained_run, tiny_images, tmp_path):
     run = shutil.copytree(trained_run, tmp_path / "whole")
     one = ["--threads", "1"]
     main(["report", "--run", str(run), *one])
     main(["export", str(run), "--to", "safetensors", *one])
     main(["evaluate", str(run), *one])
+    exported = sorted(run.glob("export/*/*.safetensors"))[0]
+    main(["evaluate", str(exported), "--data.path", str(tiny_images), *one])
     contents = {"detector.safetensors": b"weights", "found.json": b"[]"}
     write_own(run / "detect/A", contents, record="detection.json", value={"command": "detect"})
     (run / "detect/B").mkdir()
