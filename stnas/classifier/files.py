@@ -20,6 +20,15 @@ from stnas.supernet import Network
 from stnas.supernet.load import described_network
 
 RETRAIN = "retrain"
+SHOWN = 8
+"""Names of networks in a message."""
+OTHERS = {
+    ".onnx": "ONNX Runtime",
+    ".pt2": "torch.export.load",
+    ".xml": "OpenVINO",
+    ".bin": "OpenVINO",
+}
+"""What computes the files of the other forms of an export, by how they end."""
 
 
 def load(path: str | Path, *, kernels: Kernels = "fused", width: float = 1) -> Classifier:
@@ -31,7 +40,7 @@ def load(path: str | Path, *, kernels: Kernels = "fused", width: float = 1) -> C
     ValueError: there is no whole network.
     """
     place = Path(path).expanduser()
-    if place.is_dir():
+    if place.is_dir() or (not place.exists() and place.parent.name == RETRAIN):
         folder = of_width(networks_of(place)[-1], width)
         network, known = described_network(folder, kernels=kernels)
         return Classifier(network, preprocessing_of(folder, known), known).eval()
@@ -44,6 +53,11 @@ def load(path: str | Path, *, kernels: Kernels = "fused", width: float = 1) -> C
         raise FileNotFoundError(
             f"path must be a run folder, a folder in its retrain/ or a file that was exported, got "
             f"{path}, which does not exist: correct it"
+        )
+    if place.suffix in OTHERS:
+        raise ValueError(
+            f"path must be a run, a network's folder or a safetensors file, got {path}, which is "
+            f"for {OTHERS[place.suffix]}: give the run, or export with --to safetensors"
         )
     tensors, metadata = read_tensors(place)
     if "preprocessing" not in metadata:
@@ -77,6 +91,13 @@ def networks_of(path: Path) -> list[Path]:
     """
     if (path / DESCRIPTION).exists():
         return [path]
+    there = sorted(file.parent.name for file in path.parent.glob(f"*/{DESCRIPTION}"))
+    if path.parent.name == RETRAIN and there:
+        more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
+        raise FileNotFoundError(
+            f"{path} must be a network that is trained, got one that is not there: name one of "
+            f"{', '.join(there[:SHOWN])}{more}"
+        )
     if not (path / RETRAIN / RESULT).exists():
         raise FileNotFoundError(
             f"{path} must be the folder of a run whose networks are trained, or of one of them "

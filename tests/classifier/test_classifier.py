@@ -143,10 +143,13 @@ def test_broken_files_are_named(tmp_path):
         ("nowhere", "path must be a run folder"),
         ("empty", "must be the folder of a run whose networks are trained"),
         ("run/retrain/A/network.safetensors", "which holds weights alone"),
+        ("run/retrain/Z", "must be a network that is trained, got one that is not there: name one"),
+        ("model.onnx", "which is for ONNX Runtime: give the run, or export with --to safetensors"),
     ],
 )
 def test_a_path_without_a_network_is_refused(name, message, trained_run, tmp_path):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "model.onnx").write_bytes(b"any")
     place = trained_run.parent / name if name.startswith("run/") else tmp_path / name
     with pytest.raises((FileNotFoundError, ValueError), match=message):
         stnas.load(place)
