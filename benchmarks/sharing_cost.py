@@ -2,24 +2,25 @@
 
     python benchmarks/sharing_cost.py FILE.csv [--repeats 7] [--batch 16] [--strategies darts1 ...]
 
-A row a family, strategy and level: multiply-adds of an image through the hyper-network; bytes that
-autograd keeps for the backward pass of the weights, and the most bytes of tensors that live at once
-in a step beside weights and images; processor time of a step of the weights and of one of the
-architecture on one thread, the optimiser in it: medians, and the medians of the ratios to the level
-none of the same turn. The steps are those of ``stnas train``, on images of noise. The table grows
-by a strategy at a time.
+A row a family, strategy, kind of kernels (``reference`` is eager PyTorch) and level: multiply-adds
+of an image through the hyper-network; bytes that autograd keeps for the backward pass of the
+weights, and the most bytes of tensors that live at once in a step beside weights and images;
+processor time of a step of the weights and of one of the architecture on one thread, the optimiser
+in it: medians, and the medians of the ratios to the level none of eager PyTorch in the same turn.
+The steps are those of ``stnas train``, on images of noise. The table grows by a strategy at a time.
 """
 
 import argparse
 import csv
 import json
+import sys
 import tempfile
 import time
 import weakref
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from stnas.store.machine import processor
 from stnas.train.gradient import Bilevel, make
 
 FAMILIES = ("nb201", "darts")
-KERNELS = get_args(Kernels)
+KERNELS: tuple[Kernels, ...] = ("reference", "fused")
 STRATEGIES = ("darts1", "darts2", "gdas", "betadarts", "pcdarts")
 
 
@@ -195,7 +196,8 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    facts = {"command": "python benchmarks/sharing_cost.py", "repeats": options.repeats}
+    command = " ".join(("python benchmarks/sharing_cost.py FILE.csv", *sys.argv[2:]))
+    facts = {"command": command, "repeats": options.repeats}
     facts |= {"processor": processor(), "threads": 1, "torch": torch.__version__}
     with open(options.file, "w", newline="") as file:
         file.write(f"# {json.dumps(facts)}\n")

@@ -29,7 +29,7 @@ def merged_kernels(
         )
     flat = [kernel.contiguous() for own in kernels for kernel in own]
     if not has_plain_kernels(shares) or any(
-        own.dtype != shares.dtype or own.device != shares.device for own in flat
+        own.dtype != shares.dtype or own.is_cpu != shares.is_cpu for own in flat
     ):
         return reference.merged_kernels(kernels, shares, size=size, normalise=normalise)
     shares = shares.contiguous()

@@ -30,21 +30,25 @@ class Form(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Nodes ``first`` to ``last``; edges: their numbers, by target and then by source."""
+    """Nodes ``first`` to ``last``.
+
+    edges: their numbers, by target and then by source. leaving: the places among them of those that
+    leave each node, by target.
+    """
 
     first: int
     last: int
     edges: tuple[int, ...]
+    leaving: tuple[tuple[int, ...], ...]
     form: Form
 
-    @property
-    def leaving(self) -> list[list[int]]:
-        """Return the places in ``edges`` of those that leave each node, by target."""
-        count = self.last - self.first
-        return [
-            [target * (target - 1) // 2 + source for target in range(source + 1, count + 1)]
-            for source in range(count)
-        ]
+
+def leaving(nodes: int) -> tuple[tuple[int, ...], ...]:
+    """Return the places of the edges that leave each node but the last of so many others."""
+    return tuple(
+        tuple(target * (target - 1) // 2 + source for target in range(source + 1, nodes + 1))
+        for source in range(nodes)
+    )
 
 
 def find_cells(space: SearchSpace, level: Level) -> dict[int, Cell]:
@@ -63,7 +67,7 @@ def find_cells(space: SearchSpace, level: Level) -> dict[int, Cell]:
         sources = [edge.source for edge in edges if edge not in inside]
         sources += [arc.source for arc in space.arcs if not arc.when]
         if len(forms) == 1 and form is not None and inner.isdisjoint(sources):
-            found[run[0]] = Cell(run[0] - 1, run[-1], own, form)
+            found[run[0]] = Cell(run[0] - 1, run[-1], own, leaving(len(run)), form)
     return found
 
 

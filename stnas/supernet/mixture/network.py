@@ -97,8 +97,13 @@ class MixedNet(nn.Module):
     def _cell(
         self, cell: Cell, known: Mapping[int, NodeValue], shares: Sequence[Shares]
     ) -> Tensor | None:
-        """Compute a whole cell by one operator; None where some candidates are left out."""
+        """Compute a whole cell by one operator; None where some candidates are left out.
+
+        None, too, where the pass is not one of plain numbers.
+        """
         assert self.space.mixture is not None
+        if not is_plain(known[cell.first].x):
+            return None
         modules = [self.edges[number] for number in cell.edges]
         edges = [module for module in modules if isinstance(module, MixedEdge)]
         rows = [shares[self.space.mixture.edges[number].row] for number in cell.edges]

@@ -1,8 +1,8 @@
 """How much each candidate of an edge counts: all of them, or one that was drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -43,6 +43,7 @@ class SoftRows:
         self.weights = dict[tuple[int, ...], Tensor]()
         self.shares = dict[tuple[int, ...], Tensor]()
         self.known = dict[tuple[int, ...], Parts]()
+        self.taken = dict[tuple[tuple[int, ...], tuple[Any, ...]], Tensor]()
 
     def of(self, members: Sequence[int]) -> Tensor:
         """Return ``a_S`` of each row ``[rows]``."""
@@ -67,6 +68,20 @@ class SoftRows:
             within = [row.unbind() for row in self.within(key).unbind()]
             self.known[key] = self.of(key).unbind(), within
         return self.known[key]
+
+    def of_edges(
+        self, shares: Sequence["Shares"], key: tuple[Any, ...], of_rows: Callable[[], Tensor]
+    ) -> Tensor:
+        """Take the rows of edges out of values of all rows, once for all cells.
+
+        shares: of the edges. key: tells one kind of values from another.
+        """
+        order = tuple(own.row for own in shares if isinstance(own, Soft))
+        if (order, key) not in self.taken:
+            values = of_rows()
+            every = order == tuple(range(len(values)))
+            self.taken[order, key] = values if every else values[places(order, values.device)]
+        return self.taken[order, key]
 
     def _of(self, members: tuple[int, ...]) -> Tensor:
         return self.alpha[:, places(members, self.alpha.device)]
@@ -97,38 +112,33 @@ class Soft:
         return list(self.rows.parts(members)[1][self.row])
 
 
-def weights_of(shares: Sequence[Shares], sets: Sequence[Sequence[int]]) -> Tensor | None:
+def weights_of(shares: Sequence[Shares], sets: tuple[tuple[int, ...], ...]) -> Tensor | None:
     """Return the weights of sets of candidates ``[edges, sets]``; None where one is not computed.
 
     shares: of the edges.
     """
     if (rows := common_rows(shares)) is not None:
-        return of_edges(torch.stack([rows.of(members) for members in sets], 1), shares)
+        return rows.of_edges(shares, sets, lambda: torch.stack([rows.of(own) for own in sets], 1))
     found = [own.of(members) for own in shares for members in sets]
     known = [weight for weight in found if weight is not None]
     return torch.stack(known).view(len(shares), -1) if len(known) == len(found) else None
 
 
-def shares_within(shares: Sequence[Shares], members: Sequence[int]) -> Tensor:
+def shares_within(shares: Sequence[Shares], members: tuple[int, ...]) -> Tensor:
     """Return the share of each member in their weight ``[edges, members]``, where all count."""
     if (rows := common_rows(shares)) is not None:
-        return of_edges(rows.within(members), shares)
+        return rows.of_edges(shares, members, lambda: rows.within(members))
     found = [one for own in shares for one in own.within(members) if one is not None]
     return torch.stack(found).view(len(shares), -1)
 
 
 def common_rows(shares: Sequence[Shares]) -> SoftRows | None:
     """Return what all edges have their shares of, if it is one."""
-    rows = {id(own.rows): own.rows for own in shares if isinstance(own, Soft)}
-    alike = len(rows) == 1 and all(isinstance(own, Soft) for own in shares)
-    return next(iter(rows.values())) if alike else None
-
-
-def of_edges(values: Tensor, shares: Sequence[Shares]) -> Tensor:
-    """Take the rows of edges out of those of alpha."""
-    order = tuple(own.row for own in shares if isinstance(own, Soft))
-    every = order == tuple(range(len(values)))
-    return values if every else values[places(order, values.device)]
+    first = shares[0]
+    if not isinstance(first, Soft):
+        return None
+    alike = all(isinstance(own, Soft) and own.rows is first.rows for own in shares)
+    return first.rows if alike else None
 
 
 class Drawn:
