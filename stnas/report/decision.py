@@ -12,7 +12,12 @@ from stnas.report.load import Record, Row
 from stnas.store.bench import SHOWN
 from stnas.store.names import SETTINGS
 
-_WORDS = {"madds": "multiply-adds", "params": "parameters", "latency": "nanoseconds"}
+_WORDS = {
+    "madds": "multiply-adds",
+    "params": "parameters",
+    "latency": "nanoseconds",
+    "bitops": "operations on bits",
+}
 _MEASURED = ("latency",)
 
 
@@ -26,7 +31,7 @@ def decision(record: Record) -> Row:
     truths = true_accuracies(record)
     return {
         "found": [
-            *(sentence(networks[lead.name], lead) for lead in known),
+            *(sentence(networks[lead.name], lead, searched_by(record)) for lead in known),
             *(truths if known else []),
         ],
         "verdict": verdict(known),
@@ -48,15 +53,32 @@ def true_accuracies(record: Record) -> list[str]:
     ]
 
 
-def sentence(network: Row, lead: Lead) -> str:
-    """Say what a network is and reaches, beside what others of its size do."""
+def searched_by(record: Record) -> str:
+    """Return the cost that the search minimised, which random networks beside choices share."""
+    return str(record.setting("search.cost", "madds"))
+
+
+def words_of(cost: str) -> str:
+    """Name what a cost counts, for people."""
+    return _WORDS.get(cost, cost)
+
+
+def sentence(network: Row, lead: Lead, cost: str = "madds") -> str:
+    """Say what a network is and reaches, beside what others of its size do.
+
+    cost: what the random networks have as much of.
+    """
     text = (
         f"Network {lead.name}: {100 * lead.accuracy:.2f} % of the test images right, with "
         f"{network['madds']:,} multiply-adds and {network['params']:,} parameters"
     )
+    size = "its size"
+    if cost not in ("madds", "params") and cost in network:
+        text += f", {network[cost]:,} {words_of(cost)}"
+        size = f"as many {words_of(cost)}"
     if lead.twins:
         mean = 100 * sum(lead.twins) / len(lead.twins)
-        text += f"; random networks of its size: {mean:.2f} % (mean of {len(lead.twins)})"
+        text += f"; random networks of {size}: {mean:.2f} % (mean of {len(lead.twins)})"
     if lead.hand_made is not None:
         best = 100 * lead.baselines[lead.hand_made]
         text += f"; the best hand-made one, {lead.hand_made}: {best:.2f} %"

@@ -12,7 +12,7 @@ from stnas.learn.comparison import Lead, differs_when_balanced, leads, mean_lead
 from stnas.report.architectures import architectures, compared, layers, operations
 from stnas.report.charts import charts
 from stnas.report.confidence import confidence_charts
-from stnas.report.decision import candidates, decision
+from stnas.report.decision import candidates, decision, searched_by, words_of
 from stnas.report.drawing import legend, line_width, width_of
 from stnas.report.effort import duration, effort
 from stnas.report.latency import latencies
@@ -56,6 +56,7 @@ def render(record: Record, *, samples: Samples | None = None, watched: bool = Fa
         watched=watched,
         networks=table(record),
         decision=decision(record),
+        alike=words_of(searched_by(record)),
         candidates=candidates(record),
         contests=_contests(record),
         mean_lead=_mean_lead(record),

@@ -126,6 +126,8 @@ def test_a_search_by_latency_takes_it_as_objective_and_bound(tiny_config, tmp_pa
     words += ["--retrain.widths", "[2]", "--retrain.baselines", "[separable]"]
     main(["retrain", "--run", run, *words, "--threads", "1"])
     main(["report", "--run", run])
+    page = (tiny_config.folder / "report/report.html").read_text()
+    assert "Random networks have nearly the same nanoseconds, hand-made ones" in page
     networks = read_json(tiny_config.folder / "retrain/result.json")["networks"]
     assert {network["role"] for network in networks} == {"chosen", "baseline", "scaled"}
     for network in (own for own in networks if own["role"] == "chosen"):

@@ -34,3 +34,15 @@ def test_a_sentence_names_what_stands_beside():
     text = sentence(row, lead(0.9, baselines={"separable": 0.85, "mobilenet_v2": 0.7}))
     for words in ("90.00 %", "1,234,567", "81.00 % (mean of 3)", "separable: 85.00 %"):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [
+        ("madds", "and 890 parameters; random networks of its size: 81.00 %"),
+        ("latency", "parameters, 71,000 nanoseconds; random networks of as many nanoseconds: 81"),
+    ],
+)
+def test_a_sentence_names_what_the_random_networks_share(cost, words):
+    row = {"madds": 1234567, "params": 890, "latency": 71000}
+    assert words in sentence(row, lead(0.9), cost)
