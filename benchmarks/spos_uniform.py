@@ -3,10 +3,10 @@
     nice python benchmarks/spos_uniform.py FOLDER widths [--seeds 3]
     nice python benchmarks/spos_uniform.py FOLDER bits [--seeds 3]
 
-For each seed a hyper-network is trained on the embedded images and searched under one limit: of
-SPOS's nano profile with 6 to 16 tenths of the channels under 340,000 multiply-adds, or of resnet14
-under the BitOps of 2 bits everywhere. The choice is trained from scratch twice, and so is the
-network that has the choice's kinds at the one width whose cost is nearest, or 2 bits everywhere;
+For each seed a hyper-network is trained on the embedded images and searched: of SPOS's nano profile
+with 6 to 16 tenths of the channels under 340,000 multiply-adds, or of resnet14 under the BitOps of
+2 and of 3 bits everywhere. Each limit's choice is trained from scratch twice, and so is the network
+that has the choice's kinds at the one width whose cost is nearest, or the limit's bits everywhere;
 beside them two random networks of the choice's cost. FOLDER keeps the runs, and the same command
 goes on. ``results/spos_uniform.csv`` has a row a training.
 """
@@ -33,25 +33,25 @@ from stnas.space.quant import uniform
 
 SCALES = (6, 8, 10, 12, 14, 16)
 TENTHS = range(5, 17)
-KEYS = ("kind", "seed", "role", "training")
+KEYS = ("kind", "limit", "seed", "role", "training")
 Network = tuple[SearchSpace, Genotype]
 
 
 class Kind(NamedTuple):
-    """What is searched. uniform: the network of one width or bits beside a choice."""
+    """What is searched. uniform: the network of one width or bits beside a limit's choice."""
 
     space: SpaceConfig
     kernels: str
     cost: str
-    limit: int
+    limits: tuple[int, ...]
     epochs: int
     search: SearchConfig
     recipe: Recipe
-    uniform: Callable[[SearchSpace, Genotype], Network]
+    uniform: Callable[[SearchSpace, Genotype, int], Network]
     trainings: tuple[tuple[str, int], ...] = (("chosen", 2), ("uniform", 2), ("random", 2))
 
 
-def one_width(space: SearchSpace, genotype: Genotype) -> Network:
+def one_width(space: SearchSpace, genotype: Genotype, _limit: int) -> Network:
     """Return the kinds of a network at the one width whose multiply-adds are nearest."""
     kinds, target = genotype // len(SCALES), space.madds(genotype[None])[0]
     spaces = [
@@ -62,9 +62,9 @@ def one_width(space: SearchSpace, genotype: Genotype) -> Network:
     return spaces[int(np.argmin(distances))], kinds
 
 
-def same_bits(space: SearchSpace, genotype: Genotype) -> Network:
+def same_bits(space: SearchSpace, genotype: Genotype, limit: int) -> Network:
     """Return the network of one number of bits everywhere under the limit."""
-    return uniform(space, KINDS["bits"].limit), np.zeros_like(genotype)
+    return uniform(space, limit), np.zeros_like(genotype)
 
 
 EVOLUTION = SearchConfig(
@@ -83,7 +83,7 @@ KINDS = {
         space=SpaceConfig(family="spos", profile="nano", scales=SCALES),
         kernels="fused",
         cost="madds",
-        limit=340_000,
+        limits=(340_000,),
         epochs=40,
         search=EVOLUTION,
         recipe=RECIPE,
@@ -93,7 +93,7 @@ KINDS = {
         space=SpaceConfig(family="quant", profile="resnet14"),
         kernels="reference",
         cost="bitops",
-        limit=20_070_400,
+        limits=(20_070_400, 45_158_400),
         epochs=6,
         search=replace(EVOLUTION, population=20, generations=6),
         recipe=replace(RECIPE, epochs=6, weight_decay=1e-4, dropout=0.0),
@@ -117,26 +117,29 @@ def configured(folder: Path, name: str, seed: int) -> Config:
             weight_decay=kind.recipe.weight_decay,
             initialisation=initialisation,
         ),
-        search=replace(kind.search, cost=kind.cost, limits=(kind.limit,)),
+        search=replace(kind.search, cost=kind.cost, limits=kind.limits),
         retrain=replace(plain.retrain, initialisation=initialisation),
     )
 
 
-def networks(kind: Kind, task: Task, config: Config) -> Iterator[tuple[str, int, Network]]:
-    """Yield role, number of the training, and the network, of what is to be trained."""
+def networks(
+    kind: Kind, task: Task, config: Config
+) -> Iterator[tuple[tuple[int, str, int], Network]]:
+    """Yield limit, role and number of the training, and the network, of what is to be trained."""
     found = json.loads((Path(config.run) / "search" / "result.json").read_text())
-    text = found["choices"][0]["genotype"]
-    genotype = task.space.parse(text)
-    count = dict(kind.trainings)["random"]
-    twins = random_twins(task.space, text, count, seed=config.seed, cost=kind.cost)
-    made: dict[str, list[Network]] = {
-        "chosen": [(task.space, genotype)],
-        "uniform": [kind.uniform(task.space, genotype)],
-        "random": [(task.space, twin) for twin in twins],
-    }
-    for role, trainings in kind.trainings:
-        for i in range(trainings):
-            yield role, i, made[role][i % len(made[role])]
+    for choice in found["choices"]:
+        limit, text = int(choice["limit"]), choice["genotype"]
+        genotype = task.space.parse(text)
+        count = dict(kind.trainings)["random"]
+        twins = random_twins(task.space, text, count, seed=config.seed, cost=kind.cost)
+        made: dict[str, list[Network]] = {
+            "chosen": [(task.space, genotype)],
+            "uniform": [kind.uniform(task.space, genotype, limit)],
+            "random": [(task.space, twin) for twin in twins],
+        }
+        for role, trainings in kind.trainings:
+            for i in range(trainings):
+                yield (limit, role, i), made[role][i % len(made[role])]
 
 
 def row(config: Config, kind: Kind, task: Task, number: int, network: Network) -> Row:
@@ -176,12 +179,13 @@ def main() -> None:
             if not (Path(config.run) / name / "result.json").exists():
                 stage.run(config)
         task = prepare(config)
-        for role, number, network in networks(kind, task, config):
-            key = dict(zip(KEYS, (options.kind, str(seed), role, str(number)), strict=True))
+        for (limit, role, number), network in networks(kind, task, config):
+            own = (options.kind, str(limit), str(seed), role, str(number))
+            key = dict(zip(KEYS, own, strict=True))
             rows = known("spos_uniform")
             if not any(key.items() <= own.items() for own in rows):
-                own = row(config, kind, task, number, network)
-                save("spos_uniform", [*rows, {**key, **own}], about)
+                made = row(config, kind, task, number, network)
+                save("spos_uniform", [*rows, {**key, **made}], about)
 
 
 if __name__ == "__main__":
