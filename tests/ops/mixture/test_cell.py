@@ -301,8 +301,9 @@ def test_errors_of_the_operator(changes: dict[str, Any], message: str) -> None:
 @pytest.mark.skipif("STNAS_ISA" in os.environ, reason="an outer run has chosen the set")
 @pytest.mark.parametrize("isa", torch.ops.stnas.isas().split()[:-1])
 def test_every_instruction_set_passes_these_tests(isa: str) -> None:
-    names = "equals_twin and float32 or threads or cancel"
-    run = f"import sys, pytest; sys.exit(pytest.main(['-q', '-x', {__file__!r}, '-k', {names!r}]))"
+    names = "equals_twin and float32 or equal_the_twins or threads or cancel"
+    files = [__file__, __file__.replace("cell", "merge")]
+    run = f"import sys, pytest; sys.exit(pytest.main(['-q', '-x', *{files!r}, '-k', {names!r}]))"
     environment = os.environ | {"STNAS_ISA": isa, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
         [sys.executable, "-c", run], env=environment, capture_output=True, text=True, check=False
