@@ -1,4 +1,4 @@
-"""Make the table of ``search_value.py``'s runs: ``python search_value_tables.py``."""
+"""Make the tables of ``search_value.py``'s runs: ``python search_value_tables.py``."""
 
 from collections import defaultdict
 from statistics import fmean
@@ -12,6 +12,8 @@ from space_study_tables import PAGE
 from stnas.rank.statistics import interval, resamples
 
 NAME = "search_value"
+TABLES = {"value": NAME, "cifar": "search_value_cifar"}
+"""Results by the mark of their table on the page: the recipes quickstart and cifar."""
 
 
 def comparisons(rows: list[Row]) -> list[dict[str, float]]:
@@ -51,8 +53,10 @@ def figure(found: list[dict[str, float]], key: str) -> str:
 
 
 def bounded(values: ArrayLike, *, digits: int = 2, sign: str = "") -> str:
-    """Format a mean with its bootstrap interval."""
+    """Format a mean with its bootstrap interval, where there are two values or more."""
     array = np.asarray(values, np.float64)
+    if len(array) == 1:
+        return show(array[0], digits=digits, sign=sign)
     counts = resamples(len(array), 10_000, seed=0)
     low, high = interval(counts @ array / len(array))
     first, *ends = (show(value, digits=digits, sign=sign) for value in (array.mean(), low, high))
@@ -81,4 +85,5 @@ def table(rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(), {"value": table(load(NAME))}))
+    tables = {mark: table(load(name)) for mark, name in TABLES.items()}
+    PAGE.write_text(filled(PAGE.read_text(), tables))
