@@ -116,6 +116,14 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def(
       "weighted_sum_backward(Tensor grad, Tensor[] values, Tensor?[] weights, bool wants_weights) "
       "-> (Tensor[], Tensor)");
+  // BN(max3x3(x)) and BN(mean3x3(x)) of x, NCHW in channels_last order: padded, the mean over the
+  // pixels that are there, BN with the statistics of the batch. Then what the gradient needs.
+  ops.def(
+      "pooled_norms(Tensor x, int stride) -> (Tensor largest, Tensor mean, Tensor places, "
+      "Tensor inverse)");
+  ops.def(
+      "pooled_norms_backward(Tensor of_largest, Tensor of_mean, Tensor x, Tensor largest, "
+      "Tensor mean, Tensor places, Tensor inverse, int stride) -> Tensor");
   // act(BN(x)) with batch statistics, x [N, C, H, W] in channels_last order. Returns out, and mean
   // and biased variance [2 C].
   ops.def(

@@ -8,6 +8,7 @@ from stnas.ops.layers.norm_act import norm_act
 from stnas.ops.layers.pool import pool
 from stnas.ops.mixture.cell import mixed_cell
 from stnas.ops.mixture.merge import merged_kernels
+from stnas.ops.mixture.pools import pooled_norms
 from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
 from stnas.ops.separable.half import relu_dw_pw_bn
@@ -28,6 +29,7 @@ __all__ = [
     "nondominated_sort",
     "norm_act",
     "pool",
+    "pooled_norms",
     "relu_dw_pw_bn",
     "sgld_step_",
     "shuffle_block",

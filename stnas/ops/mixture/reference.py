@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stnas.ops.layers.reference import EPS
+from stnas.ops.layers.reference import EPS, BatchNorm, batch_norm
 from stnas.ops.separable.reference import embedded, normalised
 
 Stacks = Sequence[Sequence[Tensor]]
@@ -82,3 +82,16 @@ def merged_kernels(
         parts = [embedded(s * unit, size) for s, unit in zip(row.unbind(), units, strict=True)]
         found.append(torch.stack(parts).sum(0))
     return torch.cat(found)
+
+
+def pooled_norms(x: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Return ``BN(max3x3(x))`` and ``BN(mean3x3(x))`` of ``[N, C, H, W]``.
+
+    Padded by 1, the mean over the pixels that are there; BN with the statistics of the batch.
+    """
+    pools = (
+        functional.max_pool2d(x, 3, stride, 1),
+        functional.avg_pool2d(x, 3, stride, 1, count_include_pad=False),
+    )
+    largest, mean = (batch_norm(own, BatchNorm(), training=True, momentum=0.0) for own in pools)
+    return largest, mean
