@@ -9,6 +9,7 @@ from torch.nn import functional
 from stnas.config.sharing import Level
 from stnas.ops.layers.reference import EPS
 from stnas.ops.mixture import reference
+from stnas.ops.mixture.pools import pooled_norms
 from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.ops.separable.reference import embedded, normalised
 from stnas.space.cells.sharing import FREE, Branch, Group, Link, Mixed, Module, rewrite
@@ -39,11 +40,17 @@ def without_weights(x: Tensor, module: Module) -> Tensor:
     return x
 
 
-class NodeValue:
-    """The value of a node, with what its edges begin with: computed once where it is shared."""
+POOLS = ("maximum", "average")
 
-    def __init__(self, x: Tensor, *, shares: bool) -> None:
-        self.x, self.shares = x, shares
+
+class NodeValue:
+    """The value of a node, with what its edges begin with: computed once where it is shared.
+
+    compiled: by the operators, where there are some, which pool in both ways at once.
+    """
+
+    def __init__(self, x: Tensor, *, shares: bool, compiled: bool = False) -> None:
+        self.x, self.shares, self.compiled = x, shares, compiled
         self.known: dict[Module, Tensor] = {}
         self.parts: tuple[NodeValue, NodeValue] | None = None
 
@@ -52,7 +59,8 @@ class NodeValue:
         if self.parts is None:
             width = self.x.shape[1] // parts
             first, others = self.x[:, :width], self.x[:, width:]
-            self.parts = NodeValue(first, shares=self.shares), NodeValue(others, shares=self.shares)
+            options = {"shares": self.shares, "compiled": self.compiled}
+            self.parts = NodeValue(first, **options), NodeValue(others, **options)
         return self.parts
 
     def first(self, module: Module) -> Tensor:
@@ -60,7 +68,11 @@ class NodeValue:
         if not self.shares:
             return without_weights(self.x, module)
         if module not in self.known:
-            self.known[module] = without_weights(self.x, module)
+            if self.compiled and module.kernel == 3 and module.norm and is_plain(self.x):
+                for kind, value in zip(POOLS, pooled_norms(self.x, module.stride), strict=True):
+                    self.known[module._replace(kind=kind)] = value
+            else:
+                self.known[module] = without_weights(self.x, module)
         return self.known[module]
 
 

@@ -18,7 +18,7 @@ from stnas.supernet.layers import Merge, Tail, channels_last_, check_images, mak
 from stnas.supernet.mixture.cells import Cell, cell_value, find_cells
 from stnas.supernet.mixture.edge import MixedEdge, NodeValue
 from stnas.supernet.mixture.partial import PartialEdge, shuffled_sum
-from stnas.supernet.mixture.shares import Shares
+from stnas.supernet.mixture.shares import Shares, Soft
 from stnas.supernet.norms import norm
 from stnas.supernet.supernet import SuperNet
 
@@ -70,14 +70,14 @@ class MixedNet(nn.Module):
         """
         check_images(x, self.space.head.in_channels)
         assert self.space.mixture is not None
-        known = {0: NodeValue(self.stem(x), shares=self.level != "none")}
+        known = {0: self._node(self.stem(x), shares)}
         mixed, done = list(zip(self.space.mixture.edges, self.edges, strict=True)), 0
         for node in self.space.nodes[1:]:
             if node.index <= done:
                 continue
             cell = self.cells.get(node.index)
             if cell is not None and (value := self._cell(cell, known, shares)) is not None:
-                known[cell.last] = NodeValue(value, shares=self.level != "none")
+                known[cell.last] = self._node(value, shares)
                 done = cell.last
                 continue
             values = list[Tensor]()
@@ -90,9 +90,13 @@ class MixedNet(nn.Module):
             if not values:
                 values.append(self._nothing(node.index, known[0].x))
             merged = self.merges[node.index - 1](values)
-            known[node.index] = NodeValue(merged, shares=self.level != "none")
+            known[node.index] = self._node(merged, shares)
         logits: Tensor = self.tail(known[len(self.space.nodes) - 1].x)
         return logits
+
+    def _node(self, x: Tensor, shares: Sequence[Shares]) -> NodeValue:
+        soft = all(isinstance(own, Soft) for own in shares)
+        return NodeValue(x, shares=self.level != "none", compiled=self.compiled and soft)
 
     def _cell(
         self, cell: Cell, known: Mapping[int, NodeValue], shares: Sequence[Shares]
