@@ -38,6 +38,8 @@ from stnas.supernet.norms import norm
 
 SPREAD = (0.3, 0.5, 0.7, 0.9)
 """Probabilities of leaving out that networks are drawn with: small and large ones."""
+POOL = 1024
+"""Networks that are drawn with each, from which those of all sizes are taken."""
 SEED = 0
 IMAGES = 8
 """Random images that give BN layers their statistics."""
@@ -106,12 +108,22 @@ def file_of(config: Config, options: LatencyOptions, threads: int, device: torch
 
 
 def networks(space: SearchSpace, count: int) -> Genotypes:
-    """Draw networks of all sizes, none twice, in an order that tells nothing of them."""
-    each = [space.sample(count, p_drop=p, seed=SEED) for p in SPREAD]
-    rows = np.stack(each, axis=1).reshape(-1, space.num_genes)
+    """Draw networks of all sizes, none twice, in an order that tells nothing of them.
+
+    Their multiply-adds lie evenly, by their logarithms, from the least that was drawn to the most:
+    a search finds small networks, which a draw seldom gives.
+    """
+    rows = np.concatenate([space.sample(POOL, p_drop=p, seed=SEED) for p in SPREAD])
     _, first = np.unique(space.canonical(rows), return_index=True)
-    kept = np.random.default_rng(SEED).permutation(np.sort(first)[:count])
-    return space.check(rows[kept])
+    mix = np.random.default_rng(SEED).permutation
+    rows = rows[mix(first)]
+    sizes = np.log(np.maximum(1, space.madds(rows)))
+    kept: list[int] = []
+    for size in np.linspace(sizes.min(), sizes.max(), min(count, len(rows))):
+        distances = np.abs(sizes - size)
+        distances[kept] = np.inf
+        kept.append(int(distances.argmin()))
+    return space.check(rows[mix(kept)])
 
 
 def scaled(madds: NDArray[np.int64], measured: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 import stnas
 from stnas.cli import main
+from stnas.latency.command import networks
 from stnas.latency.fit import features, fit, trust
 from stnas.latency.timing import least_times
 from stnas.learn.task import prepare
@@ -74,6 +75,20 @@ def test_parts_that_differ_by_noise_alone_are_told_so():
     assert told.median < 0.05
     assert told.correlation is None
     assert "rank correlation unknown" in str(told)
+
+
+@pytest.mark.parametrize(
+    "profile", ["nano", "micro", "resnet14"], ids=["few networks", "many", "all of one size"]
+)
+def test_networks_of_all_sizes_are_measured_and_none_twice(profile):
+    space = SearchSpace.profile(profile)
+    found = networks(space, 40)
+    assert len(set(space.canonical(found).tolist())) == len(found) == 40
+    sizes = np.log(np.sort(space.madds(found)))
+    drawn = np.log(space.madds(space.sample(40, p_drop=0.9, seed=0)))
+    assert sizes[0] <= drawn.min()
+    assert sizes[0] == sizes[-1] or 10 <= (sizes < (sizes[0] + sizes[-1]) / 2).sum() <= 30
+    assert (networks(space, 40) == found).all()
 
 
 def test_a_call_of_twice_the_work_takes_longer():
