@@ -36,7 +36,9 @@ struct SeparableProblem {
   // Lanes of a block that an image takes; where channels are few, several images share a block.
   STNAS_INLINE index lanes() const {
     const index most = in > out ? in : out;
-    return most > kBlock / 2 ? kBlock : most > kBlock / 4 ? kBlock / 2 : kBlock / 4;
+    index lanes = kBlock;
+    while (lanes > 2 && 2 * most <= lanes) lanes /= 2;
+    return lanes;
   }
   STNAS_INLINE index together() const { return kBlock / lanes(); }
   STNAS_INLINE index groups() const { return (images + together() - 1) / together(); }

@@ -56,8 +56,10 @@ STNAS_INLINE void with_lanes(index lanes, const Use& use) {
     use(std::integral_constant<int, kLanes>{});
   else if (lanes == kLanes / 2)
     use(std::integral_constant<int, kLanes / 2>{});
-  else
+  else if (lanes == kLanes / 4)
     use(std::integral_constant<int, kLanes / 4>{});
+  else
+    use(std::integral_constant<int, kLanes / 8>{});
 }
 
 // Every `step`-th pixel of rows of NHWC images of `channels`.

@@ -23,7 +23,7 @@ def kept(x: Size, pointwise: Size, stride: int) -> int:
     """Return how many values are kept for the gradient: few channels of some images in a block."""
     n, _, height, width = out_size(x, pointwise, stride)
     widest = max(x[1], pointwise[0])
-    together = 1 if 2 * widest > BLOCK else 2 if 4 * widest > BLOCK else 4
+    together = next(count for count in (8, 4, 2, 1) if count == 1 or count * widest <= BLOCK)
     return -(-n // together) * -(-x[1] // BLOCK) * BLOCK * height * width
 
 

@@ -59,6 +59,8 @@ class NodeValue:
         if self.parts is None:
             width = self.x.shape[1] // parts
             first, others = self.x[:, :width], self.x[:, width:]
+            if self.compiled:
+                first = first.contiguous(memory_format=torch.channels_last)
             options = {"shares": self.shares, "compiled": self.compiled}
             self.parts = NodeValue(first, **options), NodeValue(others, **options)
         return self.parts
@@ -131,10 +133,8 @@ class MixedEdge(nn.Module):
             if weight is None:
                 continue
             fused = fused_value(self, group, source.x, shares, weight) if compiled else None
-            if fused is not None:
-                found.append((fused, None))
-            else:
-                found.append((self._value(group, source, shares), weight))
+            pair = (self._value(group, source, shares), weight) if fused is None else (fused, None)
+            found.append(pair)
         return found
 
     def _value(self, group: Group, source: NodeValue, shares: Shares) -> Tensor:
