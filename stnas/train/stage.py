@@ -11,6 +11,7 @@ from stnas.data import describe_split, unequal_classes
 from stnas.group.processes import led
 from stnas.learn.forecast import forecast
 from stnas.learn.gradients import Parts, own_parts
+from stnas.learn.heap import keep
 from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
 from stnas.learn.single_path import Schedule, SinglePath, falling_rate
@@ -58,6 +59,8 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
         parts = own_parts("train", config.train)
         stage = folder.begin("train")
         mixes = config.train.mixes
+        if mixes:
+            keep()
         strategy: Strategy = make(config, task) if mixes else single_path(config, task)
         with (
             Journal(

@@ -1,6 +1,8 @@
 """Freed memory goes back to the system."""
 
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,34 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+needs_glibc = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="the C library is not glibc"
+)
+STEPS = """
+import resource, sys
+import numpy as np
+from stnas.learn.heap import keep
+if sys.argv[1] == "keep":
+    keep()
+for step in range(5):
+    if step == 1:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    tensors = [np.ones(4_000_000, np.uint8) for _ in range(20)]
+    del tensors
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@needs_glibc
+def test_steps_get_the_pages_of_the_steps_before():
+    faults = {}
+    for name in ("keep", "plain"):
+        words = [sys.executable, "-c", STEPS, name]
+        faults[name] = int(subprocess.run(words, capture_output=True, check=True).stdout)
+    assert faults["keep"] < faults["plain"] / 10
+
+
+@needs_glibc
 def test_holes_between_blocks_in_use_are_returned():
     kept, freed = [], []
     for _ in range(BLOCKS):
