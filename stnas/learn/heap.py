@@ -20,7 +20,7 @@ def release() -> None:
         trim(0)
 
 
-def keep() -> None:
+def keep_pages() -> None:
     """Let freed pages stay, where the C library can (glibc's ``mallopt``), until ``release``.
 
     A training step frees at its end what the next one asks for again. Where that is many times its

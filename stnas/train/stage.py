@@ -11,7 +11,7 @@ from stnas.data import describe_split, unequal_classes
 from stnas.group.processes import led
 from stnas.learn.forecast import forecast
 from stnas.learn.gradients import Parts, own_parts
-from stnas.learn.heap import keep
+from stnas.learn.heap import keep_pages
 from stnas.learn.momentum import Momentum
 from stnas.learn.moving_average import MovingAverage
 from stnas.learn.single_path import Schedule, SinglePath, falling_rate
@@ -60,7 +60,7 @@ def run(config: Config, *, ahead: Sequence[Check] = ()) -> None:
         stage = folder.begin("train")
         mixes = config.train.mixes
         if mixes:
-            keep()
+            keep_pages()
         strategy: Strategy = make(config, task) if mixes else single_path(config, task)
         with (
             Journal(

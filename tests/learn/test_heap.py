@@ -29,9 +29,9 @@ needs_glibc = pytest.mark.skipif(
 STEPS = """
 import resource, sys
 import numpy as np
-from stnas.learn.heap import keep
+from stnas.learn.heap import keep_pages
 if sys.argv[1] == "keep":
-    keep()
+    keep_pages()
 for step in range(5):
     if step == 1:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
