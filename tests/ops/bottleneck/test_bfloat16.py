@@ -1,13 +1,11 @@
 """The choice block on bfloat16 images: against the twin in float64 on the same rounded values."""
 
-import os
-import subprocess
-import sys
 from itertools import product
 from typing import Any
 
 import pytest
 import torch
+from instruction_sets import check_tests, with_every_instruction_set
 from numerics import Norms, error
 from torch import Tensor
 from torch.testing import assert_close
@@ -300,12 +298,6 @@ def test_errors(changes: dict[str, torch.dtype], error: type[Exception], message
         )
 
 
-@pytest.mark.skipif("STNAS_ISA" in os.environ, reason="an outer run has chosen the set")
-@pytest.mark.parametrize("isa", torch.ops.stnas.isas().split()[:-1])
+@with_every_instruction_set
 def test_every_instruction_set_passes_these_tests(isa: str) -> None:
-    code = f"import sys, pytest; sys.exit(pytest.main(['-q', '-x', {__file__!r}]))"
-    environment = os.environ | {"STNAS_ISA": isa, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout[-2000:]
+    check_tests(isa, __file__)

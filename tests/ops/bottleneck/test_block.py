@@ -1,8 +1,5 @@
 """The fused linear bottleneck against its twin: values, gradients, registrations, errors."""
 
-import os
-import subprocess
-import sys
 from itertools import product
 from typing import Any
 
@@ -10,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instruction_sets import check_tests, run_python, with_every_instruction_set
 from numerics import TOLERANCE, Norms, block, error
 from torch import Tensor
 from torch.testing import assert_close
@@ -377,13 +375,6 @@ def test_errors_name_argument_rule_and_value(
         linear_bottleneck(x, weights, norms, **options | changes)
 
 
-def run_python(code: str, isa: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"STNAS_ISA": isa, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-
-
 PROBE = "import torch, stnas.ops.extension; print(torch.ops.stnas.isa())"
 
 
@@ -393,11 +384,8 @@ def test_unknown_instruction_set_is_an_error() -> None:
     assert "STNAS_ISA must be one of" in result.stderr
 
 
-@pytest.mark.skipif("STNAS_ISA" in os.environ, reason="an outer run has chosen the set")
-@pytest.mark.parametrize("isa", torch.ops.stnas.isas().split()[:-1])
+@with_every_instruction_set
 def test_every_instruction_set_passes_these_tests(isa: str) -> None:
     assert run_python(PROBE, isa).stdout.split() == [isa]
     names = "equals_twin and float32 or equal_twin and float32 or threads or cancel"
-    run = f"import sys, pytest; sys.exit(pytest.main(['-q', '-x', {__file__!r}, '-k', {names!r}]))"
-    result = run_python(run, isa)
-    assert result.returncode == 0, result.stdout[-2000:]
+    check_tests(isa, __file__, names=names)

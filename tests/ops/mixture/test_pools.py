@@ -1,11 +1,8 @@
 """Both pools of a node against the twin: values, gradients, registrations, errors."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from instruction_sets import check_tests, with_every_instruction_set
 from numerics import error
 from torch import Tensor
 from torch.testing import assert_close
@@ -128,13 +125,6 @@ def test_errors_name_argument_rule_and_value(
         pooled_norms(torch.zeros(size), stride)
 
 
-@pytest.mark.skipif("STNAS_ISA" in os.environ, reason="an outer run has chosen the set")
-@pytest.mark.parametrize("isa", torch.ops.stnas.isas().split()[:-1])
+@with_every_instruction_set
 def test_every_instruction_set_passes_these_tests(isa: str) -> None:
-    names = "equal_the_twin and float32 or threads"
-    run = f"import sys, pytest; sys.exit(pytest.main(['-q', '-x', {__file__!r}, '-k', {names!r}]))"
-    environment = os.environ | {"STNAS_ISA": isa, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, "-c", run], env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout[-2000:]
+    check_tests(isa, __file__, names="equal_the_twin and float32 or threads")

@@ -1,14 +1,12 @@
 """Half a separable convolution against its twin: values, gradients, registrations, errors."""
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instruction_sets import check_tests, with_every_instruction_set
 from numerics import TOLERANCE, error
 from torch import Tensor
 from torch.testing import assert_close
@@ -337,13 +335,6 @@ def test_errors_name_argument_rule_and_value(
         relu_dw_pw_bn(terms, pointwise, scale=scale)
 
 
-@pytest.mark.skipif("STNAS_ISA" in os.environ, reason="an outer run has chosen the set")
-@pytest.mark.parametrize("isa", torch.ops.stnas.isas().split()[:-1])
+@with_every_instruction_set
 def test_every_instruction_set_passes_these_tests(isa: str) -> None:
-    names = "equals_twin and float32 or threads or cancel"
-    run = f"import sys, pytest; sys.exit(pytest.main(['-q', '-x', {__file__!r}, '-k', {names!r}]))"
-    environment = os.environ | {"STNAS_ISA": isa, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, "-c", run], env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout[-2000:]
+    check_tests(isa, __file__, names="equals_twin and float32 or threads or cancel")
