@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.library import register_autograd
 
 Backward = Callable[..., Any]
 
@@ -51,6 +52,21 @@ def once_differentiable(backward: Backward) -> Backward:
         return linked[0] if isinstance(found, Tensor) else linked
 
     return once
+
+
+def refuse_gradient(operator: str, function: Callable[..., Any]) -> None:
+    """Let an operator refuse to be differentiated, and name the function that has its gradient.
+
+    Raises NotImplementedError where a gradient of the operator itself is asked for.
+    """
+
+    def refuse(ctx: Any, *grads: Any) -> None:
+        raise NotImplementedError(
+            f"{operator} has no gradient of its own: call {function.__module__}."
+            f"{function.__qualname__}, or work under torch.no_grad()"
+        )
+
+    register_autograd(f"stnas::{operator}", refuse)
 
 
 def gradients_of_twin(

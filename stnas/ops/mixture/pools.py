@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 
 import stnas.ops.extension  # noqa: F401
 from stnas.ops.dtypes import autocasts, has_plain_kernels
 from stnas.ops.mixture import reference
-from stnas.ops.once import once_differentiable
+from stnas.ops.once import once_differentiable, refuse_gradient
 from stnas.ops.shapes import check_count, empty_image
 
 OPS = torch.ops.stnas
@@ -67,11 +67,4 @@ def _backward(of_largest: Tensor, of_mean: Tensor, x: Tensor, *_: Any) -> Tensor
     return empty_image(x, x.shape)
 
 
-def _no_gradient(ctx: Any, *grads: Any) -> None:
-    raise NotImplementedError(
-        "pooled_norms has no gradient of its own: call stnas.ops.mixture.pools.pooled_norms, or "
-        "work under torch.no_grad()"
-    )
-
-
-register_autograd("stnas::pooled_norms", _no_gradient)
+refuse_gradient("pooled_norms", pooled_norms)

@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 
 import stnas.ops.extension  # noqa: F401
 from stnas.ops.dtypes import autocasts, has_plain_kernels
 from stnas.ops.mixture import reference
-from stnas.ops.once import once_differentiable
+from stnas.ops.once import once_differentiable, refuse_gradient
 from stnas.ops.shapes import empty_image
 
 OPS = torch.ops.stnas
@@ -89,11 +89,4 @@ def _backward(
     return found, grad.new_empty(len(weights) if wants_weights else 0)
 
 
-def _no_gradient(ctx: Any, *grads: Any) -> None:
-    raise NotImplementedError(
-        "weighted_sum has no gradient of its own: call "
-        "stnas.ops.mixture.weighted_sum.weighted_sum, or work under torch.no_grad()"
-    )
-
-
-register_autograd("stnas::weighted_sum", _no_gradient)
+refuse_gradient("weighted_sum", weighted_sum)

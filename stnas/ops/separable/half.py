@@ -5,13 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd
 
 import stnas.ops.separable.fake  # noqa: F401
-from stnas.ops.dtypes import has_plain_kernels
+from stnas.ops.dtypes import autocasts, has_plain_kernels
 from stnas.ops.layers.norm_act import advance_running_
 from stnas.ops.layers.reference import BatchNorm, SyncBatchNorm
-from stnas.ops.once import once_differentiable
+from stnas.ops.once import once_differentiable, refuse_gradient
 from stnas.ops.separable import reference
 from stnas.ops.separable.reference import NO_NORM, Term
 from stnas.ops.shapes import check_count
@@ -88,7 +87,7 @@ def has_kernels(
             and term.grid in (1, 2)
             for term in terms
         )
-        and not torch.is_autocast_enabled(terms[0].x.device.type)
+        and not autocasts(terms[0].x)
     )
 
 
@@ -131,11 +130,4 @@ class _Half(torch.autograd.Function):
         return (None, of_pointwise, scaled, *of_xs, *of_kernels)
 
 
-def _no_gradient(ctx: Any, *grads: Any) -> None:
-    raise NotImplementedError(
-        "relu_dw_pw_bn_forward has no gradient of its own: call "
-        "stnas.ops.separable.half.relu_dw_pw_bn, or work under torch.no_grad()"
-    )
-
-
-register_autograd("stnas::relu_dw_pw_bn_forward", _no_gradient)
+refuse_gradient("relu_dw_pw_bn_forward", relu_dw_pw_bn)

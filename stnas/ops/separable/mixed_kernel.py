@@ -5,11 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd
 
 import stnas.ops.separable.fake  # noqa: F401
 from stnas.ops.dtypes import autocasts, has_plain_kernels
-from stnas.ops.once import once_differentiable
+from stnas.ops.once import once_differentiable, refuse_gradient
 from stnas.ops.separable import reference
 
 OPS = torch.ops.stnas
@@ -72,11 +71,4 @@ class _Mixed(torch.autograd.Function):
         return (None, None if part is None else of_part.view(part.shape), *of_kernels, *own)
 
 
-def _no_gradient(ctx: Any, *grads: Any) -> None:
-    raise NotImplementedError(
-        "mixed_kernel has no gradient of its own: call "
-        "stnas.ops.separable.mixed_kernel.mixed_kernel, or work under torch.no_grad()"
-    )
-
-
-register_autograd("stnas::mixed_kernel", _no_gradient)
+refuse_gradient("mixed_kernel", mixed_kernel)
