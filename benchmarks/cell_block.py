@@ -10,13 +10,12 @@ that the multiply-adds take at ``--gflops``, three times those of the forward pa
 
 import argparse
 import math
-import statistics
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from record import machine, save
-from shuffle_block import Row, Step, medians
+from shuffle_block import Row, Step, factors, medians
 from torch import Tensor
 
 from stnas.ops.separable.half import relu_dw_pw_bn
@@ -119,25 +118,10 @@ def measure(case: Case, *, compiled: bool, rounds: int) -> dict[str, float]:
 
 
 def summarise(rows: list[Row]) -> None:
-    """Print geometric means (and the least) of a peer's time over ours."""
-    forms: dict[str, tuple[str, ...]] = {
-        "eager NCHW": ("eager NCHW",),
-        "eager NHWC": ("eager NHWC",),
-        "better eager": ("eager NCHW", "eager NHWC"),
-        "compile": ("compile",),
-    }
+    """Print the factors of every profile."""
     for profile in [*BATCHES, "all"]:
-        parts = [f"{profile:6}"]
-        for form, names in forms.items():
-            values = [
-                min(float(r[name]) for name in names) / float(r["ours"])
-                for r in rows
-                if names[0] in r and profile in (r["profile"], "all")
-            ]
-            if values:
-                mean = statistics.geometric_mean(values)
-                parts.append(f"{form} {mean:.2f} (least {min(values):.2f}, n {len(values)})")
-        print("  ".join(parts))
+        chosen = [r for r in rows if profile in (r["profile"], "all")]
+        print(f"{profile:6}", factors(chosen), sep="  ")
 
 
 def main() -> None:

@@ -122,28 +122,34 @@ def measure(case: Case, mode: str, *, compiled: bool, rounds: int) -> dict[str, 
     return medians(steps, rounds=rounds, seconds=0.03)
 
 
+FORMS = {
+    "eager NCHW": ("eager NCHW",),
+    "eager NHWC": ("eager NHWC",),
+    "better eager": ("eager NCHW", "eager NHWC"),
+    "compile": ("compile",),
+}
+"""What is compared with ours: the least time of these."""
+
+
+def factors(rows: list[Row]) -> str:
+    """Return geometric means (and the least) of a peer's time over ours, each over n cases."""
+    parts = []
+    for form, names in FORMS.items():
+        values = [
+            min(float(r[name]) for name in names) / float(r["ours"]) for r in rows if names[0] in r
+        ]
+        if values:
+            mean = statistics.geometric_mean(values)
+            parts.append(f"{form} {mean:.2f} (least {min(values):.2f}, n {len(values)})")
+    return "  ".join(parts)
+
+
 def summarise(rows: list[Row]) -> None:
-    """Print geometric means (and the least) of a peer's time over ours."""
-    forms: dict[str, tuple[str, ...]] = {
-        "eager NCHW": ("eager NCHW",),
-        "eager NHWC": ("eager NHWC",),
-        "better eager": ("eager NCHW", "eager NHWC"),
-        "compile": ("compile",),
-    }
+    """Print the factors of every mode and profile."""
     for mode in MODES:
         for profile in [*BATCHES, "all"]:
             chosen = [r for r in rows if r["mode"] == mode and profile in (r["profile"], "all")]
-            parts = [f"{mode:5} {profile:8}"]
-            for form, names in forms.items():
-                values = [
-                    min(float(r[name]) for name in names) / float(r["ours"])
-                    for r in chosen
-                    if names[0] in r
-                ]
-                if values:
-                    mean = statistics.geometric_mean(values)
-                    parts.append(f"{form} {mean:.2f} (least {min(values):.2f}, n {len(values)})")
-            print("  ".join(parts))
+            print(f"{mode:5} {profile:8}", factors(chosen), sep="  ")
 
 
 def main() -> None:
