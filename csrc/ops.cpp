@@ -63,22 +63,28 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
       "shuffle_block_inference(Tensor x, Tensor[] weights, int main, Tensor?[] affine, Tensor[] "
       "running, "
       "int stride) -> Tensor");
-  // The value of a node whose entering edges are mixed, out = sum_i s_i0 x_i + s_i1 mean3x3(x_i) +
-  // sum_k s_ik BN(z_ik), and max(out, 0). x: the nodes before it, NCHW in channels_last order; the
-  // mean is over the pixels that are there. z: equally many for each x: for the edges from it to
-  // this and other nodes their channels side by side; this node's come after as many edges as there
-  // are nodes between. shares: a row for each x. BN has the statistics of the batch, which are
-  // returned: mean and biased variance of each z.
+  // The convolutions of max(x, 0) for all edges that leave a node, kernel [edges C, C, K, K] of an
+  // odd size, padded by K / 2: z [N, edges C, H, W], with mean and biased variance of its channels
+  // [2, edges C]. x is NCHW in channels_last order, and so is z.
+  ops.def("edge_convolutions(Tensor x, Tensor kernel) -> (Tensor z, Tensor statistics)");
+  // Adds the gradient of x to of_x; returns that of the kernel where it is wanted, else an empty
+  // tensor. The gradient of z is made of grads, those of the nodes that the edges enter, by the
+  // corrections of each edge, which `mixed_node_backward_` gives.
   ops.def(
-      "mixed_node(Tensor[] x, Tensor[] z, Tensor shares) -> (Tensor out, Tensor rectified, "
-      "Tensor statistics)");
-  // Its gradients, written to of_x (or added, `add`) and into its channels of of_z; returns
-  // those of the shares where they are wanted, else no row. grad is of out; where rectified =
-  // max(out, 0) is given, of_rectified is added to it first where rectified > 0.
+      "edge_convolutions_backward_(Tensor[] grads, Tensor[] corrections, Tensor x, Tensor z, "
+      "Tensor kernel, Tensor(a!) of_x, bool wants_kernel) -> Tensor");
+  // The value of a node whose entering edges are mixed, sum_i s_i0 x_i + s_i1 mean3x3(x_i) +
+  // sum_k s_ik BN(z_ik). x: the nodes before it, NCHW in channels_last order; the mean is over the
+  // pixels that are there. z, statistics: equally many for each x, of `edge_convolutions`: for the
+  // edges from it to this and other nodes their channels side by side; this node's come after as
+  // many edges as there are nodes between. shares: a row for each x.
+  ops.def("mixed_node(Tensor[] x, Tensor[] z, Tensor[] statistics, Tensor shares) -> Tensor");
+  // Its gradients, written to of_x (or added, `add`). Returns those of the shares where they are
+  // wanted, else no row, and the corrections of each z [4, C]: m, a, b and c of its gradient
+  // a grad - b - c (z - m).
   ops.def(
-      "mixed_node_backward_(Tensor(a!) grad, Tensor? rectified, Tensor? of_rectified, Tensor[] x, "
-      "Tensor[] z, Tensor shares, Tensor statistics, Tensor(b!)[] of_x, Tensor(c!)[] of_z, bool "
-      "add, bool wants_shares) -> Tensor");
+      "mixed_node_backward_(Tensor grad, Tensor[] x, Tensor[] z, Tensor[] statistics, "
+      "Tensor shares, Tensor(a!)[] of_x, bool add, bool wants_shares) -> (Tensor, Tensor)");
   // The kernels of edges one upon the other [edges C_out, C, size, size], each the sum of its
   // members' in the middle of zeros: sum_m s_m K_m / (|K_m| + 1e-6), the norm of each output
   // channel, or sum_m s_m K_m. kernels: of each edge, its members'. shares: [edges, members].

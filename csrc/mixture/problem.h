@@ -5,11 +5,13 @@
 
 namespace stnas::cpu {
 
-// The result of a convolution before its BN; its pixels are `row` values apart.
+// The result of a convolution before its BN, whose pixels are `row` values apart, with its mean and
+// biased variance.
 template <class T>
 struct MixedBranch {
   const T* z;
   index row;
+  const T *mean, *var;
   T share;
 };
 
@@ -35,16 +37,14 @@ struct MixedNode {
   STNAS_INLINE index blocks() const { return (channels + kBlock - 1) / kBlock; }
 };
 
-// Where gradients go. grad is that of out; where `rectified` is there, that of max(out, 0) is
-// added to it in place first, of_rectified where rectified > 0.
+// Where gradients go. grad is that of out.
 template <class T>
 struct MixedGradients {
-  T* grad;
-  const T *rectified, *of_rectified;
-  T* const* x;  // of each source
-  bool add;     // to what x holds
-  T* const* z;  // of each branch, in its rows
-  T* skip;      // of the shares: skip of each source, pool of each source, share of each branch
+  const T* grad;
+  T* const* x;     // of each source
+  bool add;        // to what x holds
+  T* corrections;  // of each branch, by which its gradient is that of out (EdgeGradients)
+  T* skip;         // of the shares: skip of each source, pool of each source, share of each branch
 };
 
 // Kernels [channels, depth, size, size] of edges, each the sum of its members' in the middle of
@@ -62,12 +62,12 @@ struct MergedKernels {
   STNAS_INLINE index values() const { return channels * depth * area(); }  // of an edge
 };
 
-// The kernels of an instruction set. statistics: mean and biased variance of each branch.
+// The kernels of an instruction set.
 template <class T>
 struct MixtureKernels {
   using Stored = T;
-  void (*mix)(const MixedNode<T>&, T* statistics, T* out, T* rectified);
-  void (*differentiate)(const MixedNode<T>&, const T* statistics, const MixedGradients<T>&);
+  void (*mix)(const MixedNode<T>&, T* out);
+  void (*differentiate)(const MixedNode<T>&, const MixedGradients<T>&);
   void (*merge)(const MergedKernels<T>&, T* out);
   // to: the gradients of the members' kernels, in their order; those of the shares.
   void (*differentiate_merge)(const MergedKernels<T>&, const T* grad, T* const* to, T* shares);

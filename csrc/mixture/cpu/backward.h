@@ -3,7 +3,7 @@
 //   dx_s = skip_s g + pool_s Q,  dskip_s = <g, x_s>,  dpool_s = <Q, x_s>,
 //   dz_b = scale (g - s1 / P - (z - m) r^2 s2 / P),  s1 = sum g,  s2 = sum g (z - m),
 //   dshare_b = sum over channels of r s2.
-// The first pass gives all sums and dx, the second dz.
+// One pass gives all sums and dx; dz is made of the sums where it is read (cpu/convolution.h).
 #pragma once
 
 #include "host/partial_sums.h"
@@ -39,17 +39,11 @@ struct GradientPanel {
   const MixedSums<T> layout;
   T* partial;
 
-  // What row r gives to Q. Adds the gradient of the rectified node, once, and sums g.
+  // What row r gives to Q, and to the sum of g.
   void fill(index r, T* row, const WindowSums<N, T>& windows) const {
     auto total = load<N>(partial);
     for (index w = 0; w < own.p.width; ++w, row += N) {
-      const index at = own.at(r, w);
-      auto g = load<N>(to.grad + at, own.lanes);
-      if (to.rectified) {
-        const auto more = load<N>(to.of_rectified + at, own.lanes);
-        g = g + where_less(zero<T, N>(), load<N>(to.rectified + at, own.lanes), more, zero<T, N>());
-        store(to.grad + at, g, own.lanes);
-      }
+      const auto g = load<N>(to.grad + own.at(r, w), own.lanes);
       total = total + g;
       store(row, g * windows.share(r, w));
     }
@@ -115,67 +109,49 @@ void differentiate_panel(const MixedPanel<N, Lanes, T>& own, const MixedGradient
     add_lanes(load<N>(panel.partial + t * N), sums + t * layout.padded + own.j);
 }
 
-// dz of one panel of an image: minus holds scale s1 / P and scale r^2 s2 / P of a branch.
-template <int N, class Lanes, class T>
-void differentiate_branch(const MixedPanel<N, Lanes, T>& own, index b, const T* minus,
-                          const T* grad, T* to) {
-  const auto& branch = own.p.branches[b];
-  const auto mean = load<N>(own.folds[b].mean + own.j), scale = load<N>(own.folds[b].scale + own.j);
-  const auto offset = load<N>(minus + own.j);
-  const auto pull = load<N>(minus + own.p.blocks() * kLanes + own.j);
-  for (index q = own.first; q < own.first + own.p.pixels(); ++q) {
-    const auto gap = load<N>(branch.z + q * branch.row + own.j, own.lanes) - mean;
-    const auto g = load<N>(grad + q * own.p.channels + own.j, own.lanes);
-    store(to + q * branch.row + own.j, (g * scale - offset) - gap * pull, own.lanes);
-  }
-}
-
-// The gradients of the shares, and of each branch what `differentiate_branch` subtracts.
+// The gradients of the shares, and the corrections: of each branch m, scale, scale s1 / P and
+// scale r^2 s2 / P.
 template <class T>
-const T* finish_sums(Scratch& scratch, const MixedNode<T>& p, const Fold<T>* folds,
-                     const double* sums, T* skip) {
+void finish_sums(const MixedNode<T>& p, const Fold<T>* folds, const double* sums,
+                 const MixedGradients<T>& to) {
   const MixedSums<T> layout(p);
   const index padded = layout.padded;
-  T* minus = scratch.zeros<T>(p.branch_count * 2 * padded);
   const double count = double(p.images * p.pixels());
   const auto total = [&](index term, index c) { return sums[term * padded + c]; };
   for (index b = 0; b < p.branch_count; ++b) {
+    T* own = to.corrections + 4 * b * p.channels;
     double of_share = 0;
-    for (index c = 0; c < p.channels; ++c) {
+    for (index c = 0; c < p.channels; ++c, ++own) {
       const double scale = double(folds[b].scale[c]), inverse = double(folds[b].inverse[c]);
-      minus[2 * b * padded + c] = T(scale * total(0, c) / count);
-      minus[(2 * b + 1) * padded + c] = T(scale * inverse * inverse * total(1 + b, c) / count);
+      own[0] = folds[b].mean[c];
+      own[p.channels] = folds[b].scale[c];
+      own[2 * p.channels] = T(scale * total(0, c) / count);
+      own[3 * p.channels] = T(scale * inverse * inverse * total(1 + b, c) / count);
       of_share += inverse * total(1 + b, c);
     }
-    if (skip) skip[2 * p.source_count + b] = T(of_share);
+    if (to.skip) to.skip[2 * p.source_count + b] = T(of_share);
   }
-  for (index s = 0; skip && s < p.source_count; ++s) {
+  for (index s = 0; to.skip && s < p.source_count; ++s) {
     double of_skip = 0, of_pool = 0;
     for (index c = 0; c < p.channels; ++c) {
       of_skip += total(layout.skip(s), c);
       of_pool += total(layout.skip(s) + 1, c);
     }
-    skip[s] = T(of_skip), skip[p.source_count + s] = T(of_pool);
+    to.skip[s] = T(of_skip), to.skip[p.source_count + s] = T(of_pool);
   }
-  return minus;
 }
 
 template <class T>
-void differentiate_mixture(const MixedNode<T>& p, const T* statistics,
-                           const MixedGradients<T>& to) {
+void differentiate_mixture(const MixedNode<T>& p, const MixedGradients<T>& to) {
   Scratch scratch;
-  const auto* folds = fold_branches(scratch, p, statistics);
+  const auto* folds = fold_branches(scratch, p);
   const MixedSums<T> layout(p);
   double* sums = scratch.zeros<double>(p.images * layout.size());
   for_each_panel_of(p, folds, 4 + layout.terms(), [&](const auto& panel, index image) {
     differentiate_panel(panel, to, sums + image * layout.size());
   });
   add_parts(p.executor, p.images, layout.size(), sums);
-  const T* minus = finish_sums(scratch, p, folds, sums, to.skip);
-  for_each_panel_of(p, folds, 3 * p.branch_count, [&](const auto& panel, index) {
-    for (index b = 0; b < p.branch_count; ++b)
-      differentiate_branch(panel, b, minus + 2 * b * layout.padded, to.grad, to.z[b]);
-  });
+  finish_sums(p, folds, sums, to);
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

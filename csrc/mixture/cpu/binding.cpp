@@ -38,12 +38,14 @@ struct MixtureCall {
   MixedNode<T> node;
   index count, channels;
 
-  MixtureCall(const Tensors& x, const Tensors& z, const Tensor& shares)
+  MixtureCall(const Tensors& x, const Tensors& z, const Tensors& statistics, const Tensor& shares)
       : count(index(x.size())), channels(x[0].size(1)) {
     const Tensor& first = x[0];
     const index each = index(z.size()) / count;
     check(index(z.size()) == each * count, "z must hold equally many tensors for each of ", count,
           " x, got ", z.size());
+    check(statistics.size() == z.size(), "statistics must hold ", z.size(), " tensors, got ",
+          statistics.size());
     check_type(shares, "shares", first);
     check_size(shares, "shares", {count, 2 + each});
     const T* share = data<T>(shares);
@@ -51,9 +53,12 @@ struct MixtureCall {
       check_target(x[size_t(s)], "x", first, sizes_of(first));
       sources.push_back({data<T>(x[size_t(s)]), share[0], share[1]});
       for (index k = 0; k < each; ++k) {
-        const Tensor& one = z[size_t(s * each + k)];
+        const Tensor &one = z[size_t(s * each + k)], &own = statistics[size_t(s * each + k)];
         const index row = check_parts(one, "z", count - s, first);
-        branches.push_back({data<T>(one) + part(s), row, share[2 + k]});
+        check_type(own, "statistics", first);
+        check_size(own, "statistics", {2, row});
+        const T* mean = data<T>(own) + part(s);
+        branches.push_back({data<T>(one) + part(s), row, mean, mean + row, share[2 + k]});
       }
     }
     check(first.numel() > first.size(1),
@@ -67,62 +72,46 @@ struct MixtureCall {
   index part(index s) const { return (count - 1 - s) * channels; }
 };
 
-std::tuple<Tensor, Tensor, Tensor> mixed_node(const Tensors& x, const Tensors& z,
-                                              const Tensor& shares) {
+Tensor mixed_node(const Tensors& x, const Tensors& z, const Tensors& statistics,
+                  const Tensor& shares) {
   check_plain(x);
   return with_wide_type(x[0], [&](auto zero) {
     using T = decltype(zero);
-    const MixtureCall<T> call(x, z, shares);
+    const MixtureCall<T> call(x, z, statistics, shares);
     const Tensor out = image_like(x[0], sizes_of(x[0]));
-    const Tensor rectified = image_like(x[0], sizes_of(x[0]));
-    const Tensor statistics = like(x[0], {index(z.size()), 2, x[0].size(1)});
-    kernels<MixtureKernels<T>>().mix(call.node, data<T>(statistics), data<T>(out),
-                                     data<T>(rectified));
-    return std::tuple{out, rectified, statistics};
+    kernels<MixtureKernels<T>>().mix(call.node, data<T>(out));
+    return out;
   });
 }
 
-Tensor mixed_node_backward_(const Tensor& grad, const Maybe& rectified, const Maybe& of_rectified,
-                            const Tensors& x, const Tensors& z, const Tensor& shares,
-                            const Tensor& statistics, const Tensors& of_x, const Tensors& of_z,
-                            bool add, bool wants_shares) {
+std::tuple<Tensor, Tensor> mixed_node_backward_(const Tensor& grad, const Tensors& x,
+                                                const Tensors& z, const Tensors& statistics,
+                                                const Tensor& shares, const Tensors& of_x, bool add,
+                                                bool wants_shares) {
   check_plain(x);
   check_target(grad, "grad", x[0], sizes_of(x[0]));
-  check(bool(rectified) == bool(of_rectified), "rectified and of_rectified must come together");
-  if (rectified) {
-    check_target(*rectified, "rectified", x[0], sizes_of(x[0]));
-    check_target(*of_rectified, "of_rectified", x[0], sizes_of(x[0]));
-  }
-  check_type(statistics, "statistics", x[0]);
-  check_size(statistics, "statistics", {index(z.size()), 2, x[0].size(1)});
   check(of_x.size() == x.size(), "of_x must hold ", x.size(), " tensors, got ", of_x.size());
-  check(of_z.size() == z.size(), "of_z must hold ", z.size(), " tensors, got ", of_z.size());
   return with_wide_type(x[0], [&](auto zero) {
     using T = decltype(zero);
-    const MixtureCall<T> call(x, z, shares);
-    std::vector<T*> to_x, to_z;
+    const MixtureCall<T> call(x, z, statistics, shares);
+    std::vector<T*> to_x;
     for (const Tensor& one : of_x) {
       check_target(one, "of_x", x[0], sizes_of(x[0]));
       to_x.push_back(data<T>(one));
     }
     const index count = call.count, each = index(z.size()) / count;
-    for (size_t b = 0; b < of_z.size(); ++b) {
-      check_target(of_z[b], "of_z", x[0], sizes_of(z[b]));
-      to_z.push_back(data<T>(of_z[b]) + call.part(index(b) / each));
-    }
     const Tensor of_shares = like(x[0], {wants_shares ? count : 0, 2 + each});
+    const Tensor corrections = like(x[0], {index(z.size()), 4, call.channels});
     std::vector<T> flat(size_t(2 * count) + z.size());
     kernels<MixtureKernels<T>>().differentiate(
-        call.node, data<T>(statistics),
-        {data<T>(grad), rectified ? data<T>(*rectified) : nullptr,
-         of_rectified ? data<T>(*of_rectified) : nullptr, to_x.data(), add, to_z.data(),
-         wants_shares ? flat.data() : nullptr});
+        call.node, {data<T>(grad), to_x.data(), add, data<T>(corrections),
+                    wants_shares ? flat.data() : nullptr});
     T* to = data<T>(of_shares);
     for (index s = 0; wants_shares && s < count; ++s) {
       *to++ = flat[size_t(s)], *to++ = flat[size_t(count + s)];
       for (index k = 0; k < each; ++k) *to++ = flat[size_t(2 * count + s * each + k)];
     }
-    return of_shares;
+    return std::tuple{of_shares, corrections};
   });
 }
 

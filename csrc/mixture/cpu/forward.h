@@ -1,59 +1,19 @@
-// The value of a mixed node: moments of the branches, then everything else in one pass.
+// The value of a mixed node in one pass.
 #pragma once
 
-#include "host/moments.h"
 #include "mixture/cpu/windows.h"
 #include "mixture/problem.h"
 
 namespace stnas::cpu::STNAS_ISA {
 
-constexpr index kMomentPixels = 256;  // that stay in the L1 cache
-
-// Adds the pixels of one image and panel.
-template <int N, class T>
-void add_panel(Moments& to, const T* z, index pixels, index row, index lanes) {
-  if (lanes >= N) {
-    for (index q = 0; q < pixels; q += kMomentPixels)
-      add_vectors<N>(to, z + q * row, least(kMomentPixels, pixels - q), row);
-    return;
-  }
-  Scratch scratch;
-  T* copy = scratch.take<T>(kMomentPixels * N);
-  for (index q = 0; q < pixels; q += kMomentPixels) {
-    const index count = least(kMomentPixels, pixels - q);
-    for (index i = 0; i < count; ++i) store(copy + i * N, load<N>(z + (q + i) * row, lanes));
-    add_vectors<N>(to, copy, count, N);
-  }
-}
-
-// Mean and biased variance of each branch, [branches][2][channels].
-template <class T>
-void branch_statistics(const MixedNode<T>& p, T* statistics) {
-  Scratch scratch;
-  const index blocks = p.blocks(), one = p.images * blocks;
-  auto* moments = scratch.zeros<Moments>(p.branch_count * one);
-  const index work = 2 * p.branch_count * p.images * p.pixels() * blocks;
-  parallel(p.executor, p.images, work, [&](index image) {
-    for (index b = 0; b < p.branch_count; ++b) {
-      const auto& branch = p.branches[b];
-      const T* z = branch.z + image * p.pixels() * branch.row;
-      Moments* to = moments + b * one + image * blocks;
-      for_each_panel(p.channels, [&](auto lanes, index j) {
-        add_panel<lanes>(to[j / kLanes], z + j, p.pixels(), branch.row, p.channels - j);
-      });
-    }
-  });
-  for (index b = 0; b < p.branch_count; ++b, statistics += 2 * p.channels)
-    finish_moments(moments + b * one, p.images, p.channels, statistics, statistics + p.channels);
-}
-
 // The BN of each branch with its share: z -> (z - mean) scale, scale = share / std.
 template <class T>
-Fold<T>* fold_branches(Scratch& scratch, const MixedNode<T>& p, const T* statistics) {
+Fold<T>* fold_branches(Scratch& scratch, const MixedNode<T>& p) {
   auto* folds = scratch.take<Fold<T>>(p.branch_count);
-  for (index b = 0; b < p.branch_count; ++b, statistics += 2 * p.channels) {
-    folds[b] = fold_norm(scratch, Norm<T>{}, statistics, statistics + p.channels, p.channels);
-    for (index c = 0; c < p.channels; ++c) folds[b].scale[c] *= p.branches[b].share;
+  for (index b = 0; b < p.branch_count; ++b) {
+    const auto& branch = p.branches[b];
+    folds[b] = fold_norm(scratch, Norm<T>{}, branch.mean, branch.var, p.channels);
+    for (index c = 0; c < p.channels; ++c) folds[b].scale[c] *= branch.share;
   }
   return folds;
 }
@@ -87,8 +47,7 @@ struct MixedPanel {
 
   // Pixels w, w + 1, ... of row r.
   template <int Count>
-  STNAS_INLINE void mix(const WindowSums<N, T>& windows, index r, index w, T* out,
-                        T* rectified) const {
+  STNAS_INLINE void mix(const WindowSums<N, T>& windows, index r, index w, T* out) const {
     Vec<T, N> sum[Count];
     each<Count>([&](int i) { sum[i] = windows.sum(r, w + i) * windows.share(r, w + i); });
     for (index s = 0; s < p.source_count; ++s) {
@@ -103,15 +62,12 @@ struct MixedPanel {
       each<Count>(
           [&](int i) { sum[i] = sum[i] + (load<N>(z + i * branch.row, lanes) - mean) * scale; });
     }
-    each<Count>([&](int i) {
-      store(out + at(r, w + i), sum[i], lanes);
-      store(rectified + at(r, w + i), at_least(zero<T, N>(), sum[i]), lanes);
-    });
+    each<Count>([&](int i) { store(out + at(r, w + i), sum[i], lanes); });
   }
 };
 
 template <int N, class Lanes, class T>
-void mix_panel(const MixedPanel<N, Lanes, T>& panel, T* out, T* rectified) {
+void mix_panel(const MixedPanel<N, Lanes, T>& panel, T* out) {
   Scratch scratch;
   const MixedNode<T>& p = panel.p;
   WindowSums<N, T> windows(scratch, p.height, p.width);
@@ -119,9 +75,8 @@ void mix_panel(const MixedPanel<N, Lanes, T>& panel, T* out, T* rectified) {
   windows.take(0, fill);
   for (index r = 0; r < p.height; ++r) {
     windows.take(r + 1, fill);
-    for_each_run(p.width, [&](auto count, index w) {
-      panel.template mix<count>(windows, r, w, out, rectified);
-    });
+    for_each_run(p.width,
+                 [&](auto count, index w) { panel.template mix<count>(windows, r, w, out); });
   }
 }
 
@@ -138,12 +93,11 @@ void for_each_panel_of(const MixedNode<T>& p, const Fold<T>* folds, index work, 
 }
 
 template <class T>
-void mix(const MixedNode<T>& p, T* statistics, T* out, T* rectified) {
-  branch_statistics(p, statistics);
+void mix(const MixedNode<T>& p, T* out) {
   Scratch scratch;
-  const auto* folds = fold_branches(scratch, p, statistics);
+  const auto* folds = fold_branches(scratch, p);
   for_each_panel_of(p, folds, 4 + 2 * p.source_count + p.branch_count,
-                    [&](const auto& panel, index) { mix_panel(panel, out, rectified); });
+                    [&](const auto& panel, index) { mix_panel(panel, out); });
 }
 
 }  // namespace stnas::cpu::STNAS_ISA

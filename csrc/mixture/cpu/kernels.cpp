@@ -7,12 +7,8 @@ namespace stnas::cpu::STNAS_ISA {
 
 template <class T>
 constexpr MixtureKernels<T> make() {
-  return {[](const MixedNode<T>& p, T* statistics, T* out, T* rectified) {
-            mix(p, statistics, out, rectified);
-          },
-          [](const MixedNode<T>& p, const T* statistics, const MixedGradients<T>& to) {
-            differentiate_mixture(p, statistics, to);
-          },
+  return {[](const MixedNode<T>& p, T* out) { mix(p, out); },
+          [](const MixedNode<T>& p, const MixedGradients<T>& to) { differentiate_mixture(p, to); },
           [](const MergedKernels<T>& p, T* out) { merge(p, out); },
           [](const MergedKernels<T>& p, const T* grad, T* const* to, T* shares) {
             differentiate_merge(p, grad, to, shares);

@@ -1,20 +1,9 @@
 // Sums over 3x3 windows of a panel of channels, row by row in the cache.
 #pragma once
 
-#include "host/parallel.h"
-#include "host/scratch.h"
+#include "mixture/cpu/panels.h"
 
 namespace stnas::cpu::STNAS_ISA {
-
-// use(lanes): N where so many channels are left, known when it is compiled, else how many there
-// are.
-template <int N, class Use>
-STNAS_INLINE void with_lanes(index left, const Use& use) {
-  if (left >= N)
-    use(std::integral_constant<index, N>{});
-  else
-    use(left);
-}
 
 // The three rows around the one in work, each summed over three neighbours; zeros around an image.
 template <int N, class T>

@@ -68,19 +68,32 @@ Values definition(const Sizes& n, const Point& at) {
   return out;
 }
 
+// Mean and biased variance of every channel of z, [2][branches channels].
+Values statistics_of(const Sizes& n, const Values& z) {
+  const size_t row = size_t(n.branches() * n.channels), count = size_t(n.pixels());
+  Values found(2 * row);
+  for (size_t i = 0; i < z.size(); ++i) found[i % row] += z[i] / double(count);
+  for (size_t i = 0; i < z.size(); ++i)
+    found[row + i % row] += std::pow(z[i] - found[i % row], 2) / double(count);
+  return found;
+}
+
 template <class T>
 struct Call {
-  std::vector<T> x, z;
+  std::vector<T> x, z, statistics;
   std::vector<MixedSource<T>> sources;
   std::vector<MixedBranch<T>> branches;
   MixedNode<T> node;
 
-  Call(const Sizes& n, const Point& at) : x(cast<T>(at.x)), z(cast<T>(at.z)) {
+  Call(const Sizes& n, const Point& at)
+      : x(cast<T>(at.x)), z(cast<T>(at.z)), statistics(cast<T>(statistics_of(n, at.z))) {
+    const index row = n.branches() * n.channels;
     for (index s = 0; s < n.sources; ++s)
       sources.push_back({x.data() + s * n.values(), T(at.shares[size_t(2 * s)]),
                          T(at.shares[size_t(2 * s + 1)])});
     for (index b = 0; b < n.branches(); ++b)
-      branches.push_back({z.data() + b * n.channels, n.branches() * n.channels,
+      branches.push_back({z.data() + b * n.channels, row, statistics.data() + b * n.channels,
+                          statistics.data() + row + b * n.channels,
                           T(at.shares[size_t(2 * n.sources + b)])});
     node = {n.images,  n.height,        n.width,      n.channels, sources.data(),
             n.sources, branches.data(), n.branches(), kExecutor};
@@ -89,19 +102,25 @@ struct Call {
 
 template <class T>
 struct Gradient {
-  std::vector<T> grad, x, z, shares;
+  std::vector<T> grad, x, z, shares, corrections;
 
-  Gradient(const Sizes& n, Call<T>& call, const std::vector<T>& statistics, const Values& of_out)
+  Gradient(const Sizes& n, Call<T>& call, const Values& of_out)
       : grad(cast<T>(of_out)),
         x(call.x.size(), T(NAN)),
         z(call.z.size(), T(NAN)),
-        shares(size_t(2 * n.sources + n.branches())) {
-    std::vector<T*> to_x, to_z;
+        shares(size_t(2 * n.sources + n.branches())),
+        corrections(size_t(4 * n.branches() * n.channels), T(NAN)) {
+    std::vector<T*> to_x;
     for (index s = 0; s < n.sources; ++s) to_x.push_back(x.data() + s * n.values());
-    for (index b = 0; b < n.branches(); ++b) to_z.push_back(z.data() + b * n.channels);
     kernels<MixtureKernels<T>>().differentiate(
-        call.node, statistics.data(),
-        {grad.data(), nullptr, nullptr, to_x.data(), false, to_z.data(), shares.data()});
+        call.node, {grad.data(), to_x.data(), false, corrections.data(), shares.data()});
+    for (size_t i = 0; i < z.size(); ++i) {
+      const size_t row = size_t(n.branches() * n.channels), width = size_t(n.channels);
+      const size_t channel = i % row, c = channel % width;
+      const T* own = corrections.data() + 4 * (channel - c) + c;
+      z[i] = own[width] * grad[i / row * width + c] - own[2 * width] -
+             (call.z[i] - own[0]) * own[3 * width];
+    }
   }
 };
 
@@ -135,16 +154,11 @@ void check_node(const Sizes& n, double tolerance) {
   };
   const Point at = point(), step = point();
   Call<T> call(n, at);
-  std::vector<T> out(size_t(n.values())), rectified(out);
-  std::vector<T> statistics(size_t(2 * n.branches() * n.channels));
-  kernels<MixtureKernels<T>>().mix(call.node, statistics.data(), out.data(), rectified.data());
-  const Values expected = definition(n, at);
-  expect_close("mixed node", widen(out), expected, tolerance);
-  Values positive = expected;
-  for (double& value : positive) value = value > 0 ? value : 0;
-  expect_close("rectified", widen(rectified), positive, tolerance);
+  std::vector<T> out(size_t(n.values()), T(NAN));
+  kernels<MixtureKernels<T>>().mix(call.node, out.data());
+  expect_close("mixed node", widen(out), definition(n, at), tolerance);
   const Values of_out = draw(n.values());
-  const Gradient<T> gradient(n, call, statistics, of_out);
+  const Gradient<T> gradient(n, call, of_out);
   const Values high = definition(n, moved(at, step, 1e-5));
   const Values low = definition(n, moved(at, step, -1e-5));
   double slope = 0;

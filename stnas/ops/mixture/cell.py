@@ -1,4 +1,4 @@
-"""A mixed cell: torch's convolutions, and the compiled operators for everything between them."""
+"""A mixed cell: the convolutions of the edges that leave a node, and everything else of a node."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -21,11 +21,11 @@ def mixed_cell(x: Tensor, stacks: Stacks, shares: Tensor) -> Tensor:
     """Compute a mixed cell, the same as the plain twin in ``reference``, which tells the arguments.
 
     x: best in channels_last order, which the result has. Compiled on the CPU in float32 and
-    float64, with its gradient; the convolutions are torch's. The plain twin computes the rest:
-    other devices and dtypes, autocast, no images. Raises ValueError for wrong shapes.
+    float64, with its gradient. The plain twin computes the rest: other devices and dtypes,
+    autocast, no images. Raises ValueError for wrong shapes.
     """
     check_shapes(x, stacks, shares)
-    flat = [kernel for stack in stacks for kernel in stack]
+    flat = [kernel.contiguous() for stack in stacks for kernel in stack]
     plain = not has_plain_kernels(x) or autocasts(x)
     if plain or any(own.dtype != x.dtype for own in (shares, *flat)):
         return reference.mixed_cell(x, stacks, shares)
@@ -33,7 +33,7 @@ def mixed_cell(x: Tensor, stacks: Stacks, shares: Tensor) -> Tensor:
     x, shares = x.contiguous(memory_format=LAST), shares.contiguous()
     if torch.is_grad_enabled():
         return _Cell.apply(len(stacks), x, shares, *flat)  # type: ignore
-    return forward(x, stacks, shares).values[-1]
+    return forward(x, grouped(flat, len(stacks)), shares).values[-1]
 
 
 def check_shapes(x: Tensor, stacks: Stacks, shares: Tensor) -> None:
@@ -68,26 +68,21 @@ class Computed(NamedTuple):
 
     values: list[Tensor]
     """Of all nodes."""
-    rectified: list[Tensor]
-    """``max(v, 0)`` of all nodes but the last."""
     convolved: list[list[Tensor]]
     """Of each node but the last what each kernel gives, for all edges that leave it."""
-    statistics: list[Tensor]
-    """Of the branches of each node but the first."""
+    statistics: list[list[Tensor]]
+    """Mean and biased variance of the channels of these."""
 
 
 def forward(x: Tensor, stacks: Stacks, shares: Tensor) -> Computed:
     """Go through the nodes in order."""
-    found = Computed([x], [x.relu()], [], [])
+    found = Computed([x], [], [])
     for target, (stack, rows) in enumerate(zip(stacks, rows_of(shares), strict=True), start=1):
-        found.convolved.append([convolved(found.rectified[-1], kernel) for kernel in stack])
-        value, rectified, statistics = OPS.mixed_node.default(
-            found.values, entering(found.convolved, target), rows
-        )
-        found.values.append(value)
-        found.rectified.append(rectified)
-        found.statistics.append(statistics)
-    found.rectified.pop()
+        source = found.values[-1]
+        pairs = [OPS.edge_convolutions.default(source, kernel) for kernel in stack]
+        found.convolved.append([z for z, _ in pairs])
+        found.statistics.append([own for _, own in pairs])
+        found.values.append(OPS.mixed_node.default(found.values, *entering(found, target), rows))
     return found
 
 
@@ -100,14 +95,12 @@ def rows_of(shares: Tensor) -> list[Tensor]:
     return rows
 
 
-def convolved(x: Tensor, kernel: Tensor) -> Tensor:
-    """Apply a kernel, padded by half its size, to a result in channels_last order."""
-    return torch.conv2d(x, kernel, None, 1, kernel.shape[-1] // 2).contiguous(memory_format=LAST)
-
-
-def entering(convolved: Sequence[Sequence[Tensor]], target: int) -> list[Tensor]:
-    """List what the nodes before a target give, source by source."""
-    return [one for own in convolved[:target] for one in own]
+def entering(found: Computed, target: int) -> tuple[list[Tensor], list[Tensor]]:
+    """List what the nodes before a target give, source by source, and its statistics."""
+    return (
+        [one for own in found.convolved[:target] for one in own],
+        [one for own in found.statistics[:target] for one in own],
+    )
 
 
 def backward(
@@ -117,52 +110,36 @@ def backward(
 
     wants: the gradients of the shares and of the kernels.
     """
-    of_values = [torch.empty_like(value) for value in found.values[:-1]]
-    of_convolved = [[torch.empty_like(one) for one in own] for own in found.convolved]
-    of_shares, of_stacks = list[Tensor](), list[list[Tensor | None]]()
-    of_rectified: Tensor | None = None
-    rows = rows_of(shares)
+    of_values = [*(torch.empty_like(value) for value in found.values[:-1]), grad]
+    of_shares, corrections = list[Tensor](), list[Tensor]()
+    of_stacks, rows = list[list[Tensor | None]](), rows_of(shares)
     for target in range(len(stacks), 0, -1):
-        last = of_rectified is None
-        of_shares.append(
-            OPS.mixed_node_backward_.default(
-                grad if last else of_values[target],
-                None if last else found.rectified[target],
-                of_rectified,
-                found.values[:target],
-                entering(found.convolved, target),
-                rows[target - 1],
-                found.statistics[target - 1],
-                of_values[:target],
-                entering(of_convolved, target),
-                not last,
-                wants[0],
+        of_rows, terms = OPS.mixed_node_backward_.default(
+            of_values[target],
+            found.values[:target],
+            *entering(found, target),
+            rows[target - 1],
+            of_values[:target],
+            target < len(stacks),
+            wants[0],
+        )
+        of_shares.append(of_rows)
+        corrections.insert(0, terms)
+        stack, source = stacks[target - 1], target - 1
+        of_kernels = [
+            OPS.edge_convolutions_backward_.default(
+                of_values[target:],
+                [own[source * len(stack) + k] for own in corrections],
+                found.values[source],
+                found.convolved[source][k],
+                kernel,
+                of_values[source],
+                wants[1],
             )
-        )
-        of_rectified, of_stack = convolution_gradients(
-            of_convolved[target - 1], found.rectified[target - 1], stacks[target - 1], wants[1]
-        )
-        of_stacks.append(of_stack)
-    assert of_rectified is not None
-    of_x = of_values[0].add_(torch.ops.aten.threshold_backward(of_rectified, found.rectified[0], 0))
-    return of_x, torch.cat(of_shares[::-1]) if wants[0] else None, of_stacks[::-1]
-
-
-def convolution_gradients(
-    grads: Sequence[Tensor], rectified: Tensor, stack: Sequence[Tensor], wants_kernels: bool
-) -> tuple[Tensor, list[Tensor | None]]:
-    """Return the gradient of what kernels are applied to, and those of the kernels."""
-    total, of_kernels = None, list[Tensor | None]()
-    for grad, kernel in zip(grads, stack, strict=True):
-        rim, wanted = kernel.shape[-1] // 2, [True, wants_kernels, False]
-        of_input, of_kernel, _ = torch.ops.aten.convolution_backward(
-            grad, rectified, kernel, None, [1, 1], [rim, rim], [1, 1], False, [0, 0], 1, wanted
-        )
-        total = of_input if total is None else total + of_input
-        of_kernels.append(of_kernel)
-    if total is None:
-        return torch.zeros_like(rectified), of_kernels
-    return total.contiguous(memory_format=LAST), of_kernels
+            for k, kernel in enumerate(stack)
+        ]
+        of_stacks.append([own if wants[1] else None for own in of_kernels])
+    return of_values[0], torch.cat(of_shares[::-1]) if wants[0] else None, of_stacks[::-1]
 
 
 class _Cell(torch.autograd.Function):
@@ -172,23 +149,19 @@ class _Cell(torch.autograd.Function):
     def forward(ctx: Any, nodes: int, x: Tensor, shares: Tensor, *flat: Tensor) -> Tensor:
         found = forward(x, grouped(flat, nodes), shares)
         ctx.nodes = nodes
-        kept = [one for own in found.convolved for one in own]
-        values = found.values[1:-1]
-        ctx.save_for_backward(x, shares, *flat, *kept, *values, *found.rectified, *found.statistics)
+        kept, statistics = entering(found, nodes)
+        ctx.save_for_backward(x, shares, *flat, *kept, *statistics, *found.values[1:-1])
         return found.values[-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, shares, *saved = ctx.saved_tensors
-        nodes, rest = ctx.nodes, iter(saved)
-        kernels = nodes * (shares.shape[1] - 2)
-        flat, kept, values, rectified, statistics = (
-            [next(rest) for _ in range(count)]
-            for count in (kernels, kernels, nodes - 1, nodes, nodes)
+        nodes, count = ctx.nodes, ctx.nodes * (shares.shape[1] - 2)
+        stacks, kept, statistics = (
+            grouped(saved[first : first + count], nodes) for first in (0, count, 2 * count)
         )
-        found = Computed([x, *values, x], rectified, grouped(kept, nodes), statistics)
-        stacks = grouped(flat, nodes)
+        found = Computed([x, *saved[3 * count :], x], kept, statistics)
         grad = grad.contiguous(memory_format=LAST)
         needed = ctx.needs_input_grad
         wants = (needed[2], any(needed[3:]))

@@ -110,46 +110,43 @@ def test_gradcheck(form: Any, kernels: tuple[int, ...]) -> None:
     assert torch.autograd.gradcheck(call, [own.requires_grad_() for own in leaves], atol=1e-6)
 
 
+def computed(size: tuple[int, ...], dtype: torch.dtype) -> dict[str, Any]:
+    """Return the arguments of the operator for a node of two others, of which both edges leave."""
+    x = [made(size, dtype=dtype, seed=i)[0].contiguous(memory_format=LAST) for i in range(2)]
+    first, second = made(size, dtype=dtype)[1][-2:]
+    pairs = [
+        torch.ops.stnas.edge_convolutions(own, stack[0])
+        for own, stack in zip(x, (first, second), strict=True)
+    ]
+    z, statistics = ([pair[i] for pair in pairs] for i in range(2))
+    return {"x": x, "z": z, "statistics": statistics, "shares": torch.rand(2, 3, dtype=dtype)}
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_opcheck(dtype: torch.dtype) -> None:
-    x = [made(SIZES[0], dtype=dtype, seed=i)[0].contiguous(memory_format=LAST) for i in range(2)]
-    z, shares = (
-        [torch.cat(x, 1).contiguous(memory_format=LAST), x[1]],
-        torch.rand(2, 3, dtype=dtype),
-    )
-    operators = torch.ops.stnas
-    torch.library.opcheck(operators.mixed_node.default, (x, z, shares))
-    out, rectified, statistics = operators.mixed_node(x, z, shares)
-    for add, rest in ((False, (None, None)), (True, (rectified, torch.ones_like(out)))):
-        to = [[torch.zeros_like(one) for one in own] for own in (x, z)]
-        backward = (torch.ones_like(out), *rest, x, z, shares, statistics, *to, add, add)
+    arguments, operators = computed(SIZES[0], dtype), torch.ops.stnas
+    x, z = arguments["x"], arguments["z"]
+    kernel = made(SIZES[0], dtype=dtype)[1][-2][0]
+    torch.library.opcheck(operators.edge_convolutions.default, (x[0], kernel))
+    torch.library.opcheck(operators.mixed_node.default, tuple(arguments.values()))
+    grad = torch.ones_like(x[0])
+    for wanted in (False, True):
+        to = [torch.zeros_like(own) for own in x]
+        backward = (grad, *arguments.values(), to, wanted, wanted)
         torch.library.opcheck(operators.mixed_node_backward_.default, backward)
+        corrections = [torch.ones(4, 8, dtype=dtype) for _ in range(2)]
+        backward = ([grad, grad], corrections, x[0], z[0], kernel, to[0], wanted)
+        torch.library.opcheck(operators.edge_convolutions_backward_.default, backward)
 
 
-def test_result_does_not_depend_on_threads() -> None:
-    case, threads = made((24, 16, 20, 20, 3, (3,)), dtype=torch.float32), torch.get_num_threads()
-    x = [own.contiguous(memory_format=LAST) for own in (case[0], case[0].sin())]
-    z, shares = [torch.cat(x, 1).contiguous(memory_format=LAST), x[0].cos()], case[2][:2]
+@pytest.mark.parametrize("size", [(24, 16, 20, 20, 3, (3,)), (9, 32, 8, 8, 3, (3,))], ids=str)
+def test_result_does_not_depend_on_threads(size: tuple[Any, ...]) -> None:
+    case, threads = made(size, dtype=torch.float32), torch.get_num_threads()
     found = []
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            out, rectified, statistics = torch.ops.stnas.mixed_node(x, z, shares)
-            to = [torch.zeros_like(own) for own in (*x, *z)]
-            of_shares = torch.ops.stnas.mixed_node_backward_(
-                out.sin(),
-                rectified,
-                out.cos(),
-                x,
-                z,
-                shares,
-                statistics,
-                to[:2],
-                to[2:],
-                True,
-                True,
-            )
-            found.append([out, rectified, statistics, *to, of_shares])
+            found.append(outcome(mixed_cell, *case))
     finally:
         torch.set_num_threads(threads)
     for other in found[1:]:
@@ -265,35 +262,58 @@ def test_errors_name_argument_rule_and_value(changes: dict[str, Any], message: s
         mixed_cell(**given_)
 
 
-def node() -> dict[str, Any]:
-    """Return the arguments of the operator for a node."""
-    x = torch.zeros(2, 8, 4, 4).contiguous(memory_format=LAST)
-    both = torch.zeros(2, 16, 4, 4).contiguous(memory_format=LAST)
-    return {"x": [x, x + 1], "z": [both, x + 3], "shares": torch.zeros(2, 3)}
+NARROW = torch.zeros(2, 8, 4, 4).contiguous(memory_format=LAST)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"x": []}, "x must hold 1 tensor or more, got 0"),
-        ({"z": [torch.zeros(2, 8, 4, 4)]}, "z must hold equally many tensors for each of 2 x"),
+        ({"z": [NARROW]}, "z must hold equally many tensors for each of 2 x"),
         ({"shares": torch.zeros(2, 4)}, r"shares must have shape \[2, 3\], got \[2, 4\]"),
         ({"z": [torch.zeros(2, 16, 4, 4)] * 2}, "z must be in channels_last order"),
-        (
-            {"z": [torch.zeros(2, 8, 4, 4).contiguous(memory_format=LAST)] * 2},
-            "z must have a multiple of 8 channels, 16 or more, got 8",
-        ),
-        (
-            {"z": [torch.zeros(3, 16, 4, 4).contiguous(memory_format=LAST)] * 2},
-            "z must have size 2 in dimension 0, got 3",
-        ),
+        ({"z": [NARROW] * 2}, "z must have a multiple of 8 channels, 16 or more, got 8"),
+        ({"z": [NARROW[:1]] * 2}, "z must have size 2 in dimension 0, got 1"),
         ({"x": [torch.zeros(2, 8, 4, 4)] * 2}, "x must be in channels_last order"),
+        ({"statistics": []}, "statistics must hold 2 tensors, got 0"),
+        ({"statistics": [torch.zeros(2, 8)] * 2}, r"statistics must have shape \[2, 16\]"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
-def test_errors_of_the_operator(changes: dict[str, Any], message: str) -> None:
+def test_errors_of_a_node(changes: dict[str, Any], message: str) -> None:
+    arguments = computed((2, 8, 4, 4, 2, (3,)), torch.float32) | changes
     with pytest.raises(ValueError, match=message):
-        torch.ops.stnas.mixed_node(**(node() | changes))
+        torch.ops.stnas.mixed_node(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": torch.zeros(2, 8, 4, 4)}, "x must be in channels_last order"),
+        ({"x": NARROW.bfloat16()}, "x must be float32 or float64 on the CPU"),
+        ({"kernel": torch.zeros(16, 8, 3, 3).double()}, "kernel must .* have the dtype of x"),
+        ({"kernel": torch.zeros(12, 8, 3, 3)}, "a multiple of 8 rows.* got 12"),
+        ({"kernel": torch.zeros(16, 8, 2, 2)}, "kernel must have an odd size, got 2"),
+        ({"kernel": torch.zeros(16, 8, 3)}, "kernel must have 4 dimensions, got 3"),
+        ({"kernel": torch.zeros(16, 8, 1, 3)}, r"kernel must have shape \[16, 8, 3, 3\]"),
+        ({"z": NARROW[:1]}, "z must have size 2 in dimension 0, got 1"),
+        ({"grads": [NARROW]}, "must hold 2 tensors, one for each edge, got 1 and 2"),
+        ({"corrections": [torch.zeros(4, 16)] * 2}, r"corrections must have shape \[4, 8\]"),
+        ({"of_x": NARROW[:1]}, "of_x must have size 2 in dimension 0, got 1"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_errors_of_the_convolutions(changes: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {
+        "grads": [NARROW] * 2,
+        "corrections": [torch.zeros(4, 8)] * 2,
+        "x": NARROW,
+        "z": torch.cat([NARROW, NARROW], 1),
+        "kernel": torch.zeros(16, 8, 3, 3),
+        "of_x": NARROW.clone(),
+    }
+    with pytest.raises(ValueError, match=message):
+        torch.ops.stnas.edge_convolutions_backward_(**(arguments | changes), wants_kernel=True)
 
 
 @with_every_instruction_set

@@ -1,0 +1,137 @@
+// The convolutions of the edges that leave a node. ReLU is applied as an image is padded, the
+// moments of z are taken while an image of it is in the cache, and the gradient of z is made where
+// it is read, for the gradients of x and of the kernel at once.
+#pragma once
+
+#include "host/direct.h"
+#include "host/moments.h"
+#include "host/partial_sums.h"
+#include "mixture/convolution.h"
+#include "mixture/cpu/panels.h"
+
+namespace stnas::cpu::STNAS_ISA {
+
+template <class T>
+DirectConvolution direct(const EdgeConvolutions<T>& p) {
+  return {p.height, p.width, p.channels, p.out, p.size};
+}
+
+// max(x, 0) of an image whose surroundings are zeros.
+template <class T>
+void fill_rectified(const DirectConvolution& d, const T* x, T* to) {
+  const index row = d.width * d.in;
+  for (index r = 0; r < d.height; ++r, x += row) {
+    T* own = to + d.begin(r) * d.in;
+    index k = 0;
+    for (; k + kLanes <= row; k += kLanes) store(own + k, at_least(zero<T>(), load(x + k)));
+    for (; k < row; ++k) own[k] = x[k] < 0 ? T(0) : x[k];
+  }
+}
+
+template <class T>
+void convolve_edges(const EdgeConvolutions<T>& p, T* z, T* statistics) {
+  const DirectConvolution d = direct(p);
+  Scratch scratch;
+  const index area = p.size * p.size, blocks = (p.out + kLanes - 1) / kLanes;
+  const auto taps = pack_taps(scratch, d, Taps<T>{p.kernel, p.channels * area, area, 1});
+  const auto* places = places_of(scratch, d);
+  auto* moments = scratch.zeros<Moments>(p.images * blocks);
+  parallel(p.executor, p.images, p.images * d.count() * d.depth() * blocks, [&](index image) {
+    Scratch own;
+    T* x = own.zeros<T>(d.padded() * d.in);
+    fill_rectified(d, p.x + image * p.pixels() * d.in, x);
+    T* to = z + image * p.pixels() * d.out;
+    convolve_directly(d, taps, places, x,
+                      [&](index q, index j, auto v) { store(to + q * d.out + j, v, d.out - j); });
+    for_each_panel(d.out, [&](auto lanes, index j) {
+      add_panel<lanes>(moments[image * blocks + j / kLanes], to + j, p.pixels(), d.out, d.out - j);
+    });
+  });
+  finish_moments(moments, p.images, p.out, statistics, statistics + p.out);
+}
+
+// The gradient of z of an image, its surroundings zeros.
+template <class T>
+void fill_gradient(const EdgeConvolutions<T>& p, const EdgeGradients<T>& from, index image, T* to) {
+  const DirectConvolution d = direct(p);
+  for (index e = 0; e < p.edges(); ++e)
+    for_each_panel(p.channels, [&](auto N, index j) {
+      with_lanes<N>(p.channels - j, [&](auto lanes) {
+        const T* own = from.corrections[e] + j;
+        Vec<T, N> terms[4];
+        for (auto& term : terms) term = load<N>(own, lanes), own += p.channels;
+        const T* z = from.z + image * p.pixels() * p.out + e * p.channels + j;
+        const T* g = from.grads[e] + image * p.pixels() * p.channels + j;
+        for (index r = 0; r < p.height; ++r) {
+          T* at = to + d.begin(r) * p.out + e * p.channels + j;
+          for (index w = 0; w < p.width; ++w, at += p.out, z += p.out, g += p.channels) {
+            const auto pull = (load<N>(z, lanes) - terms[0]) * terms[3];
+            store(at, (load<N>(g, lanes) * terms[1] - terms[2]) - pull, lanes);
+          }
+        }
+      });
+    });
+}
+
+// The channels of an image's padded gradient that go by pairs of pixels, 8 a pixel.
+template <class T>
+const T* take_pairs(const DirectConvolution& d, const T* g, T* to) {
+  if (d.out == kHalf) return g;
+  for (index q = 0; q < d.count(); ++q)
+    store(to + q * kHalf, load<kHalf>(g + q * d.out + d.single(), d.out - d.single()));
+  return to;
+}
+
+// Adds the gradient of x where x > 0.
+template <class T>
+void add_input_gradient(const DirectConvolution& turned, const PackedTaps<T>& taps,
+                        const int32_t* places, const T* g, const T* x, T* of_x) {
+  convolve_directly(turned, taps, places, g, [&](index q, index j, auto v) {
+    constexpr int N = decltype(v)::kParts * decltype(v)::kPartLanes;
+    const index at = q * turned.out + j, lanes = turned.out - j;
+    const auto none = zero<T, N>();
+    v = where_less(none, load<N>(x + at, lanes), v, none);
+    store(of_x + at, load<N>(of_x + at, lanes) + v, lanes);
+  });
+}
+
+// Images in chunks, one sum of the kernel's gradient each: a function of the sizes alone.
+inline index kernel_chunks(index images, index size) {
+  return least(images, most((images + 3) / 4, 65536 / size));
+}
+
+template <class T>
+void differentiate_edges(const EdgeConvolutions<T>& p, const EdgeGradients<T>& from, T* of_x,
+                         T* of_kernel) {
+  const DirectConvolution d = direct(p), turned{p.height, p.width, p.out, p.channels, p.size};
+  Scratch scratch;
+  const index area = p.size * p.size, size = tap_sums(d), pixels = p.pixels() * p.channels;
+  const Taps<T> back{p.kernel + area - 1, area, p.channels * area, -1};
+  const auto taps = pack_taps(scratch, turned, back);
+  const auto* places = places_of(scratch, d);
+  const index chunks = of_kernel ? kernel_chunks(p.images, size) : p.images;
+  T* sums = scratch.zeros<T>(of_kernel ? chunks * size : 0);
+  const index work = p.images * d.count() * size / kLanes * (of_kernel ? 2 : 1);
+  parallel(p.executor, chunks, work, [&](index chunk) {
+    Scratch own;
+    T* g = own.zeros<T>(d.padded() * p.out + kLanes);
+    T* x = own.zeros<T>(d.padded() * p.channels);
+    T* pairs = own.take<T>(d.count() * kHalf);
+    for (index i = chunk * p.images / chunks; i < (chunk + 1) * p.images / chunks; ++i) {
+      fill_gradient(p, from, i, g);
+      add_input_gradient(turned, taps, places, g, p.x + i * pixels, of_x + i * pixels);
+      if (!of_kernel) continue;
+      fill_rectified(d, p.x + i * pixels, x);
+      const T* first = g + d.begin(0) * p.out;
+      add_taps(d, x, first, d.has_pairs() ? take_pairs(d, first, pairs) : nullptr,
+               sums + chunk * size);
+    }
+  });
+  if (!of_kernel) return;
+  add_parts(p.executor, chunks, size, sums);
+  for_each_tap_sum(d, sums, [&](index o, index i, index tap, T value) {
+    of_kernel[(o * p.channels + i) * area + tap] = value;
+  });
+}
+
+}  // namespace stnas::cpu::STNAS_ISA
