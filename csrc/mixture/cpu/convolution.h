@@ -97,7 +97,7 @@ void add_input_gradient(const DirectConvolution& turned, const PackedTaps<T>& ta
 
 // Images in chunks, one sum of the kernel's gradient each: a function of the sizes alone.
 inline index kernel_chunks(index images, index size) {
-  return least(images, most((images + 3) / 4, 65536 / size));
+  return least(images, most(4, 65536 / size));
 }
 
 template <class T>
