@@ -85,6 +85,18 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def(
       "mixed_node_backward_(Tensor grad, Tensor[] x, Tensor[] z, Tensor[] statistics, "
       "Tensor shares, Tensor(a!)[] of_x, bool add, bool wants_shares) -> (Tensor, Tensor)");
+  // The block between two stages, with batch statistics: BN(second * relu(BN(first * relu(x)))) +
+  // shortcut mean2x2(x), first [C_out, C, 3, 3] with stride 2, second [C_out, C_out, 3, 3],
+  // shortcut [C_out, C, 1, 1]. Returns out; what both convolutions give; mean and biased variance
+  // of these [2, 2, C_out].
+  ops.def(
+      "halving_block(Tensor x, Tensor first, Tensor second, Tensor shortcut) -> (Tensor out, "
+      "Tensor z, Tensor last, Tensor statistics)");
+  // Gradients of x and of the kernels, which are empty where they are not wanted.
+  ops.def(
+      "halving_block_backward(Tensor grad, Tensor x, Tensor first, Tensor second, "
+      "Tensor shortcut, Tensor z, Tensor last, Tensor statistics, bool wants_kernels) -> (Tensor, "
+      "Tensor, Tensor, Tensor)");
   // The kernels of edges one upon the other [edges C_out, C, size, size], each the sum of its
   // members' in the middle of zeros: sum_m s_m K_m / (|K_m| + 1e-6), the norm of each output
   // channel, or sum_m s_m K_m. kernels: of each edge, its members'. shares: [edges, members].

@@ -7,6 +7,7 @@ from stnas.ops.layers.convolution import convolution
 from stnas.ops.layers.norm_act import norm_act
 from stnas.ops.layers.pool import pool
 from stnas.ops.mixture.cell import mixed_cell
+from stnas.ops.mixture.halving import halving_block
 from stnas.ops.mixture.merge import merged_kernels
 from stnas.ops.mixture.pools import pooled_norms
 from stnas.ops.mixture.weighted_sum import weighted_sum
@@ -21,6 +22,7 @@ __all__ = [
     "convolution",
     "count_madds",
     "crowding_distance",
+    "halving_block",
     "hypervolume",
     "linear_bottleneck",
     "merged_kernels",

@@ -28,6 +28,17 @@ void fill_rectified(const DirectConvolution& d, const T* x, T* to) {
   }
 }
 
+// z of an image, and its moments, one a block of channels, while it is in the cache.
+template <class T>
+void convolve_image(const DirectConvolution& d, const PackedTaps<T>& taps, const int32_t* places,
+                    const T* x, T* z, Moments* moments) {
+  convolve_directly(d, taps, places, x,
+                    [&](index q, index j, auto v) { store(z + q * d.out + j, v, d.out - j); });
+  for_each_panel(d.out, [&](auto lanes, index j) {
+    add_panel<lanes>(moments[j / kLanes], z + j, d.height * d.width, d.out, d.out - j);
+  });
+}
+
 template <class T>
 void convolve_edges(const EdgeConvolutions<T>& p, T* z, T* statistics) {
   const DirectConvolution d = direct(p);
@@ -40,12 +51,7 @@ void convolve_edges(const EdgeConvolutions<T>& p, T* z, T* statistics) {
     Scratch own;
     T* x = own.zeros<T>(d.padded() * d.in);
     fill_rectified(d, p.x + image * p.pixels() * d.in, x);
-    T* to = z + image * p.pixels() * d.out;
-    convolve_directly(d, taps, places, x,
-                      [&](index q, index j, auto v) { store(to + q * d.out + j, v, d.out - j); });
-    for_each_panel(d.out, [&](auto lanes, index j) {
-      add_panel<lanes>(moments[image * blocks + j / kLanes], to + j, p.pixels(), d.out, d.out - j);
-    });
+    convolve_image(d, taps, places, x, z + image * p.pixels() * d.out, moments + image * blocks);
   });
   finish_moments(moments, p.images, p.out, statistics, statistics + p.out);
 }

@@ -61,8 +61,8 @@ struct Call {
         kernel(cast<T>(weights)),
         z(size_t(n.pixels() * n.out()), T(NAN)),
         statistics(size_t(2 * n.out()), T(NAN)),
-        p{x.data(), kernel.data(), n.images, n.height, n.width,
-          n.channels, n.out(), n.size, kExecutor} {
+        p{x.data(),   kernel.data(), n.images, n.height, n.width,
+          n.channels, n.out(),       n.size,   kExecutor} {
     kernels<ConvolutionKernels<T>>().convolve(p, z.data(), statistics.data());
   }
 };
@@ -131,9 +131,10 @@ void check_edges(const Sizes& n, double tolerance) {
 void run() {
   for (index channels : {1, 5, 8, 12, 16})
     for (index edges : {1, 2, 3})
-      for (const Sizes& n : {Sizes{2, 5, 7, channels, edges, 3}, Sizes{1, 9, 1, channels, edges, 1},
-                             Sizes{6, 1, 4, channels, edges, 3}, Sizes{1, 3, 17, channels, edges, 5},
-                             Sizes{1, 1, 2, channels, edges, 7}}) {
+      for (const Sizes& n :
+           {Sizes{2, 5, 7, channels, edges, 3}, Sizes{1, 9, 1, channels, edges, 1},
+            Sizes{6, 1, 4, channels, edges, 3}, Sizes{1, 3, 17, channels, edges, 5},
+            Sizes{1, 1, 2, channels, edges, 7}}) {
         check_edges<double>(n, 1e-6);
         check_edges<float>(n, 1e-3);
       }

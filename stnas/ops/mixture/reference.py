@@ -84,6 +84,21 @@ def merged_kernels(
     return torch.cat(found)
 
 
+def halving_block(x: Tensor, first: Tensor, second: Tensor, shortcut: Tensor) -> Tensor:
+    """Halve the pixels: ``BN(second * relu(BN(first * relu(x)))) + shortcut mean2x2(x)``.
+
+    x: ``[N, C, H, W]``. first: 3x3 with stride 2 ``[D, C, 3, 3]``; second: ``[D, D, 3, 3]``, both
+    padded by 1; shortcut: ``[D, C, 1, 1]``. The mean is over the pixels that are there, BN has the
+    statistics of the batch and neither scale nor shift. The result has
+    ``[N, D, ceil(H / 2), ceil(W / 2)]``.
+    """
+    own = x
+    for kernel, stride in ((first, 2), (second, 1)):
+        own = functional.conv2d(own.relu(), kernel, None, stride, 1)
+        own = functional.batch_norm(own, None, None, training=True, eps=EPS)
+    return own + functional.conv2d(functional.avg_pool2d(x, 2, 2, ceil_mode=True), shortcut)
+
+
 def pooled_norms(x: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     """Return ``BN(max3x3(x))`` and ``BN(mean3x3(x))`` of ``[N, C, H, W]``.
 

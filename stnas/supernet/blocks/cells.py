@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stnas.config import Kernels
+from stnas.ops.mixture.halving import halving_block
 from stnas.ops.separable.half import relu_dw_pw_bn
 from stnas.ops.separable.reference import Term
 from stnas.space.cells.darts_parts import Fitted, Halved, Pool, Separable
@@ -43,9 +44,14 @@ def convolve(part: Convolve, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequenti
 
 
 class HalvingBlock(nn.Module):
-    """Two convolutions, plus a pooled and projected input."""
+    """Two convolutions, plus a pooled and projected input.
 
-    def __init__(self, part: Halve, norm: MakeNorm) -> None:
+    Where it is ``compiled`` and BN has neither parameters nor statistics, as in a mixture, an
+    operator computes it, as long as these are the layers that were built and the pass is one of
+    plain numbers.
+    """
+
+    def __init__(self, part: Halve, norm: MakeNorm, *, kernels: Kernels) -> None:
         super().__init__()
         before, after = part.in_channels, part.out_channels
         self.long = nn.Sequential(
@@ -54,9 +60,16 @@ class HalvingBlock(nn.Module):
         self.short = nn.Sequential(
             nn.AvgPool2d(2, 2, ceil_mode=True), nn.Conv2d(before, after, 1, bias=False)
         )
+        self.compiled = kernels == "fused"
+        self.built = [(own, AsBuilt(own)) for own in (self, self.long, self.short)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C, H, W]`` to ``[N, 2C, ceil(H / 2), ceil(W / 2)]``."""
+        if self.compiled and is_plain(x) and all(b.holds(m) for m, b in self.built):
+            layers = [*self.long, *self.short]
+            first, second, shortcut = (own.weight for own in layers if isinstance(own, nn.Conv2d))
+            if all(map(is_bare, layers[2:6:3])):
+                return halving_block(x, first, second, shortcut)
         long: Tensor = self.long(x) + self.short(x)
         return long
 
@@ -111,6 +124,12 @@ class Halves(nn.Module):
         return torch.cat((self.first(x), self.second(x[:, :, 1:, 1:])), 1)
 
 
+def is_bare(norm: nn.Module) -> bool:
+    """Tell whether a BN has neither parameters nor statistics."""
+    plain = isinstance(norm, nn.BatchNorm2d)
+    return plain and not (norm.affine or norm.track_running_stats)
+
+
 class ReluPointwiseNorm(nn.Sequential):
     """ReLU, one 1x1 convolution or ``Halves``, BN.
 
@@ -128,8 +147,12 @@ class ReluPointwiseNorm(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C, H, W]`` to ``[N, D, H, W]``, or ``[N, D, ceil(H / 2), ceil(W / 2)]``."""
         weights, norm = self[1], self[2]
-        bare = isinstance(norm, nn.BatchNorm2d) and not (norm.affine or norm.track_running_stats)
-        if self.compiled and bare and is_plain(x) and all(b.holds(m) for m, b in self.built):
+        if (
+            self.compiled
+            and is_bare(norm)
+            and is_plain(x)
+            and all(b.holds(m) for m, b in self.built)
+        ):
             if isinstance(weights, Halves):
                 return relu_halves_bn(x, weights)
             if isinstance(weights, nn.Conv2d):
@@ -158,7 +181,7 @@ def halved(part: Halved, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequential:
 @build.register
 def halve(part: Halve, *, kernels: Kernels, norm: MakeNorm) -> HalvingBlock:
     """Make the block between two stages."""
-    return HalvingBlock(part, norm)
+    return HalvingBlock(part, norm, kernels=kernels)
 
 
 def convolution(
