@@ -1,5 +1,6 @@
 """Sharing, after TopoNAS: which levels leave the function as it is, and where the others do."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from stnas.ops.separable.reference import embedded, normalised
 from stnas.space import SearchSpace
 from stnas.space.graph import Arc
 from stnas.supernet import Network
+from stnas.supernet.blocks import cells
 from stnas.supernet.mixture import Drawn, MixedNet, Soft
 from stnas.supernet.mixture.cells import find_cells
 from stnas.supernet.mixture.edge import MixedEdge, NodeValue
@@ -64,6 +66,24 @@ def test_compiled_cells_are_the_same_function(level):
     ]
     assert len(nets[0].cells) == (0 if level == "suffix" else 6)
     assert furthest(*(outcome(net, alphas()) for net in nets)) < 1e-12
+
+
+def test_layers_between_stages_are_called_where_somebody_watches(monkeypatch):
+    calls, seen, alpha = [], [], alphas()
+    compiled = cells.halving_block
+    monkeypatch.setattr(cells, "halving_block", lambda *x: calls.append(1) or compiled(*x))
+    net = made("merge")
+    expected = outcome(net, alpha)
+    assert len(calls) == len(net.blocks) == 2
+    copied = copy.deepcopy(net)
+    first = next(iter(net.blocks.values()))
+    first.long[4].register_forward_hook(lambda *_: seen.append(1))
+    assert furthest(outcome(net, alpha), expected) < 1e-12
+    assert (len(calls), len(seen)) == (3, 1)
+    assert furthest(outcome(copied, alpha), expected) == 0
+    assert len(calls) == 5
+    outcome(made("merge", kernels="reference"), alpha)
+    assert len(calls) == 5
 
 
 def test_cells_of_which_a_node_is_read_elsewhere_are_not_compiled():

@@ -10,7 +10,6 @@ from stnas.config.sharing import Level
 from stnas.ops.layers.reference import EPS
 from stnas.ops.mixture import reference
 from stnas.ops.mixture.pools import pooled_norms
-from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.ops.separable.reference import embedded, normalised
 from stnas.space.cells.sharing import FREE, Branch, Group, Link, Mixed, Module, rewrite
 from stnas.supernet.as_built import is_plain
@@ -117,12 +116,7 @@ class MixedEdge(nn.Module):
     def forward(self, source: NodeValue, shares: Shares) -> Tensor | None:
         """Mix the candidates' values of a node ``[N, C, H, W]``; None where none is computed."""
         found = self.weighted(source, shares)
-        if not found:
-            return None
-        values, weights = zip(*found, strict=True)
-        if self.compiled and is_plain(source.x):
-            return weighted_sum(values, weights)
-        return reference.weighted_sum(values, weights)
+        return reference.weighted_sum(*zip(*found, strict=True)) if found else None
 
     def weighted(self, source: NodeValue, shares: Shares) -> list[tuple[Tensor, Tensor | None]]:
         """Return the values of the groups that are computed, each with its weight or times it."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stnas.config import Kernels
 from stnas.config.sharing import Level
+from stnas.ops.mixture import reference
 from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.space import SearchSpace
 from stnas.space.cells.sharing import Mixed
@@ -21,6 +22,10 @@ from stnas.supernet.mixture.partial import PartialEdge, shuffled_sum
 from stnas.supernet.mixture.shares import Shares, Soft
 from stnas.supernet.norms import norm
 from stnas.supernet.supernet import SuperNet
+
+
+FEW = 5
+"""So many values PyTorch sums at least as fast: those of drawn candidates, one an edge. Measured."""
 
 
 class MixedNet(nn.Module):
@@ -139,7 +144,8 @@ class MixedNet(nn.Module):
         found = [m.weighted(known[edge.source], shares[edge.row]) for edge, m in modules]
         values = [value for pairs in found for value, _ in pairs]
         factors = [factor for pairs in found for _, factor in pairs]
-        return [weighted_sum(values, factors)] if values else []
+        form = weighted_sum if len(values) > FEW else reference.weighted_sum
+        return [form(values, factors)] if values else []
 
     def _nothing(self, index: int, first: Tensor) -> Tensor:
         """Return the value of a node that no candidate leads to."""
