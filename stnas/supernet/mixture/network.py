@@ -23,9 +23,8 @@ from stnas.supernet.mixture.shares import Shares, Soft
 from stnas.supernet.norms import norm
 from stnas.supernet.supernet import SuperNet
 
-
 FEW = 5
-"""So many values PyTorch sums at least as fast: those of drawn candidates, one an edge. Measured."""
+"""So many values, as drawn candidates give, one an edge, PyTorch sums the faster. Measured."""
 
 
 class MixedNet(nn.Module):
