@@ -7,7 +7,8 @@ of an image through the hyper-network; bytes that autograd keeps for the backwar
 weights, and the most bytes of tensors that live at once in a step beside weights and images;
 processor time of a step of the weights and of one of the architecture on one thread, the optimiser
 in it: medians, and the medians of the ratios to the level none of eager PyTorch in the same turn.
-The steps are those of ``stnas train``, on images of noise. The table grows by a strategy at a time.
+The steps are those of ``stnas train``, on images of noise; the C library gives freed pages back
+between them unless told otherwise (``--keep-pages``). The table grows by a strategy at a time.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from torch.utils._pytree import tree_leaves
 from stnas.config import Config, DataConfig, Kernels, SharingConfig, SpaceConfig, TrainConfig
 from stnas.config.sharing import Level
 from stnas.data.epochs import Batch
+from stnas.learn.heap import keep_pages
 from stnas.learn.task import prepare, shared_space
 from stnas.store.machine import processor
 from stnas.train.gradient import Bilevel, make
@@ -80,7 +82,7 @@ def images_of_noise(file: Path) -> None:
     """Write images of ten classes."""
     rng = np.random.default_rng(0)
     arrays: dict[str, Any] = {}
-    for part, count in (("train", 200), ("test", 20)):
+    for part, count in (("train", 400), ("test", 20)):
         arrays[f"{part}_images"] = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
         arrays[f"{part}_labels"] = np.arange(count) % 10
     np.savez(file, **arrays)
@@ -194,8 +196,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
+    parser.add_argument("--keep-pages", action="store_true", help="as stnas train does")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.keep_pages:
+        keep_pages()
     command = " ".join(("python benchmarks/sharing_cost.py FILE.csv", *sys.argv[2:]))
     facts = {"command": command, "repeats": options.repeats}
     facts |= {"processor": processor(), "threads": 1, "torch": torch.__version__}
