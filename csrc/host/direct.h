@@ -40,6 +40,21 @@ struct Taps {
   T at(index o, index i, index tap) const { return first[o * out + i * in + tap * step]; }
 };
 
+// Those of a kernel [out][in][kernel][kernel], and those by which a gradient goes back.
+template <class T>
+Taps<T> plain_taps(const DirectConvolution& d, const T* kernel) {
+  const index area = d.kernel * d.kernel;
+  return {kernel, d.in * area, area, 1};
+}
+template <class T>
+Taps<T> turned_taps(const DirectConvolution& d, const T* kernel) {
+  const index area = d.kernel * d.kernel;
+  return {kernel + area - 1, area, d.in * area, -1};
+}
+inline DirectConvolution turned(const DirectConvolution& d) {
+  return {d.height, d.width, d.out, d.in, d.kernel};
+}
+
 // A kernel as the products read it: [block][tap][in][16] and [kernel][kernel + 1][in][2][8].
 template <class T>
 struct PackedTaps {

@@ -43,8 +43,8 @@ template <class T>
 void convolve_edges(const EdgeConvolutions<T>& p, T* z, T* statistics) {
   const DirectConvolution d = direct(p);
   Scratch scratch;
-  const index area = p.size * p.size, blocks = (p.out + kLanes - 1) / kLanes;
-  const auto taps = pack_taps(scratch, d, Taps<T>{p.kernel, p.channels * area, area, 1});
+  const index blocks = (p.out + kLanes - 1) / kLanes;
+  const auto taps = pack_taps(scratch, d, plain_taps(d, p.kernel));
   const auto* places = places_of(scratch, d);
   auto* moments = scratch.zeros<Moments>(p.images * blocks);
   parallel(p.executor, p.images, p.images * d.count() * d.depth() * blocks, [&](index image) {
@@ -88,13 +88,29 @@ const T* take_pairs(const DirectConvolution& d, const T* g, T* to) {
   return to;
 }
 
+// Memory of a thread for an image: the padded gradient of a result, the padded values that are
+// convolved, and the channels that go by pairs.
+template <class T>
+struct GradientBuffers {
+  T *g, *x, *pairs;
+
+  GradientBuffers(Scratch& scratch, const DirectConvolution& d)
+      : g(scratch.zeros<T>(d.padded() * d.out + kLanes)),
+        x(scratch.zeros<T>(d.padded() * d.in)),
+        pairs(scratch.take<T>(d.count() * kHalf)) {}
+  void add(const DirectConvolution& d, T* sums) const {
+    const T* first = g + d.begin(0) * d.out;
+    add_taps(d, x, first, d.has_pairs() ? take_pairs(d, first, pairs) : nullptr, sums);
+  }
+};
+
 // Adds the gradient of x where x > 0.
 template <class T>
-void add_input_gradient(const DirectConvolution& turned, const PackedTaps<T>& taps,
+void add_input_gradient(const DirectConvolution& back, const PackedTaps<T>& taps,
                         const int32_t* places, const T* g, const T* x, T* of_x) {
-  convolve_directly(turned, taps, places, g, [&](index q, index j, auto v) {
+  convolve_directly(back, taps, places, g, [&](index q, index j, auto v) {
     constexpr int N = decltype(v)::kParts * decltype(v)::kPartLanes;
-    const index at = q * turned.out + j, lanes = turned.out - j;
+    const index at = q * back.out + j, lanes = back.out - j;
     const auto none = zero<T, N>();
     v = where_less(none, load<N>(x + at, lanes), v, none);
     store(of_x + at, load<N>(of_x + at, lanes) + v, lanes);
@@ -109,28 +125,23 @@ inline index kernel_chunks(index images, index size) {
 template <class T>
 void differentiate_edges(const EdgeConvolutions<T>& p, const EdgeGradients<T>& from, T* of_x,
                          T* of_kernel) {
-  const DirectConvolution d = direct(p), turned{p.height, p.width, p.out, p.channels, p.size};
+  const DirectConvolution d = direct(p);
   Scratch scratch;
   const index area = p.size * p.size, size = tap_sums(d), pixels = p.pixels() * p.channels;
-  const Taps<T> back{p.kernel + area - 1, area, p.channels * area, -1};
-  const auto taps = pack_taps(scratch, turned, back);
+  const auto taps = pack_taps(scratch, turned(d), turned_taps(d, p.kernel));
   const auto* places = places_of(scratch, d);
   const index chunks = of_kernel ? kernel_chunks(p.images, size) : p.images;
   T* sums = scratch.zeros<T>(of_kernel ? chunks * size : 0);
   const index work = p.images * d.count() * size / kLanes * (of_kernel ? 2 : 1);
   parallel(p.executor, chunks, work, [&](index chunk) {
     Scratch own;
-    T* g = own.zeros<T>(d.padded() * p.out + kLanes);
-    T* x = own.zeros<T>(d.padded() * p.channels);
-    T* pairs = own.take<T>(d.count() * kHalf);
+    const GradientBuffers<T> buffers(own, d);
     for (index i = chunk * p.images / chunks; i < (chunk + 1) * p.images / chunks; ++i) {
-      fill_gradient(p, from, i, g);
-      add_input_gradient(turned, taps, places, g, p.x + i * pixels, of_x + i * pixels);
+      fill_gradient(p, from, i, buffers.g);
+      add_input_gradient(turned(d), taps, places, buffers.g, p.x + i * pixels, of_x + i * pixels);
       if (!of_kernel) continue;
-      fill_rectified(d, p.x + i * pixels, x);
-      const T* first = g + d.begin(0) * p.out;
-      add_taps(d, x, first, d.has_pairs() ? take_pairs(d, first, pairs) : nullptr,
-               sums + chunk * size);
+      fill_rectified(d, p.x + i * pixels, buffers.x);
+      buffers.add(d, sums + chunk * size);
     }
   });
   if (!of_kernel) return;

@@ -109,18 +109,6 @@ void narrow_first(const Halving<T>& p, const T* sums, T* to) {
   });
 }
 
-template <class T>
-Taps<T> plain_taps(const DirectConvolution& d, const T* kernel) {
-  const index area = d.kernel * d.kernel;
-  return {kernel, d.in * area, area, 1};
-}
-// Those by which a gradient goes back from the results of d.
-template <class T>
-Taps<T> turned_taps(const DirectConvolution& d, const T* kernel) {
-  const index area = d.kernel * d.kernel;
-  return {kernel + area - 1, area, d.in * area, -1};
-}
-
 // z of the first convolution with its moments, and the shortcut to out.
 template <class T>
 void halve_first(const Halving<T>& p, const int32_t* places, T* z, Moments* moments, T* out) {

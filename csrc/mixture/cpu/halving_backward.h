@@ -57,22 +57,6 @@ struct HalvedGradient {
   }
 };
 
-// Memory of a thread for an image: the padded gradient of a result, the padded values that are
-// convolved, and the channels that go by pairs.
-template <class T>
-struct HalvingBuffers {
-  T *g, *x, *pairs;
-
-  HalvingBuffers(Scratch& scratch, const DirectConvolution& d)
-      : g(scratch.zeros<T>(d.padded() * d.out + kLanes)),
-        x(scratch.zeros<T>(d.padded() * d.in)),
-        pairs(scratch.take<T>(d.count() * kHalf)) {}
-  void add(const DirectConvolution& d, T* sums) const {
-    const T* first = g + d.begin(0) * d.out;
-    add_taps(d, x, first, d.has_pairs() ? take_pairs(d, first, pairs) : nullptr, sums);
-  }
-};
-
 // Writes the gradient of BN(z) of the first convolution, and adds the sums of that BN.
 template <class T>
 void differentiate_second(const Halving<T>& p, const int32_t* places, const T* z,
@@ -86,7 +70,7 @@ void differentiate_second(const Halving<T>& p, const int32_t* places, const T* z
   T* sums = scratch.zeros<T>(of_kernel ? chunks * size : 0);
   parallel(p.executor, chunks, 2 * p.images * d.count() * size / kLanes, [&](index chunk) {
     Scratch own;
-    const HalvingBuffers<T> buffers(own, d);
+    const GradientBuffers<T> buffers(own, d);
     for (index i = chunk * p.images / chunks; i < (chunk + 1) * p.images / chunks; ++i) {
       const index at = i * p.pixels() * p.out;
       of_result.fill(i, buffers.g);
@@ -128,40 +112,44 @@ void add_shortcut(const Halving<T>& p, const T* means, const T* g, T* sums) {
   });
 }
 
+// The gradient of the means of an image, [pixel][in]; shortcut is packed by rows.
+template <class T>
+void differentiate_means(const Halving<T>& p, const T* shortcut, const T* g, T* to) {
+  multiply_columns(p.in, p.pixels(), Rows<T>{g, p.out, p.out}, shortcut,
+                   [&](index q, index j, auto v)
+                       __attribute__((always_inline)) { store(to + q * p.in + j, v, p.in - j); });
+}
+
 // The gradients of x, of the first kernel and of the shortcut.
 template <class T>
 void differentiate_first(const Halving<T>& p, const int32_t* places,
                          const HalvedGradient<T>& of_result, const T* grad,
                          const HalvingGradients<T>& to) {
-  const DirectConvolution d = first_of(p), turned{p.rows(), p.columns(), p.out, 4 * p.in, 2};
+  const DirectConvolution d = first_of(p), back = turned(d);
   Scratch scratch;
-  const auto back = pack_taps(scratch, turned, turned_taps(d, widen_first(scratch, p)));
+  const auto taps = pack_taps(scratch, back, turned_taps(d, widen_first(scratch, p)));
   T* shortcut = scratch.take<T>(round_up(p.in, kLanes) * p.out);
   pack_rows(p.shortcut, p.out, p.in, p.out, shortcut);
-  const index taps = tap_sums(d), padded = round_up(p.out, kHalf), size = taps + p.in * padded;
+  const index padded = round_up(p.out, kHalf), size = tap_sums(d) + p.in * padded;
   const index chunks = to.first ? kernel_chunks(p.images, size) : p.images;
   T* sums = scratch.zeros<T>(to.first ? chunks * size : 0);
   parallel(p.executor, chunks, 2 * p.images * d.count() * size / kLanes, [&](index chunk) {
     Scratch own;
-    const HalvingBuffers<T> buffers(own, d);
+    const GradientBuffers<T> buffers(own, d);
     T *means = own.take<T>(p.pixels() * p.in), *of_blocks = own.take<T>(4 * p.pixels() * p.in);
     for (index i = chunk * p.images / chunks; i < (chunk + 1) * p.images / chunks; ++i) {
       const index at = i * p.height * p.width * p.in;
       const T* g = grad + i * p.pixels() * p.out;
       of_result.fill(i, buffers.g);
-      convolve_directly(turned, back, places, buffers.g + d.begin(0) * p.out,
-                        [&](index q, index j, auto v) {
-                          store(of_blocks + q * turned.out + j, v, turned.out - j);
-                        });
+      convolve_directly(
+          back, taps, places, buffers.g + d.begin(0) * p.out,
+          [&](index q, index j, auto v) { store(of_blocks + q * back.out + j, v, back.out - j); });
       if (to.first) {
         fill_blocks(p, p.x + at, buffers.x, means);
         buffers.add(d, sums + chunk * size);
-        add_shortcut(p, means, g, sums + chunk * size + taps);
+        add_shortcut(p, means, g, sums + chunk * size + tap_sums(d));
       }
-      multiply_columns(p.in, p.pixels(), Rows<T>{g, p.out, p.out}, shortcut,
-                       [&](index q, index j, auto v) __attribute__((always_inline)) {
-                         store(means + q * p.in + j, v, p.in - j);
-                       });
+      differentiate_means(p, shortcut, g, means);
       join_gradients(p, p.x + at, means, of_blocks, to.x + at);
     }
   });
@@ -169,7 +157,7 @@ void differentiate_first(const Halving<T>& p, const int32_t* places,
   add_parts(p.executor, chunks, size, sums);
   narrow_first(p, sums, to.first);
   for (index o = 0; o < p.out; ++o)
-    for (index i = 0; i < p.in; ++i) to.shortcut[o * p.in + i] = sums[taps + i * padded + o];
+    for (index i = 0; i < p.in; ++i) to.shortcut[o * p.in + i] = sums[tap_sums(d) + i * padded + o];
 }
 
 template <class T>

@@ -131,6 +131,11 @@ def test_torch_computes_what_has_no_kernels(dtype: torch.dtype) -> None:
     assert out.dtype == dtype
 
 
+def test_torch_computes_many_channels() -> None:
+    leaves = made((2, 33, 4, 4, 4), dtype=torch.float32)
+    assert torch.equal(halving_block(*leaves), reference.halving_block(*leaves))
+
+
 def test_autocast_is_torchs() -> None:
     leaves = made(SIZES[0], dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
