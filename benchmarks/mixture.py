@@ -63,7 +63,6 @@ def cases() -> Iterator[Case]:
             yield half(batch, channels, side, kernel, grid)
     for stage in STAGES[:5]:
         yield pools(*stage)
-        yield sums(*stage)
 
 
 def name_of(*words: object) -> str:
@@ -140,18 +139,6 @@ def pools(batch: int, channels: int, side: int) -> Case:
     forms = ops.pooled_norms, reference.pooled_norms
     tensors = images(1, batch, channels, side)
     return Case("pooled_norms", name_of(batch, channels, side), forms, tensors, call)
-
-
-def sums(batch: int, channels: int, side: int) -> Case:
-    """Return a node that sums twelve values, three of each of four edges."""
-
-    def call(form: Any, *values: Tensor) -> Any:
-        weights = torch.full((12,), 0.25)
-        return form(values, weights.unbind())
-
-    forms = ops.weighted_sum, reference.weighted_sum
-    tensors = images(12, batch, channels, side)
-    return Case("weighted_sum", name_of(batch, channels, side), forms, tensors, call)
 
 
 def images(count: int, *shape: int) -> Callable[[], list[Tensor]]:

@@ -128,12 +128,6 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   ops.def(
       "mixed_kernel_backward(Tensor grad, Tensor[] kernels, Tensor[] shares, Tensor? part, "
       "bool normalise) -> (Tensor[], Tensor)");
-  // sum_k weights[k] values[k] of images in channels_last order; None: 1. A weight is one value.
-  ops.def("weighted_sum(Tensor[] values, Tensor?[] weights) -> Tensor");
-  // weights[k] grad for each weight that is given; <grad, values[k]> for all, where wanted.
-  ops.def(
-      "weighted_sum_backward(Tensor grad, Tensor[] values, Tensor?[] weights, bool wants_weights) "
-      "-> (Tensor[], Tensor)");
   // BN(max3x3(x)) and BN(mean3x3(x)) of x, NCHW in channels_last order: padded, the mean over the
   // pixels that are there, BN with the statistics of the batch. Then what the gradient needs.
   ops.def(

@@ -10,7 +10,6 @@ from stnas.ops.mixture.cell import mixed_cell
 from stnas.ops.mixture.halving import halving_block
 from stnas.ops.mixture.merge import merged_kernels
 from stnas.ops.mixture.pools import pooled_norms
-from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.ops.pareto import crowding_distance, hypervolume, nondominated_sort
 from stnas.ops.separable.half import relu_dw_pw_bn
 from stnas.ops.separable.mixed_kernel import mixed_kernel
@@ -35,5 +34,4 @@ __all__ = [
     "relu_dw_pw_bn",
     "sgld_step_",
     "shuffle_block",
-    "weighted_sum",
 ]

@@ -55,18 +55,6 @@ def mixed_edge(x: Tensor, branches: Sequence[Tensor], share: Tensor) -> Tensor:
     return total
 
 
-def weighted_sum(values: Sequence[Tensor], weights: Sequence[Tensor | None]) -> Tensor:
-    """Return ``sum_k weights[k] values[k]`` of images ``[N, C, H, W]``.
-
-    weights: one value each; None: 1.
-    """
-    pairs = zip(values, weights, strict=True)
-    first, *others = (value if weight is None else weight * value for value, weight in pairs)
-    for value in others:
-        first = first + value
-    return first
-
-
 def merged_kernels(
     kernels: Sequence[Sequence[Tensor]], shares: Tensor, *, size: int, normalise: bool
 ) -> Tensor:

@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from stnas.config.sharing import Level
 from stnas.ops.layers.reference import EPS
-from stnas.ops.mixture import reference
 from stnas.ops.mixture.pools import pooled_norms
 from stnas.ops.separable.reference import embedded, normalised
 from stnas.space.cells.sharing import FREE, Branch, Group, Link, Mixed, Module, rewrite
@@ -115,21 +114,17 @@ class MixedEdge(nn.Module):
 
     def forward(self, source: NodeValue, shares: Shares) -> Tensor | None:
         """Mix the candidates' values of a node ``[N, C, H, W]``; None where none is computed."""
-        found = self.weighted(source, shares)
-        return reference.weighted_sum(*zip(*found, strict=True)) if found else None
-
-    def weighted(self, source: NodeValue, shares: Shares) -> list[tuple[Tensor, Tensor | None]]:
-        """Return the values of the groups that are computed, each with its weight or times it."""
-        found = list[tuple[Tensor, Tensor | None]]()
+        total: Tensor | None = None
         compiled = self.compiled and is_plain(source.x)
         for group in self.groups:
             weight = shares.of(group.members)
             if weight is None:
                 continue
-            fused = fused_value(self, group, source.x, shares, weight) if compiled else None
-            pair = (self._value(group, source, shares), weight) if fused is None else (fused, None)
-            found.append(pair)
-        return found
+            value = fused_value(self, group, source.x, shares, weight) if compiled else None
+            if value is None:
+                value = weight * self._value(group, source, shares)
+            total = value if total is None else total + value
+        return total
 
     def _value(self, group: Group, source: NodeValue, shares: Shares) -> Tensor:
         branches = group.branches

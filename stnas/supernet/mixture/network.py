@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from stnas.config import Kernels
 from stnas.config.sharing import Level
-from stnas.ops.mixture import reference
-from stnas.ops.mixture.weighted_sum import weighted_sum
 from stnas.space import SearchSpace
 from stnas.space.cells.sharing import Mixed
 from stnas.supernet.as_built import is_plain
@@ -22,9 +20,6 @@ from stnas.supernet.mixture.partial import PartialEdge, shuffled_sum
 from stnas.supernet.mixture.shares import Shares, Soft
 from stnas.supernet.norms import norm
 from stnas.supernet.supernet import SuperNet
-
-FEW = 5
-"""So many values, as drawn candidates give, one an edge, PyTorch sums the faster. Measured."""
 
 
 class MixedNet(nn.Module):
@@ -137,14 +132,8 @@ class MixedNet(nn.Module):
             own = [one if weights is None else weights[edge.row] for edge, _ in entering]
             return [shuffled_sum(both, own, parts)]
         modules = [(e, module) for e, module in entering if isinstance(module, MixedEdge)]
-        if not self.compiled or not is_plain(known[0].x):
-            sums = [module.forward(known[e.source], shares[e.row]) for e, module in modules]
-            return [value for value in sums if value is not None]
-        found = [m.weighted(known[edge.source], shares[edge.row]) for edge, m in modules]
-        values = [value for pairs in found for value, _ in pairs]
-        factors = [factor for pairs in found for _, factor in pairs]
-        form = weighted_sum if len(values) > FEW else reference.weighted_sum
-        return [form(values, factors)] if values else []
+        sums = [module.forward(known[e.source], shares[e.row]) for e, module in modules]
+        return [value for value in sums if value is not None]
 
     def _nothing(self, index: int, first: Tensor) -> Tensor:
         """Return the value of a node that no candidate leads to."""
