@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from plotly import graph_objects as go
 
+from stnas.report.decision import searched_by, words_of
 from stnas.report.load import Record, Row
 
 BINS = 80
@@ -21,7 +22,6 @@ ROLES = {
     "chosen": ("found networks", "#2fa36b"),
 }
 """What trained networks are: the words for it, and the colour. The last one is drawn on top."""
-_HOVER = "%{x:,} multiply-adds, %{y:.2f} %<br>%{text}<extra></extra>"
 
 
 def charts(record: Record) -> dict[str, go.Figure]:
@@ -40,9 +40,10 @@ def charts(record: Record) -> dict[str, go.Figure]:
 def _scatter(record: Record) -> go.Figure:
     """Show every evaluated architecture, the front and the choices, under the shared weights."""
     rows = record.archive
+    cost = _shared_cost(record, rows)
     figure = go.Figure(
         go.Scatter(
-            **_points(rows, "accuracy"),
+            **_points(rows, "accuracy", cost),
             mode="markers",
             name="evaluated",
             marker={
@@ -53,17 +54,17 @@ def _scatter(record: Record) -> go.Figure:
             },
         )
     )
-    front = sorted(record.front, key=lambda row: row["madds"])
+    front = sorted(record.front, key=lambda row: row[cost])  # type: ignore[literal-required]
     if front:
         figure.add_scatter(
-            **_points(front, "accuracy"),
+            **_points(front, "accuracy", cost),
             mode="markers",
             name="front",
             marker={"color": "rgba(0,0,0,0)", "size": 9, "line": {"color": "#d64545", "width": 2}},
         )
     if record.choices:
         figure.add_scatter(
-            **_points(record.choices, "accuracy"),
+            **_points(record.choices, "accuracy", cost),
             mode="markers",
             name="chosen",
             marker={"symbol": "star", "size": 15, "color": "#d64545"},
@@ -76,34 +77,41 @@ def _scatter(record: Record) -> go.Figure:
         hoverinfo="skip",
         marker={"symbol": "circle-open", "size": 18, "color": "#e2722e", "line": {"width": 3}},
     )
-    return layout(figure, "multiply-adds", "accuracy, held-out images (%)", legend_above=True)
+    return layout(figure, words_of(cost), "accuracy, held-out images (%)", legend_above=True)
 
 
 def _retrained(record: Record) -> go.Figure:
     """Show the networks that were trained on their own, by what they are."""
-    figure = go.Figure()
+    figure, cost = go.Figure(), _shared_cost(record, record.networks)
     for role, (name, colour) in ROLES.items():
         networks = [row for row in record.networks if row["role"] == role]
         if networks:
             figure.add_scatter(
-                **_points(networks, "test_accuracy"),
+                **_points(networks, "test_accuracy", cost),
                 mode="markers",
                 name=name,
                 marker={"symbol": "diamond", "size": 11, "color": colour},
             )
-    return layout(figure, "multiply-adds", "accuracy, test images (%)", legend_above=True)
+    return layout(figure, words_of(cost), "accuracy, test images (%)", legend_above=True)
 
 
-def _points(rows: Sequence[Row], accuracy: str) -> Row:
-    """Return places, texts and tooltip of a series of networks."""
+def _shared_cost(record: Record, rows: Sequence[Row]) -> str:
+    """Return the cost that was searched by, where every network has it; multiply-adds otherwise."""
+    cost = searched_by(record)
+    known = all(cost in row for row in (*rows, *record.front, *record.choices))
+    return cost if known else "madds"
+
+
+def _points(rows: Sequence[Row], accuracy: str, cost: str) -> Row:
+    """Return places by a cost, texts and tooltip of a series of networks."""
     labels = [
         f"{row['name']}: {row['genotype']}" if "name" in row else row["genotype"] for row in rows
     ]
     return {
-        "x": [row["madds"] for row in rows],
+        "x": [row[cost] for row in rows],
         "y": [100 * row[accuracy] for row in rows],
         "text": [plain(label) for label in labels],
-        "hovertemplate": _HOVER,
+        "hovertemplate": f"%{{x:,}} {words_of(cost)}, %{{y:.2f}} %<br>%{{text}}<extra></extra>",
     }
 
 
