@@ -28,9 +28,9 @@ def show(value: Any, *, scale: float = 1.0, digits: int = 2, sign: str = "") -> 
     return text if float(text) else text.lstrip("-")
 
 
-def span(row: Numbers, low: str, high: str, *, sign: str = "") -> str:
+def span(row: Numbers, low: str, high: str, *, digits: int = 2, sign: str = "") -> str:
     """Format two ends."""
-    return f"{show(row.get(low), sign=sign)} to {show(row.get(high), sign=sign)}"
+    return " to ".join(show(row.get(end), digits=digits, sign=sign) for end in (low, high))
 
 
 def lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,79 @@
+"""Make the tables of rankings against public accuracies: docs/toponas.md, docs/search-value.md.
+
+    python benchmarks/table_ranking_tables.py
+
+It trains nothing: the scores are those that ``table_ranking.py`` has committed. The figures go to
+``results/table_ranking.csv`` too.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ranking_study import Study, lines_of, rounded
+from ranking_text import filled, lines, show, span
+from record import load, machine, save
+from search_scores import ensemble_rows, way_rows
+
+from stnas.rank.analysis import ceiling
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {"cells": DOCS / "toponas.md", "macro": DOCS / "search-value.md"}
+
+
+def ways(study: Study) -> list[dict[str, Any]]:
+    """Return tau-b of every estimator, and how good the networks are that it holds for the best.
+
+    best: the share of the compared networks that are better than the best by the estimator, a
+    mean over its vectors and the seeds; regret: by how much the best of all is better, alike.
+    """
+    rows, truth = way_rows(study), study.reality.mean
+    for row, key in zip(rows, study.estimators, strict=True):
+        chosen = [np.argmax(v) for each in study.estimators[key] for v in each.values]
+        better = np.mean([(truth > truth[i]).mean() for i in chosen])
+        row |= rounded({"best": better, "regret": np.mean(truth.max() - truth[chosen])})
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Tabulate the ways by loss and by accuracy, and the networks put first by loss."""
+    found = {tuple(row[k] for k in ("way", "form", "statistics", "measure")): row for row in rows}
+    body = []
+    for (way, form, statistics, measure), row in found.items():
+        if form == "bound" or (form != "baseline" and (statistics, measure) != ("own", "loss")):
+            continue
+        by_accuracy = found.get((way, form, "own", "accuracy"), {}).get("tau")
+        body.append([
+            f"`{way}`",
+            "size alone" if form == "baseline" else form,
+            f"{show(row['tau'], digits=3)} ({span(row, 'tau_low', 'tau_high', digits=3)})",
+            f"{show(row['gain'], sign='+', digits=3)} "
+            f"({span(row, 'gain_low', 'gain_high', sign='+', digits=3)})",
+            show(by_accuracy, digits=3),
+            f"{100 * row['best']:.1f} %",
+            show(row["regret"], scale=100),
+        ])  # fmt: skip
+    head = ("way", "averaged", "tau-b by loss (95 %)", "gain over the last checkpoints (95 %)",
+            "by accuracy", "better than its best", "regret, points")  # fmt: skip
+    return lines(head, body)
+
+
+def main() -> None:
+    """Write the tables of every set that has scores."""
+    truth, scores = load("table_truth"), load("table_scores")
+    figures: list[dict[str, Any]] = []
+    for name, page in PAGES.items():
+        own = [row for row in truth if row["set"] == name]
+        if not own:
+            continue
+        study = Study(name, own, lines_of(scores, name))
+        rows, together = ways(study), ensemble_rows(study)
+        limit = {"way": "table, seed to seed", "form": "ceiling", **rounded(ceiling(study.reality))}
+        figures += [{"set": name, **row} for row in (*rows, *together, limit)]
+        page.write_text(filled(page.read_text(), {name: table(rows)}))
+        print(f"{name}: {len(own)} networks, {len(study.lines)} hyper-networks, {page}")
+    save("table_ranking", figures, machine())
+
+
+if __name__ == "__main__":
+    main()
