@@ -13,17 +13,21 @@ import numpy as np
 from ranking_study import Study, lines_of, rounded
 from ranking_text import filled, lines, show, span
 from record import load, machine, save
-from search_scores import ensemble_rows, way_rows
+from search_scores import ensemble_rows, mean_tau, way_rows
 
-from stnas.rank.analysis import ceiling
+from stnas.rank.analysis import ceiling, judge
+from stnas.rank.statistics import interval
 
 DOCS = Path(__file__).parents[1] / "docs"
+NOISE = ("posterior", "relative-0.02", "literal")
+FORMS = ("parameters", "scores")
 PAGES = {"cells": DOCS / "toponas.md", "macro": DOCS / "search-value.md"}
 
 
 def ways(study: Study) -> list[dict[str, Any]]:
     """Return tau-b of every estimator, and how good the networks are that it holds for the best.
 
+    band_tau: the mean of tau-b inside three ranges of multiply-adds.
     best: the share of the compared networks that are better than the best by the estimator, a
     mean over its vectors and the seeds; regret: by how much the best of all is better, alike.
     """
@@ -31,8 +35,40 @@ def ways(study: Study) -> list[dict[str, Any]]:
     for row, key in zip(rows, study.estimators, strict=True):
         chosen = [np.argmax(v) for each in study.estimators[key] for v in each.values]
         better = np.mean([(truth > truth[i]).mean() for i in chosen])
-        row |= rounded({"best": better, "regret": np.mean(truth.max() - truth[chosen])})
+        own = [judge(each, study.reality, reference=None) for each in study.estimators[key]]
+        row |= rounded({
+            "band_tau": np.mean([each["band_tau"] for each in own]),
+            "best": better,
+            "regret": np.mean(truth.max() - truth[chosen]),
+        })  # fmt: skip
     return rows
+
+
+def contrasts(study: Study) -> list[dict[str, Any]]:
+    """Return tau-b of chains with noise less that of those without, at the same rate, by loss."""
+    rows = []
+    for way, form, statistics, measure in study.estimators:
+        noise, _, rate = way.partition("@")
+        if noise not in NOISE or (statistics, measure) != ("own", "loss") or form not in FORMS:
+            continue
+        key = (way, form, statistics, measure)
+        plain = ("none" + way.removeprefix(noise), *key[1:])
+        low, high = interval(study.resampled(key) - study.resampled(plain))
+        value = mean_tau(study, key) - mean_tau(study, plain)
+        numbers = {"gain": value, "gain_low": low, "gain_high": high}
+        rows.append({"way": noise, "rate": rate, "form": form, **rounded(numbers)})
+    return rows
+
+
+def contrast_table(rows: list[dict[str, Any]]) -> str:
+    """Tabulate what noise adds to averaging."""
+    body = [
+        [f"`{row['way']}`", row["rate"] or "`sgld.learning_rate`", row["form"],
+         f"{show(row['gain'], sign='+', digits=3)} "
+         f"({span(row, 'gain_low', 'gain_high', sign='+', digits=3)})"]
+        for row in rows
+    ]  # fmt: skip
+    return lines(("noise", "rate", "averaged", "tau-b less that of `none` (95 %)"), body)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -50,11 +86,12 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"{show(row['gain'], sign='+', digits=3)} "
             f"({span(row, 'gain_low', 'gain_high', sign='+', digits=3)})",
             show(by_accuracy, digits=3),
+            show(row["band_tau"]),
             f"{100 * row['best']:.1f} %",
             show(row["regret"], scale=100),
         ])  # fmt: skip
     head = ("way", "averaged", "tau-b by loss (95 %)", "gain over the last checkpoints (95 %)",
-            "by accuracy", "better than its best", "regret, points")  # fmt: skip
+            "by accuracy", "in ranges of size", "better than its best", "regret")  # fmt: skip
     return lines(head, body)
 
 
@@ -67,10 +104,11 @@ def main() -> None:
         if not own:
             continue
         study = Study(name, own, lines_of(scores, name))
-        rows, together = ways(study), ensemble_rows(study)
+        rows, noise, together = ways(study), contrasts(study), ensemble_rows(study)
         limit = {"way": "table, seed to seed", "form": "ceiling", **rounded(ceiling(study.reality))}
-        figures += [{"set": name, **row} for row in (*rows, *together, limit)]
-        page.write_text(filled(page.read_text(), {name: table(rows)}))
+        figures += [{"set": name, **row} for row in (*rows, *noise, *together, limit)]
+        tables = {name: table(rows), f"{name} noise": contrast_table(noise)}
+        page.write_text(filled(page.read_text(), tables))
         print(f"{name}: {len(own)} networks, {len(study.lines)} hyper-networks, {page}")
     save("table_ranking", figures, machine())
 
