@@ -11,11 +11,12 @@ that the multiply-adds take at ``--gflops``, three times those of the forward pa
 import argparse
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from record import machine, save
-from shuffle_block import Row, Step, factors, medians
+from shuffle_block import Row, Step, factors, medians, steps_of
 from torch import Tensor
 
 from stnas.ops.separable.half import relu_dw_pw_bn
@@ -106,14 +107,8 @@ def make_step(form: Callable[..., Tensor], case: Case, *, nhwc: bool) -> Step:
 
 def measure(case: Case, *, compiled: bool, rounds: int) -> dict[str, float]:
     """Time all forms of one case."""
-    steps = {
-        "ours": make_step(relu_dw_pw_bn, case, nhwc=True),
-        "eager NCHW": make_step(twin, case, nhwc=False),
-        "eager NHWC": make_step(twin, case, nhwc=True),
-    }
-    if compiled:
-        torch._dynamo.reset()
-        steps["compile"] = make_step(torch.compile(twin, dynamic=False), case, nhwc=True)
+    make = partial(make_step, case=case)
+    steps = steps_of(make, relu_dw_pw_bn, twin, compiled=compiled)
     return medians(steps, rounds=rounds, seconds=0.02)
 
 

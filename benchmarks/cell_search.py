@@ -15,13 +15,14 @@ multiply-adds, all trained alike. ``cell_search_tables.py`` makes the tables of 
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from record import known, machine, save
+
+from stnas.store.files import read_json, read_rows
 
 SHARINGS = {
     "none": ("--sharing.level", "none"),
@@ -53,8 +54,8 @@ SPACES = {
 
 def row_of(run: Path) -> dict[str, Any]:
     """Return what a run that has ended found."""
-    results = {p.parent.name: json.loads(p.read_text()) for p in run.glob("*/result.json")}
-    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    results = {file.parent.name: read_json(file) for file in run.glob("*/result.json")}
+    metrics = read_rows(run / "metrics.jsonl", origin=None)
     last = [row for row in metrics if "entropy" in row][-1]
     found = {"cell": results["train"]["derived"], "entropy": f"{last['entropy']:.4f}"}
     truths = results["search"].get("truth", [])

@@ -12,11 +12,12 @@ channels_last, too.
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from record import machine, save
-from shuffle_block import FORMS, Row, Step, factors, medians
+from shuffle_block import FORMS, Row, Step, factors, medians, steps_of
 from torch import Tensor
 
 from stnas import ops
@@ -170,15 +171,8 @@ def make_step(form: Callable[..., Any], case: Case, mode: str, *, nhwc: bool) ->
 
 def measure(case: Case, mode: str, *, compiled: bool, rounds: int) -> dict[str, float]:
     """Time all forms of one case."""
-    ours, twin = case.forms
-    steps = {
-        "ours": make_step(ours, case, mode, nhwc=True),
-        "eager NCHW": make_step(twin, case, mode, nhwc=False),
-        "eager NHWC": make_step(twin, case, mode, nhwc=True),
-    }
-    if compiled:
-        torch._dynamo.reset()
-        steps["compile"] = make_step(torch.compile(twin, dynamic=False), case, mode, nhwc=True)
+    make = partial(make_step, case=case, mode=mode)
+    steps = steps_of(make, *case.forms, compiled=compiled)
     return medians(steps, rounds=rounds, seconds=0.02)
 
 

@@ -33,6 +33,12 @@ def span(row: Numbers, low: str, high: str, *, digits: int = 2, sign: str = "") 
     return " to ".join(show(row.get(end), digits=digits, sign=sign) for end in (low, high))
 
 
+def with_ends(row: Numbers, name: str, *, digits: int = 2, sign: str = "") -> str:
+    """Format a figure with the ends of its interval, ``name_low`` and ``name_high``."""
+    ends = span(row, f"{name}_low", f"{name}_high", digits=digits, sign=sign)
+    return f"{show(row.get(name), digits=digits, sign=sign)} ({ends})"
+
+
 def lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Put a table together."""
     body = [head, ["---"] * len(head), *rows]
@@ -50,14 +56,13 @@ def tau_table(rows: Sequence[Numbers]) -> str:
         if row.get("statistics") == "running" or row.get("measure") == "loss":
             continue
         size, last = row["form"] == "baseline", row["form"] == "ceiling"
-        gain = f"{show(row.get('gain'), sign='+')} ({span(row, 'gain_low', 'gain_high', sign='+')})"
         body.append(
             [
                 f"`{row['way']}`" if not last else f"{row['way']} (n {row['n']})",
                 AVERAGED[str(row["form"])],
-                f"{show(row['tau'])} ({span(row, 'tau_low', 'tau_high')})",
+                with_ends(row, "tau"),
                 "" if size or last else span(row, "tau_min", "tau_max"),
-                "" if last else gain,
+                "" if last else with_ends(row, "gain", sign="+"),
                 show(row.get("band_tau")),
                 show(row.get("top_precision")),
                 show(row.get("regret"), scale=100),

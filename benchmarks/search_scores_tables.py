@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ranking_text import filled, lines, show, span
+from ranking_text import filled, lines, show, span, with_ends
 from record import load, machine, save
 from search_scores import (
     CANDIDATES,
@@ -51,8 +51,7 @@ def way_table(rows: list[dict[str, Any]]) -> str:
 
 def cells(row: dict[str, Any]) -> list[str]:
     """Format tau-b and the gain with their intervals."""
-    gain = f"{show(row['gain'], sign='+')} ({span(row, 'gain_low', 'gain_high', sign='+')})"
-    return [f"{show(row['tau'])} ({span(row, 'tau_low', 'tau_high')})", gain]
+    return [with_ends(row, "tau"), with_ends(row, "gain", sign="+")]
 
 
 def small_table(rows: list[dict[str, Any]], first: str) -> str:

@@ -109,17 +109,31 @@ def medians(steps: dict[str, Step], *, rounds: int, seconds: float) -> dict[str,
 
 def measure(case: Case, mode: str, *, compiled: bool, rounds: int) -> dict[str, float]:
     """Time all forms of one case."""
-    training = mode == "train"
+
+    def make(form: Callable[..., Tensor], *, nhwc: bool) -> Step:
+        return make_step(form, case, nhwc=nhwc, training=mode == "train")
+
+    steps = steps_of(make, shuffle_block, twin, compiled=compiled)
+    return medians(steps, rounds=rounds, seconds=0.03)
+
+
+def steps_of(
+    make: Callable[..., Step], ours: Callable[..., object], twin: Callable[..., object], *,
+    compiled: bool,
+) -> dict[str, Step]:  # fmt: skip
+    """Return the steps to compare, as ``make(form, nhwc=...)`` makes them of ours and its twin.
+
+    compiled: torch.compile's form of the twin is one of them.
+    """
     steps = {
-        "ours": make_step(shuffle_block, case, nhwc=True, training=training),
-        "eager NCHW": make_step(twin, case, nhwc=False, training=training),
-        "eager NHWC": make_step(twin, case, nhwc=True, training=training),
+        "ours": make(ours, nhwc=True),
+        "eager NCHW": make(twin, nhwc=False),
+        "eager NHWC": make(twin, nhwc=True),
     }
     if compiled:
         torch._dynamo.reset()
-        form = torch.compile(twin, dynamic=False)
-        steps["compile"] = make_step(form, case, nhwc=True, training=training)
-    return medians(steps, rounds=rounds, seconds=0.03)
+        steps["compile"] = make(torch.compile(twin, dynamic=False), nhwc=True)
+    return steps
 
 
 FORMS = {

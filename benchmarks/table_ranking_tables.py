@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from ranking_study import Study, lines_of, rounded
-from ranking_text import filled, lines, show, span
+from ranking_text import filled, lines, show, with_ends
 from record import load, machine, save
 from search_scores import ensemble_rows, mean_tau, way_rows
 
@@ -64,8 +64,7 @@ def contrast_table(rows: list[dict[str, Any]]) -> str:
     """Tabulate what noise adds to averaging."""
     body = [
         [f"`{row['way']}`", row["rate"] or "`sgld.learning_rate`", row["form"],
-         f"{show(row['gain'], sign='+', digits=3)} "
-         f"({span(row, 'gain_low', 'gain_high', sign='+', digits=3)})"]
+         with_ends(row, "gain", digits=3, sign="+")]
         for row in rows
     ]  # fmt: skip
     return lines(("noise", "rate", "averaged", "tau-b less that of `none` (95 %)"), body)
@@ -82,9 +81,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         body.append([
             f"`{way}`",
             "size alone" if form == "baseline" else form,
-            f"{show(row['tau'], digits=3)} ({span(row, 'tau_low', 'tau_high', digits=3)})",
-            f"{show(row['gain'], sign='+', digits=3)} "
-            f"({span(row, 'gain_low', 'gain_high', sign='+', digits=3)})",
+            with_ends(row, "tau", digits=3),
+            with_ends(row, "gain", digits=3, sign="+"),
             show(by_accuracy, digits=3),
             show(row["band_tau"]),
             f"{100 * row['best']:.1f} %",
