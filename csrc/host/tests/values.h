@@ -32,6 +32,13 @@ inline void expect_close(const char* what, const Values& given, const Values& ex
   ++failures;
 }
 
+inline Values draw(std::mt19937& generator, index count, double mean = 0, double deviation = 1) {
+  std::normal_distribution<double> normal;
+  Values values(static_cast<size_t>(count));
+  for (double& value : values) value = mean + deviation * normal(generator);
+  return values;
+}
+
 template <class T>
 std::vector<T> cast(const Values& values) {
   return {values.begin(), values.end()};

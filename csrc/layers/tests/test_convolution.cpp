@@ -8,10 +8,7 @@ namespace {
 
 Values draw(index count, unsigned seed) {
   std::mt19937 generator(seed);
-  std::normal_distribution<double> normal;
-  Values values(static_cast<size_t>(count));
-  for (double& value : values) value = normal(generator);
-  return values;
+  return test::draw(generator, count);
 }
 
 template <class T>

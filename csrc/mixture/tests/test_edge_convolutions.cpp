@@ -16,12 +16,7 @@ struct Sizes {
 
 std::mt19937 generator(1);
 
-Values draw(index count) {
-  std::normal_distribution<double> normal;
-  Values values(static_cast<size_t>(count));
-  for (double& value : values) value = 0.2 + normal(generator);
-  return values;
-}
+Values draw(index count) { return test::draw(generator, count, 0.2); }
 
 Values definition(const Sizes& n, const Values& x, const Values& kernel) {
   Values z(size_t(n.pixels() * n.out()));

@@ -21,12 +21,7 @@ using Point = std::array<Values, 4>;
 
 std::mt19937 generator(1);
 
-Values draw(index count) {
-  std::normal_distribution<double> normal;
-  Values values(static_cast<size_t>(count));
-  for (double& value : values) value = 0.2 + normal(generator);
-  return values;
-}
+Values draw(index count) { return test::draw(generator, count, 0.2); }
 
 Point draw_point(const Sizes& n) {
   return {draw(n.images * n.height * n.width * n.in), draw(9 * n.in * n.out),

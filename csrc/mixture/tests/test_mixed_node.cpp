@@ -16,12 +16,7 @@ struct Sizes {
 
 std::mt19937 generator(1);
 
-Values draw(index count) {
-  std::normal_distribution<double> normal;
-  Values values(static_cast<size_t>(count));
-  for (double& value : values) value = 0.5 + normal(generator);
-  return values;
-}
+Values draw(index count) { return test::draw(generator, count, 0.5); }
 
 // What a node is made of: the sources, the branches side by side in pixels of one tensor, and the
 // shares: skip and pool of each source, then those of the branches.

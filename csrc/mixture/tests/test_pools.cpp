@@ -8,12 +8,7 @@ namespace {
 
 std::mt19937 generator(1);
 
-Values draw(size_t count) {
-  std::normal_distribution<double> normal;
-  Values values(count);
-  for (double& value : values) value = normal(generator);
-  return values;
-}
+Values draw(size_t count) { return test::draw(generator, index(count)); }
 
 struct Sizes {
   index images, channels, height, width, stride;

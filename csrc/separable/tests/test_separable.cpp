@@ -9,10 +9,7 @@ namespace {
 std::mt19937 generator(1);
 
 Values draw(index count, double scale, double shift = 0) {
-  std::normal_distribution<double> normal;
-  Values values(static_cast<size_t>(count));
-  for (double& value : values) value = shift + scale * normal(generator);
-  return values;
+  return test::draw(generator, count, shift, scale);
 }
 
 struct NaiveTerm {
