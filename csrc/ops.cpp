@@ -112,13 +112,14 @@ STNAS_SCHEMAS(STNAS_LIBRARY, ops) {
   // biased variance of the BN [2, C_out].
   ops.def(
       "relu_dw_pw_bn_forward(Tensor[] xs, Tensor[] kernels, int[] strides, int[] grids, "
-      "int[] shifts, Tensor pointwise, Tensor? scale, bool keep) "
+      "int[] shifts, Tensor pointwise, Tensor? scale, Tensor? weight, Tensor? bias, bool keep) "
       "-> (Tensor out, Tensor values, Tensor moments, Tensor statistics)");
-  // Gradients of xs, of the kernels, of pointwise, and of the scale.
+  // Gradients of xs, of the kernels, of pointwise, of the scale, and of weight and bias [2, C_out].
   ops.def(
       "relu_dw_pw_bn_backward(Tensor grad, Tensor[] xs, Tensor[] kernels, int[] strides, "
-      "int[] grids, int[] shifts, Tensor pointwise, Tensor? scale, Tensor values, Tensor moments, "
-      "Tensor statistics) -> (Tensor[], Tensor[], Tensor, Tensor)");
+      "int[] grids, int[] shifts, Tensor pointwise, Tensor? scale, Tensor? weight, Tensor? bias, "
+      "Tensor values, Tensor moments, Tensor statistics) "
+      "-> (Tensor[], Tensor[], Tensor, Tensor, Tensor)");
   // part sum_i shares[i] K_i of kernels [C, 1, k, k], the smaller ones in the middle of zeros;
   // normalise: each channel of a kernel is divided by its norm and 1e-6. part, shares: a value
   // each.

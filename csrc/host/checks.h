@@ -82,4 +82,12 @@ inline void check_values(const Tensor& x) {
   check(x.numel() > 0, "x must not be empty, got ", x.numel(), " elements");
 }
 
+// An image of kernels that are for float32 and float64 on the CPU; `other` is told to compute the
+// rest.
+inline void check_plain(const Tensor& x, const char* name, const char* other) {
+  check_values(x);
+  check(x.is_cpu() && x.scalar_type() != ScalarType::BFloat16, name,
+        " must be float32 or float64 on the CPU: call ", other);
+}
+
 }  // namespace stnas::cpu

@@ -13,9 +13,7 @@ Node<T> make_node(const Tensor& x, index images, index channels, index height, i
 }
 
 inline Tensor pool_forward(const Tensor& x) {
-  check_values(x);
-  check(x.is_cpu() && x.scalar_type() != ScalarType::BFloat16,
-        "x must be float32 or float64 on the CPU: call x.mean((2, 3))");
+  check_plain(x, "x", "x.mean((2, 3))");
   check_image(x, "x", sizes_of(x));
   const Tensor out = like(x, {x.size(0), x.size(1)});
   with_wide_type(x, [&](auto zero) {

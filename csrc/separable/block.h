@@ -13,7 +13,8 @@ struct SeparableCall {
 
   SeparableCall(const Tensors& xs, const Tensors& kernels, const std::vector<index>& strides,
                 const std::vector<index>& grids, const std::vector<index>& shifts,
-                const Tensor& pointwise, const Maybe& scale) {
+                const Tensor& pointwise, const Maybe& scale, const Maybe& weight,
+                const Maybe& bias) {
     const Tensor& x = xs.front();
     const index channels = x.size(1);
     for (size_t t = 0; t < xs.size(); ++t) {
@@ -35,6 +36,8 @@ struct SeparableCall {
       check(scale->numel() == 1, "scale must have 1 value, got ", scale->numel());
       problem.scale = data<T>(*scale);
     }
+    problem.norm_weight = per_channel(weight, "weight", x);
+    problem.norm_bias = per_channel(bias, "bias", x);
     problem.images = x.size(0), problem.in = channels;
     problem.terms = terms.data(), problem.count = index(terms.size());
     problem.weight = data<T>(pointwise);
@@ -50,6 +53,13 @@ struct SeparableCall {
   std::vector<index> statistics() const { return {2, problem.out}; }
 
  private:
+  const T* per_channel(const Maybe& values, const char* name, const Tensor& x) const {
+    if (!values) return nullptr;
+    check_type(*values, name, x);
+    check_size(*values, name, {problem.out});
+    return data<T>(*values);
+  }
+
   static index rounded(index side, index stride) { return (side + stride - 1) / stride; }
 
   void add_term(const Tensor& own, const Tensor& kernel, index stride, index grid, index shift,

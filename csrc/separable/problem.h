@@ -1,4 +1,5 @@
-// What the kernels of half a separable convolution are told: scale BN(W sum_t DW_t ReLU(x_t)).
+// What the kernels of half a separable convolution are told: scale BN(W sum_t DW_t ReLU(x_t)), the
+// BN with a weight and a bias or without.
 #pragma once
 
 #include "host/problem.h"
@@ -26,11 +27,13 @@ struct SeparableProblem {
   index images, in, out, height, width;  // height and width of the result
   const Term<T>* terms;
   index count;
-  const T* weight;  // [out, in]
-  const T* scale;   // a value, or null: 1
-  T* values;        // the sum of the terms, [groups, in_blocks, pixels, 16]
-  T* moments;       // of the values: mean and covariance, [1 + in, in]
-  T* statistics;    // mean and biased variance of the BN, [2 out]
+  const T* weight;       // [out, in]
+  const T* scale;        // a value, or null: 1
+  const T* norm_weight;  // [out], or null: 1
+  const T* norm_bias;    // [out], or null: 0
+  T* values;             // the sum of the terms, [groups, in_blocks, pixels, 16]
+  T* moments;            // of the values: mean and covariance, [1 + in, in]
+  T* statistics;         // mean and biased variance of the BN, [2 out]
   Executor executor;
 
   // Lanes of a block that an image takes; where channels are few, several images share a block.
@@ -46,14 +49,20 @@ struct SeparableProblem {
   STNAS_INLINE index out_blocks() const { return (out + kBlock - 1) / kBlock; }
   STNAS_INLINE index pixels() const { return height * width; }
   STNAS_INLINE index kept() const { return groups() * in_blocks() * pixels() * kBlock; }
+
+  // The result is scale (weight z + bias), z normalised.
+  STNAS_INLINE double whole_scale() const { return scale ? double(*scale) : 1; }
+  STNAS_INLINE double weight_of(index c) const { return norm_weight ? double(norm_weight[c]) : 1; }
+  STNAS_INLINE double bias_of(index c) const { return norm_bias ? double(norm_bias[c]) : 0; }
 };
 
-// Gradients: of each x and each depthwise weight, of the 1x1, of the scale (a value).
+// Gradients: of each x and each depthwise weight, of the 1x1, of the scale (a value), of the BN's
+// weight and bias [2 out].
 template <class T>
 struct SeparableGradients {
   T* const* x;
   T* const* depthwise;
-  T *weight, *scale;
+  T *weight, *scale, *affine;
 };
 
 // The kernels of an instruction set, one table a pass.

@@ -99,6 +99,11 @@ def have_kernels(x: Tensor, weight: Tensor, norm: nn.BatchNorm2d) -> bool:
     )
 
 
+def takes_batch(norm: nn.BatchNorm2d) -> bool:
+    """Tell whether a BN layer normalises by the statistics of the batch."""
+    return norm.training or norm._buffers["running_mean"] is None
+
+
 def agree(norms: Sequence[nn.BatchNorm2d]) -> bool:
     """Tell whether BN layers are in one state: one mode, one momentum, statistics or none."""
     first, *rest = map(_state, norms)

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from stnas.ops.flops import count_madds
 from stnas.space import SearchSpace
 from stnas.space.cells.darts_text import NODES, cells
 from stnas.supernet import Network, SuperNet, Trie
+from stnas.supernet.blocks.cells import SeparableHalves
 from stnas.supernet.mixture import Drawn, MixedNet, Soft
 from stnas.supernet.mixture.edge import MixedEdge, NodeValue
 
@@ -114,3 +116,49 @@ def test_paths_computed_together_are_those_computed_alone(calibrated):
         alone = calibrated(supernet, row, batches).eval()
         with torch.inference_mode():
             torch.testing.assert_close(found[leaf], alone(batches[0]), rtol=1e-4, atol=1e-5)
+
+
+def trained(network, momentum):
+    """Take a step of training, and evaluate: logits, gradients and statistics."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = momentum
+    network.train().zero_grad()
+    logits = network(X)
+    logits.pow(2).sum().backward()
+    gradients = {name: own.grad for name, own in network.named_parameters()}
+    with torch.inference_mode():
+        return logits.detach(), network.eval()(X), gradients, dict(network.named_buffers())
+
+
+def pair(row):
+    """Make a network twice: by operators and of plain layers."""
+    network, plain = (
+        Network.build(SPACE, row, kernels=kernels).double() for kernels in ("fused", "reference")
+    )
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for own in network.parameters():
+            own.add_(torch.randn(own.shape, generator=generator, dtype=own.dtype), alpha=0.2)
+    plain.load_state_dict(network.state_dict())
+    return network, plain
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "".join(map(str, row)))
+@pytest.mark.parametrize("momentum", [0.1, None], ids=str)
+def test_a_network_trains_as_its_layers_do(row, momentum):
+    network, plain = pair(row)
+    for _ in range(2):
+        torch.testing.assert_close(trained(network, momentum), trained(plain, momentum))
+
+
+def test_layers_that_are_watched_or_frozen_are_called():
+    network, plain = pair(ROWS[0])
+    block = next(own for own in network.modules() if isinstance(own, SeparableHalves))
+    seen = []
+    block[1].register_forward_hook(lambda *_: seen.append(1))
+    block[3].eval()
+    twin = dict(zip(network.modules(), plain.modules(), strict=True))
+    twin[block[3]].eval()
+    torch.testing.assert_close(network(X), plain(X))
+    assert seen == [1]

@@ -8,12 +8,9 @@
 namespace stnas::cpu {
 namespace {
 
-void check_plain(const Tensors& x) {
+void check_values_of(const Tensors& x) {
   check(!x.empty(), "x must hold 1 tensor or more, got 0");
-  check_values(x[0]);
-  check(x[0].is_cpu() && x[0].scalar_type() != ScalarType::BFloat16,
-        "x must be float32 or float64 on the CPU: call "
-        "stnas.ops.mixture.reference.mixed_cell on others");
+  check_plain(x[0], "x", "stnas.ops.mixture.reference.mixed_cell on others");
 }
 
 // The result of a convolution, in channels_last order, for at least `parts` edges side by side;
@@ -74,7 +71,7 @@ struct MixtureCall {
 
 Tensor mixed_node(const Tensors& x, const Tensors& z, const Tensors& statistics,
                   const Tensor& shares) {
-  check_plain(x);
+  check_values_of(x);
   return with_wide_type(x[0], [&](auto zero) {
     using T = decltype(zero);
     const MixtureCall<T> call(x, z, statistics, shares);
@@ -88,7 +85,7 @@ std::tuple<Tensor, Tensor> mixed_node_backward_(const Tensor& grad, const Tensor
                                                 const Tensors& z, const Tensors& statistics,
                                                 const Tensor& shares, const Tensors& of_x, bool add,
                                                 bool wants_shares) {
-  check_plain(x);
+  check_values_of(x);
   check_target(grad, "grad", x[0], sizes_of(x[0]));
   check(of_x.size() == x.size(), "of_x must hold ", x.size(), " tensors, got ", of_x.size());
   return with_wide_type(x[0], [&](auto zero) {

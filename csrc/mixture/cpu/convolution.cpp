@@ -11,10 +11,7 @@ namespace {
 
 template <class T>
 EdgeConvolutions<T> edge_convolutions(const Tensor& x, const Tensor& kernel) {
-  check_values(x);
-  check(x.is_cpu() && x.scalar_type() != ScalarType::BFloat16,
-        "x must be float32 or float64 on the CPU: call "
-        "stnas.ops.mixture.reference.mixed_cell on others");
+  check_plain(x, "x", "stnas.ops.mixture.reference.mixed_cell on others");
   check_image(x, "x", sizes_of(x));
   check_same_type(kernel, "kernel", x);
   check(kernel.dim() == 4, "kernel must have 4 dimensions, got ", kernel.dim());

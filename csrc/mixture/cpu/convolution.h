@@ -117,9 +117,23 @@ void add_input_gradient(const DirectConvolution& back, const PackedTaps<T>& taps
   });
 }
 
-// Images in chunks, one sum of the kernel's gradient each: a function of the sizes alone.
-inline index kernel_chunks(index images, index size) {
-  return least(images, most(4, 65536 / size));
+// Calls use(image, buffers, sum) for all images, in chunks, a function of the sizes alone, of one
+// sum [size] each of the gradients of kernels. Returns the sum of these, or null, which then is
+// each sum, where none is `wanted`.
+template <class T, class Use>
+const T* sum_over_images(Scratch& scratch, const Executor& executor, const DirectConvolution& d,
+                         index images, index size, bool wanted, const Use& use) {
+  const index chunks = wanted ? least(images, most(4, 65536 / size)) : images;
+  T* sums = wanted ? scratch.zeros<T>(chunks * size) : nullptr;
+  const index work = images * d.count() * size / kLanes * (wanted ? 2 : 1);
+  parallel(executor, chunks, work, [&](index chunk) {
+    Scratch own;
+    const GradientBuffers<T> buffers(own, d);
+    for (index i = chunk * images / chunks; i < (chunk + 1) * images / chunks; ++i)
+      use(i, buffers, wanted ? sums + chunk * size : nullptr);
+  });
+  if (wanted) add_parts(executor, chunks, size, sums);
+  return sums;
 }
 
 template <class T>
@@ -127,25 +141,19 @@ void differentiate_edges(const EdgeConvolutions<T>& p, const EdgeGradients<T>& f
                          T* of_kernel) {
   const DirectConvolution d = direct(p);
   Scratch scratch;
-  const index area = p.size * p.size, size = tap_sums(d), pixels = p.pixels() * p.channels;
+  const index area = p.size * p.size, pixels = p.pixels() * p.channels;
   const auto taps = pack_taps(scratch, turned(d), turned_taps(d, p.kernel));
   const auto* places = places_of(scratch, d);
-  const index chunks = of_kernel ? kernel_chunks(p.images, size) : p.images;
-  T* sums = scratch.zeros<T>(of_kernel ? chunks * size : 0);
-  const index work = p.images * d.count() * size / kLanes * (of_kernel ? 2 : 1);
-  parallel(p.executor, chunks, work, [&](index chunk) {
-    Scratch own;
-    const GradientBuffers<T> buffers(own, d);
-    for (index i = chunk * p.images / chunks; i < (chunk + 1) * p.images / chunks; ++i) {
-      fill_gradient(p, from, i, buffers.g);
-      add_input_gradient(turned(d), taps, places, buffers.g, p.x + i * pixels, of_x + i * pixels);
-      if (!of_kernel) continue;
-      fill_rectified(d, p.x + i * pixels, buffers.x);
-      buffers.add(d, sums + chunk * size);
-    }
-  });
-  if (!of_kernel) return;
-  add_parts(p.executor, chunks, size, sums);
+  const auto through = [&](index i, const GradientBuffers<T>& buffers, T* sum) {
+    fill_gradient(p, from, i, buffers.g);
+    add_input_gradient(turned(d), taps, places, buffers.g, p.x + i * pixels, of_x + i * pixels);
+    if (!sum) return;
+    fill_rectified(d, p.x + i * pixels, buffers.x);
+    buffers.add(d, sum);
+  };
+  const T* sums =
+      sum_over_images<T>(scratch, p.executor, d, p.images, tap_sums(d), of_kernel, through);
+  if (!sums) return;
   for_each_tap_sum(d, sums, [&](index o, index i, index tap, T value) {
     of_kernel[(o * p.channels + i) * area + tap] = value;
   });

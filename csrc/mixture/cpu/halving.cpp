@@ -12,10 +12,7 @@ namespace {
 template <class T>
 Halving<T> halving(const Tensor& x, const Tensor& first, const Tensor& second,
                    const Tensor& shortcut) {
-  check_values(x);
-  check(x.is_cpu() && x.scalar_type() != ScalarType::BFloat16,
-        "x must be float32 or float64 on the CPU: call "
-        "stnas.ops.mixture.reference.halving_block on others");
+  check_plain(x, "x", "stnas.ops.mixture.reference.halving_block on others");
   check_image(x, "x", sizes_of(x));
   for (const Tensor* own : {&first, &second, &shortcut}) check_same_type(*own, "kernels", x);
   check(first.dim() == 4 && first.size(0) > 0, "first must have shape [C_out, C, 3, 3]");

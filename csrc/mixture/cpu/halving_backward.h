@@ -65,29 +65,24 @@ void differentiate_second(const Halving<T>& p, const int32_t* places, const T* z
   const DirectConvolution d = second_of(p);
   Scratch scratch;
   const auto back = pack_taps(scratch, d, turned_taps(d, p.second));
-  const index size = tap_sums(d), padded = round_up(p.out, kLanes);
-  const index chunks = of_kernel ? kernel_chunks(p.images, size) : p.images;
-  T* sums = scratch.zeros<T>(of_kernel ? chunks * size : 0);
-  parallel(p.executor, chunks, 2 * p.images * d.count() * size / kLanes, [&](index chunk) {
-    Scratch own;
-    const GradientBuffers<T> buffers(own, d);
-    for (index i = chunk * p.images / chunks; i < (chunk + 1) * p.images / chunks; ++i) {
-      const index at = i * p.pixels() * p.out;
-      of_result.fill(i, buffers.g);
-      convolve_directly(d, back, places, buffers.g, [&](index q, index j, auto v) {
-        constexpr int N = decltype(v)::kParts * decltype(v)::kPartLanes;
-        const index place = at + q * p.out + j, lanes = p.out - j;
-        const auto none = zero<T, N>(), gap = load<N>(z + place, lanes) - load<N>(fold.mean + j);
-        store(behind + place, where_less(none, gap, v, none), lanes);
-      });
-      add_norm_sums(p, behind + at, z + at, fold, norm_sums + i * 2 * padded);
-      if (!of_kernel) continue;
-      fill_normalised(d, z + at, fold, buffers.x);
-      buffers.add(d, sums + chunk * size);
-    }
-  });
-  if (!of_kernel) return;
-  add_parts(p.executor, chunks, size, sums);
+  const index padded = round_up(p.out, kLanes);
+  const auto through = [&](index i, const GradientBuffers<T>& buffers, T* sum) {
+    const index at = i * p.pixels() * p.out;
+    of_result.fill(i, buffers.g);
+    convolve_directly(d, back, places, buffers.g, [&](index q, index j, auto v) {
+      constexpr int N = decltype(v)::kParts * decltype(v)::kPartLanes;
+      const index place = at + q * p.out + j, lanes = p.out - j;
+      const auto none = zero<T, N>(), gap = load<N>(z + place, lanes) - load<N>(fold.mean + j);
+      store(behind + place, where_less(none, gap, v, none), lanes);
+    });
+    add_norm_sums(p, behind + at, z + at, fold, norm_sums + i * 2 * padded);
+    if (!sum) return;
+    fill_normalised(d, z + at, fold, buffers.x);
+    buffers.add(d, sum);
+  };
+  const T* sums =
+      sum_over_images<T>(scratch, p.executor, d, p.images, tap_sums(d), of_kernel, through);
+  if (!sums) return;
   for_each_tap_sum(d, sums, [&](index o, index i, index tap, T value) {
     of_kernel[(o * p.out + i) * 9 + tap] = value;
   });
@@ -131,30 +126,25 @@ void differentiate_first(const Halving<T>& p, const int32_t* places,
   T* shortcut = scratch.take<T>(round_up(p.in, kLanes) * p.out);
   pack_rows(p.shortcut, p.out, p.in, p.out, shortcut);
   const index padded = round_up(p.out, kHalf), size = tap_sums(d) + p.in * padded;
-  const index chunks = to.first ? kernel_chunks(p.images, size) : p.images;
-  T* sums = scratch.zeros<T>(to.first ? chunks * size : 0);
-  parallel(p.executor, chunks, 2 * p.images * d.count() * size / kLanes, [&](index chunk) {
+  const auto through = [&](index i, const GradientBuffers<T>& buffers, T* sum) {
     Scratch own;
-    const GradientBuffers<T> buffers(own, d);
     T *means = own.take<T>(p.pixels() * p.in), *of_blocks = own.take<T>(4 * p.pixels() * p.in);
-    for (index i = chunk * p.images / chunks; i < (chunk + 1) * p.images / chunks; ++i) {
-      const index at = i * p.height * p.width * p.in;
-      const T* g = grad + i * p.pixels() * p.out;
-      of_result.fill(i, buffers.g);
-      convolve_directly(
-          back, taps, places, buffers.g + d.begin(0) * p.out,
-          [&](index q, index j, auto v) { store(of_blocks + q * back.out + j, v, back.out - j); });
-      if (to.first) {
-        fill_blocks(p, p.x + at, buffers.x, means);
-        buffers.add(d, sums + chunk * size);
-        add_shortcut(p, means, g, sums + chunk * size + tap_sums(d));
-      }
-      differentiate_means(p, shortcut, g, means);
-      join_gradients(p, p.x + at, means, of_blocks, to.x + at);
+    const index at = i * p.height * p.width * p.in;
+    const T* g = grad + i * p.pixels() * p.out;
+    of_result.fill(i, buffers.g);
+    convolve_directly(
+        back, taps, places, buffers.g + d.begin(0) * p.out,
+        [&](index q, index j, auto v) { store(of_blocks + q * back.out + j, v, back.out - j); });
+    if (sum) {
+      fill_blocks(p, p.x + at, buffers.x, means);
+      buffers.add(d, sum);
+      add_shortcut(p, means, g, sum + tap_sums(d));
     }
-  });
-  if (!to.first) return;
-  add_parts(p.executor, chunks, size, sums);
+    differentiate_means(p, shortcut, g, means);
+    join_gradients(p, p.x + at, means, of_blocks, to.x + at);
+  };
+  const T* sums = sum_over_images<T>(scratch, p.executor, d, p.images, size, to.first, through);
+  if (!sums) return;
   narrow_first(p, sums, to.first);
   for (index o = 0; o < p.out; ++o)
     for (index i = 0; i < p.in; ++i) to.shortcut[o * p.in + i] = sums[tap_sums(d) + i * padded + o];

@@ -10,10 +10,7 @@ namespace {
 
 template <class T>
 PoolsProblem<T> pools_problem(const Tensor& x, index stride) {
-  check_values(x);
-  check(x.is_cpu() && x.scalar_type() != ScalarType::BFloat16,
-        "x must be float32 or float64 on the CPU: call "
-        "stnas.ops.mixture.reference.pooled_norms on others");
+  check_plain(x, "x", "stnas.ops.mixture.reference.pooled_norms on others");
   check_image(x, "x", sizes_of(x));
   check(stride == 1 || stride == 2, "stride must be 1 or 2, got ", stride);
   PoolsProblem<T> p{};

@@ -1,8 +1,9 @@
 // The gradient in two sweeps. With g the gradient of the result, d the values, m and C their mean
-// and covariance, r = 1 / std and a the scale: the first takes G = sum g (d - m)' and s1 = sum g.
-// They give s2 = r (W o G) 1, the gradients of the scale (sum of s2) and of the 1x1, a r (G - r s2
-// W C), and what the second applies to every pixel: dd = B g - A (d - m) - c with B = a W' r, A = a
-// W' (r^2 s2 / P) W and c = B s1 / P. The depthwise gradients follow from dd in the cache.
+// and covariance, r = 1 / std and a the scale times the BN's weight: the first takes G = sum g (d -
+// m)' and s1 = sum g. They give s2 = r (W o G) 1, the gradients of the scale (sum of s2), of the
+// BN's weight and bias (s2 and s1, scaled) and of the 1x1, a r (G - r s2 W C), and what the second
+// applies to every pixel: dd = B g - A (d - m) - c with B = a W' r, A = a W' (r^2 s2 / P) W and c =
+// B s1 / P. The depthwise gradients follow from dd in the cache.
 #pragma once
 
 #include "separable/cpu/forward.h"
@@ -117,21 +118,24 @@ TermGradient<T> pack_gradient(Scratch& scratch, const SeparableProblem<T>& p, co
   return to;
 }
 
-// Writes the gradients of the 1x1 and of the scale; returns what gives that of the values.
+// Writes the gradients of the 1x1, of the scale and of the BN's weight and bias; returns what gives
+// that of the values.
 template <class T>
 TermGradient<T> finish_first(Scratch& scratch, const SeparableProblem<T>& p,
                              const FirstSums<T>& sums, const SeparableGradients<T>& to) {
   const ChannelSums<T> own(scratch, p, sums);
   double *b = scratch.zeros<double>(p.out * p.in), *a = scratch.zeros<double>(p.in * p.in);
   double *offset = scratch.zeros<double>(p.in), total = 0;
-  const double count = double(p.images * p.pixels()), scale = p.scale ? double(*p.scale) : 1;
+  const double count = double(p.images * p.pixels());
   for (index c = 0; c < p.out; ++c) {
     const T* weight = p.weight + c * p.in;
-    const double inverse = inverse_deviation(p, c);
+    const double inverse = inverse_deviation(p, c), scale = p.whole_scale() * p.weight_of(c);
     double normed = 0;
     for (index k = 0; k < p.in; ++k) normed += double(weight[k]) * own.products[c * p.in + k];
     normed *= inverse;
-    total += normed;
+    total += p.weight_of(c) * normed + p.bias_of(c) * own.plain[c];
+    to.affine[c] = T(p.whole_scale() * normed);
+    to.affine[p.out + c] = T(p.whole_scale() * own.plain[c]);
     const double pull = scale * inverse * inverse * normed / count;
     for (index k = 0; k < p.in; ++k) {
       const double by = scale * inverse * double(weight[k]);

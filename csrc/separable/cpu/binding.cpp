@@ -18,22 +18,19 @@ void check_terms(const Tensors& xs, const Tensors& kernels, const Sizes& strides
             shifts.size() == count,
         "kernels, strides, grids and shifts must be as many as xs, ", count, ", got ",
         kernels.size(), ", ", strides.size(), ", ", grids.size(), " and ", shifts.size());
-  check_values(xs.front());
-  check(xs.front().is_cpu() && xs.front().scalar_type() != ScalarType::BFloat16,
-        "xs must be float32 or float64 on the CPU: call "
-        "stnas.ops.separable.reference.relu_dw_pw_bn on others");
+  check_plain(xs.front(), "xs", "stnas.ops.separable.reference.relu_dw_pw_bn on others");
 }
 
 using Kept = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 
 Kept relu_dw_pw_bn_forward(const Tensors& xs, const Tensors& kernels, const Sizes& strides,
                            const Sizes& grids, const Sizes& shifts, const Tensor& pointwise,
-                           const Maybe& scale, bool keep) {
+                           const Maybe& scale, const Maybe& weight, const Maybe& bias, bool keep) {
   check_terms(xs, kernels, strides, grids, shifts);
   const Tensor& x = xs.front();
   return with_wide_type(x, [&](auto zero) -> Kept {
     using T = decltype(zero);
-    SeparableCall<T> call(xs, kernels, strides, grids, shifts, pointwise, scale);
+    SeparableCall<T> call(xs, kernels, strides, grids, shifts, pointwise, scale, weight, bias);
     auto& p = call.problem;
     const Tensor out = image_like(x, call.out_sizes()), values = like(x, {keep ? p.kept() : 0});
     const Tensor moments = like(x, call.moments()), statistics = like(x, call.statistics());
@@ -45,15 +42,18 @@ Kept relu_dw_pw_bn_forward(const Tensors& xs, const Tensors& kernels, const Size
   });
 }
 
-std::tuple<Tensors, Tensors, Tensor, Tensor> relu_dw_pw_bn_backward(
-    const Tensor& grad, const Tensors& xs, const Tensors& kernels, const Sizes& strides,
-    const Sizes& grids, const Sizes& shifts, const Tensor& pointwise, const Maybe& scale,
-    const Tensor& values, const Tensor& moments, const Tensor& statistics) {
+using Gradients = std::tuple<Tensors, Tensors, Tensor, Tensor, Tensor>;
+
+Gradients relu_dw_pw_bn_backward(const Tensor& grad, const Tensors& xs, const Tensors& kernels,
+                                 const Sizes& strides, const Sizes& grids, const Sizes& shifts,
+                                 const Tensor& pointwise, const Maybe& scale, const Maybe& weight,
+                                 const Maybe& bias, const Tensor& values, const Tensor& moments,
+                                 const Tensor& statistics) {
   check_terms(xs, kernels, strides, grids, shifts);
   const Tensor& x = xs.front();
-  return with_wide_type(x, [&](auto zero) -> std::tuple<Tensors, Tensors, Tensor, Tensor> {
+  return with_wide_type(x, [&](auto zero) -> Gradients {
     using T = decltype(zero);
-    SeparableCall<T> call(xs, kernels, strides, grids, shifts, pointwise, scale);
+    SeparableCall<T> call(xs, kernels, strides, grids, shifts, pointwise, scale, weight, bias);
     auto& p = call.problem;
     check_target(grad, "grad", x, call.out_sizes());
     const auto point = [&](const Tensor& kept, const char* name, const Sizes& sizes) {
@@ -73,10 +73,12 @@ std::tuple<Tensors, Tensors, Tensor, Tensor> relu_dw_pw_bn_backward(
       to_kernels.push_back(data<T>(of_kernels.back()));
     }
     const Tensor of_pointwise = like(x, sizes_of(pointwise)), of_scale = like(x, {});
+    const Tensor of_affine = like(x, {2, p.out});
     cpu::kernels<SeparableBackward<T>>().differentiate(
         p, data<T>(grad),
-        {to_xs.data(), to_kernels.data(), data<T>(of_pointwise), data<T>(of_scale)});
-    return {of_xs, of_kernels, of_pointwise, of_scale};
+        {to_xs.data(), to_kernels.data(), data<T>(of_pointwise), data<T>(of_scale),
+         data<T>(of_affine)});
+    return {of_xs, of_kernels, of_pointwise, of_scale, of_affine};
   });
 }
 

@@ -185,10 +185,11 @@ struct FoldedPointwise {
     panels = scratch.zeros<T>(p.out_blocks() * in * kLanes);
     bias = scratch.zeros<T>(p.out_blocks() * kLanes);
     for (index c = 0; c < p.out; ++c) {
-      const double scale = inverse_deviation(p, c) * (p.scale ? double(*p.scale) : 1);
+      const double scale = inverse_deviation(p, c) * p.whole_scale() * p.weight_of(c);
+      const double shift = p.whole_scale() * p.bias_of(c) - scale * double(p.statistics[c]);
       for (index f = 0; f < p.together(); ++f) {
         const index lane = f * lanes + c % kLanes, block = c / kLanes;
-        bias[block * kLanes + lane] = T(-scale * double(p.statistics[c]));
+        bias[block * kLanes + lane] = T(shift);
         for (index k = 0; k < p.in; ++k)
           panels[(block * in + f * lanes + k) * kLanes + lane] =
               T(scale * double(p.weight[c * p.in + k]));

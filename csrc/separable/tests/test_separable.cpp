@@ -20,10 +20,10 @@ struct NaiveTerm {
 struct NaiveHalf {
   index images, in, out, height, width;
   std::vector<NaiveTerm> terms;
-  Values weight, scale;
+  Values weight, scale, norm_weight, norm_bias;  // the last two: [out], or empty
 
   std::vector<Values*> parameters() {
-    std::vector<Values*> found{&weight, &scale};
+    std::vector<Values*> found{&weight, &scale, &norm_weight, &norm_bias};
     for (auto& term : terms) found.push_back(&term.x), found.push_back(&term.weight);
     return found;
   }
@@ -64,7 +64,10 @@ Values naive(const NaiveHalf& h) {
       var += std::pow(out[size_t(q * h.out + o)] - mean, 2) / double(count);
     for (index q = 0; q < count; ++q) {
       double& value = out[size_t(q * h.out + o)];
-      value = h.scale[0] * (value - mean) / std::sqrt(var + kEpsilon);
+      value = (value - mean) / std::sqrt(var + kEpsilon);
+      if (!h.norm_weight.empty()) value *= h.norm_weight[size_t(o)];
+      if (!h.norm_bias.empty()) value += h.norm_bias[size_t(o)];
+      value *= h.scale[0];
     }
   }
   return out;
@@ -84,13 +87,15 @@ struct Call {
     }
     for (size_t t = 0; t < h.terms.size(); ++t) {
       const auto& own = h.terms[t];
-      terms.push_back({values[2 + 2 * t].data(), own.kernel ? values[3 + 2 * t].data() : nullptr,
+      terms.push_back({values[4 + 2 * t].data(), own.kernel ? values[5 + 2 * t].data() : nullptr,
                        own.kernel, own.stride, own.grid, own.shift, own.height, own.width});
     }
     problem.images = h.images, problem.in = h.in, problem.out = h.out;
     problem.height = h.height, problem.width = h.width;
     problem.terms = terms.data(), problem.count = index(terms.size());
     problem.weight = values[0].data(), problem.scale = values[1].data();
+    if (!values[2].empty()) problem.norm_weight = values[2].data();
+    if (!values[3].empty()) problem.norm_bias = values[3].data();
     problem.executor = kExecutor;
     kept.assign(size_t(problem.kept()), T(NAN));
     moments.assign(size_t((1 + h.in) * h.in), T(NAN));
@@ -104,12 +109,16 @@ struct Call {
   void differentiate(const std::vector<T>& grad) {
     std::vector<T*> xs, weights;
     for (size_t t = 0; t < terms.size(); ++t) {
-      xs.push_back(gradients[2 + 2 * t].data());
-      weights.push_back(gradients[3 + 2 * t].data());
+      xs.push_back(gradients[4 + 2 * t].data());
+      weights.push_back(gradients[5 + 2 * t].data());
     }
+    std::vector<T> affine(statistics.size(), T(NAN));
     kernels<SeparableBackward<T>>().differentiate(
         problem, grad.data(),
-        {xs.data(), weights.data(), gradients[0].data(), gradients[1].data()});
+        {xs.data(), weights.data(), gradients[0].data(), gradients[1].data(), affine.data()});
+    for (size_t i = 0; i < gradients[2].size(); ++i) gradients[2][i] = affine[i];
+    for (size_t i = 0; i < gradients[3].size(); ++i)
+      gradients[3][i] = affine[size_t(problem.out) + i];
   }
 };
 
@@ -138,7 +147,7 @@ void test_gradients(const NaiveHalf& h, double tolerance) {
 
 NaiveHalf make(index images, index in, index out, index height, index width,
                const std::vector<std::vector<index>>& kinds) {
-  NaiveHalf h{images, in, out, 0, 0, {}, draw(out * in, 0.5), {0.7}};
+  NaiveHalf h{images, in, out, 0, 0, {}, draw(out * in, 0.5), {0.7}, {}, {}};
   for (const auto& k : kinds) {
     h.height = (height + k[1] - 1) / k[1], h.width = (width + k[1] - 1) / k[1];
     h.terms.push_back({k[0], k[1], k[2], k[3], height, width,
@@ -166,5 +175,10 @@ int main() {
     test(make(2, 20, 18, 9, 11, {{3, 1, 2, 0}}));
     test(make(2, 6, 17, 3, 3, {{0, 1, 1, 0}, {5, 1, 1, 0}}));
     test(make(3, 1, 1, 1, 2, {{5, 1, 2, 0}}));
+    for (const auto& [in, out] : {std::pair<index, index>{8, 8}, {3, 4}, {20, 18}}) {
+      auto h = make(3, in, out, 6, 7, {{3, 1, 1, 0}});
+      h.norm_weight = draw(out, 1), test(h);
+      h.norm_bias = draw(out, 1), test(h);
+    }
   });
 }

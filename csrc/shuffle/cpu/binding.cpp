@@ -8,18 +8,13 @@
 namespace stnas::cpu {
 namespace {
 
-void check_plain(const Tensor& x) {
-  check_values(x);
-  check(x.is_cpu() && x.scalar_type() != ScalarType::BFloat16,
-        "x must be float32 or float64 on the CPU: call "
-        "stnas.ops.shuffle.reference.shuffle_block on others");
-}
+constexpr const char* kOther = "stnas.ops.shuffle.reference.shuffle_block on others";
 
 using Kept = std::tuple<Tensor, Tensors, Tensor>;
 
 Kept shuffle_block_train(const Tensor& x, const Tensors& weights, index main,
                          const std::vector<Maybe>& affine, index stride, bool keep) {
-  check_plain(x);
+  check_plain(x, "x", kOther);
   return with_wide_type(x, [&](auto zero) -> Kept {
     using T = decltype(zero);
     ShuffleCall<T> call(x, weights, main, affine, stride);
@@ -47,7 +42,7 @@ std::tuple<Tensor, Tensors, Tensor> shuffle_block_backward(const Tensor& grad, c
                                                            const std::vector<Maybe>& affine,
                                                            const Tensors& values,
                                                            const Tensor& statistics, index stride) {
-  check_plain(x);
+  check_plain(x, "x", kOther);
   return with_wide_type(x, [&](auto zero) -> std::tuple<Tensor, Tensors, Tensor> {
     using T = decltype(zero);
     ShuffleCall<T> call(x, weights, main, affine, stride);
@@ -79,7 +74,7 @@ std::tuple<Tensor, Tensors, Tensor> shuffle_block_backward(const Tensor& grad, c
 Tensor shuffle_block_inference(const Tensor& x, const Tensors& weights, index main,
                                const std::vector<Maybe>& affine, const Tensors& running,
                                index stride) {
-  check_plain(x);
+  check_plain(x, "x", kOther);
   return with_wide_type(x, [&](auto zero) {
     using T = decltype(zero);
     ShuffleCall<T> call(x, weights, main, affine, stride);

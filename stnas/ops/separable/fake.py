@@ -31,7 +31,8 @@ def kept(x: Size, pointwise: Size, stride: int) -> int:
 @register_fake("stnas::relu_dw_pw_bn_forward")  # type: ignore[untyped-decorator]
 def _forward(
     xs: list[Tensor], kernels: list[Tensor], strides: list[int], grids: list[int],
-    shifts: list[int], pointwise: Tensor, scale: Tensor | None, keep: bool,
+    shifts: list[int], pointwise: Tensor, scale: Tensor | None, weight: Tensor | None,
+    bias: Tensor | None, keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     x, sizes = xs[0], (xs[0].shape, pointwise.shape, strides[0])
     channels, out = x.shape[1], pointwise.shape[0]
@@ -43,12 +44,13 @@ def _forward(
 @register_fake("stnas::relu_dw_pw_bn_backward")  # type: ignore[untyped-decorator]
 def _backward(
     grad: Tensor, xs: list[Tensor], kernels: list[Tensor], strides: list[int], grids: list[int],
-    shifts: list[int], pointwise: Tensor, scale: Tensor | None, values: Tensor, moments: Tensor,
-    statistics: Tensor,
-) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:  # fmt: skip
+    shifts: list[int], pointwise: Tensor, scale: Tensor | None, weight: Tensor | None,
+    bias: Tensor | None, values: Tensor, moments: Tensor, statistics: Tensor,
+) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor, Tensor]:  # fmt: skip
     of_xs = [empty_image(x, x.shape) for x in xs]
     of_kernels = [torch.empty_like(kernel) for kernel in kernels]
-    return of_xs, of_kernels, torch.empty_like(pointwise), xs[0].new_empty(())
+    of_scale, of_affine = xs[0].new_empty(()), xs[0].new_empty(2, len(pointwise))
+    return of_xs, of_kernels, torch.empty_like(pointwise), of_scale, of_affine
 
 
 @register_fake("stnas::mixed_kernel")  # type: ignore[untyped-decorator]

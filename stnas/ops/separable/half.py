@@ -8,7 +8,7 @@ from torch import Tensor
 
 import stnas.ops.separable.fake  # noqa: F401
 from stnas.ops.dtypes import autocasts, has_plain_kernels
-from stnas.ops.layers.norm_act import advance_running_
+from stnas.ops.layers.norm_act import advance_running_, given_gradients
 from stnas.ops.layers.reference import BatchNorm, SyncBatchNorm
 from stnas.ops.once import once_differentiable, refuse_gradient
 from stnas.ops.separable import reference
@@ -33,10 +33,10 @@ def relu_dw_pw_bn(
     """Compute ``scale BN(W sum_t DW_t ReLU(x_t))``; the plain twin tells the arguments.
 
     x: best in channels_last order, which the result has. Compiled on the CPU in float32 and
-    float64 for kernels 3, 5 and None, strides and grids of 1 and 2, and a BN without affine
-    parameters that uses the batch's statistics, with its gradient. The plain twin computes the
-    rest, by torch's operators: other devices, dtypes and kernels, autocast, an empty batch, running
-    statistics, and those of several processes. Raises ValueError for wrong shapes.
+    float64 for kernels 3, 5 and None, strides and grids of 1 and 2, and a BN that uses the batch's
+    statistics, with its gradient. The plain twin computes the rest, by torch's operators: other
+    devices, dtypes and kernels, autocast, an empty batch, running statistics, and those of several
+    processes. Raises ValueError for wrong shapes.
     """
     if not terms:
         raise ValueError("terms must be one or more, got none: give a Term for each x")
@@ -51,7 +51,8 @@ def relu_dw_pw_bn(
     options = list(strides), list(grids), list(shifts)
     xs = [term.x.contiguous(memory_format=torch.channels_last) for term in terms]
     kernels = [x.new_empty(0) if k is None else k.contiguous() for x, k, *_ in terms]
-    tensors: tuple[Any, ...] = (pointwise.contiguous(), scale, *xs, *kernels)
+    affine = norm.weight, norm.bias
+    tensors: tuple[Any, ...] = (pointwise.contiguous(), scale, *affine, *xs, *kernels)
     if torch.is_grad_enabled() and any(v is not None and v.requires_grad for v in tensors):
         out, statistics = _Half.apply(options, *tensors)  # type: ignore[no-untyped-call]
     else:
@@ -71,11 +72,10 @@ def has_kernels(
 ) -> bool:
     """Tell whether the compiled operators compute half a convolution of these tensors."""
     dtype = pointwise.dtype
-    plain = training and norm.weight is None and norm.bias is None
     return (
-        plain
+        training
         and not isinstance(norm, SyncBatchNorm)
-        and (scale is None or scale.dtype == dtype)
+        and all(own is None or own.dtype == dtype for own in (scale, norm.weight, norm.bias))
         and all(
             has_plain_kernels(term.x)
             and term.x.dtype == dtype
@@ -92,12 +92,18 @@ def has_kernels(
 
 
 def forward(
-    options: Options, pointwise: Tensor, scale: Tensor | None, *tensors: Any, keep: bool
+    options: Options,
+    pointwise: Tensor,
+    scale: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    *tensors: Any,
+    keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the result, what the gradient needs where ``keep``, and the BN's statistics."""
     count = len(tensors) // 2
     found: tuple[Tensor, Tensor, Tensor, Tensor] = OPS.relu_dw_pw_bn_forward.default(
-        list(tensors[:count]), list(tensors[count:]), *options, pointwise, scale, keep
+        list(tensors[:count]), list(tensors[count:]), *options, pointwise, scale, weight, bias, keep
     )
     return found
 
@@ -117,17 +123,19 @@ class _Half(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Any, ...]:
-        values, moments, statistics, pointwise, scale, *tensors = ctx.saved_tensors
+        values, moments, statistics, *parameters = ctx.saved_tensors
+        pointwise, scale, weight, bias, *tensors = parameters
         if grad is None:
-            return (None,) * (3 + len(tensors))
+            return (None,) * (1 + len(parameters))
         count = len(tensors) // 2
-        of_xs, of_kernels, of_pointwise, of_scale = OPS.relu_dw_pw_bn_backward.default(
+        of_xs, of_kernels, of_pointwise, of_scale, affine = OPS.relu_dw_pw_bn_backward.default(
             grad.contiguous(memory_format=torch.channels_last),
             tensors[:count], tensors[count:], *ctx.options,
-            pointwise, scale, values, moments, statistics,
+            pointwise, scale, weight, bias, values, moments, statistics,
         )  # fmt: skip
         scaled = None if scale is None else of_scale.view(scale.shape)
-        return (None, of_pointwise, scaled, *of_xs, *of_kernels)
+        of_norm = given_gradients(affine.view(-1), weight, bias)
+        return (None, of_pointwise, scaled, *of_norm, *of_xs, *of_kernels)
 
 
 refuse_gradient("relu_dw_pw_bn_forward", relu_dw_pw_bn)

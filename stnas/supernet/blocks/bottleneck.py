@@ -25,6 +25,7 @@ from stnas.supernet.as_built import (
     have_kernels,
     is_plain,
     is_unwatched,
+    takes_batch,
 )
 from stnas.supernet.blocks.block import MakeNorm, build
 from stnas.supernet.norms import Bound, advance_
@@ -128,8 +129,7 @@ class LinearBottleneck(nn.Module):
 
     def fits_a_path(self, x: Tensor) -> bool:
         """Tell whether the operator of a whole path may stand in for the block."""
-        norm = self.norms()[0]
-        from_batch = norm.training or norm._buffers["running_mean"] is None
+        from_batch = takes_batch(self.norms()[0])
         return self.compiled and from_batch and is_unwatched(self) and self.fusible(x) is not None
 
     def weights(self) -> BottleneckWeights:

@@ -8,13 +8,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stnas.config import Kernels
+from stnas.ops.layers.reference import BatchNorm
 from stnas.ops.mixture.halving import halving_block
 from stnas.ops.separable.half import relu_dw_pw_bn
-from stnas.ops.separable.reference import Term
+from stnas.ops.separable.reference import NO_NORM, Term
 from stnas.space.cells.darts_parts import Fitted, Halved, Pool, Separable
 from stnas.space.cells.parts import Average, Convolve, Halve, Zero
-from stnas.supernet.as_built import AsBuilt, is_plain
+from stnas.supernet.as_built import (
+    AsBuilt,
+    agree,
+    are_plain,
+    have_kernels,
+    is_plain,
+    takes_batch,
+)
 from stnas.supernet.blocks.block import MakeNorm, build
+from stnas.supernet.norms import advance_
 
 
 class Zeros(nn.Module):
@@ -89,8 +98,47 @@ def windows(kind: str, stride: int) -> nn.Module:
     return nn.AvgPool2d(3, stride, 1, count_include_pad=False)
 
 
+class SeparableHalves(nn.Sequential):
+    """ReLU, depthwise convolution, 1x1 convolution, BN, once or twice.
+
+    Where it is ``compiled`` and BN takes the statistics of the batch, an operator computes each
+    half, as long as these are the layers that were built and the pass is one of plain numbers.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], *, kernels: Kernels) -> None:
+        super().__init__(*layers)
+        self.compiled = kernels == "fused"
+        self.built = AsBuilt(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[N, C, H, W]`` to ``[N, C, ceil(H / stride), ceil(W / stride)]``."""
+        layers: list[Any] = list(self._modules.values())
+        halves = [layers[i + 1 : i + 4] for i in range(0, len(layers), 4)]
+        if self.compiled and is_plain(x) and self.built.holds(self) and have_operators(x, halves):
+            for depth, point, norm in halves:
+                own, _, momentum = advance_(norm)
+                term = Term(x, depth.weight, depth.stride[0], depth.dilation[0])
+                x = relu_dw_pw_bn([term], point.weight, own, momentum=momentum)
+            return x
+        found: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return found
+
+
+def have_operators(x: Tensor, parts: Sequence[Sequence[Any]]) -> bool:
+    """Tell whether operators may stand in for convolutions and a BN each, the last of a part."""
+    norms = [own[-1] for own in parts]
+    weights = [layer._parameters["weight"] for own in parts for layer in own]
+    weights += [own._parameters["bias"] for own in norms]
+    return (
+        agree(norms)
+        and takes_batch(norms[0])
+        and are_plain(own for own in weights if own is not None)
+        and all(have_kernels(x, convolution.weight, own) for convolution, *_, own in parts)
+    )
+
+
 @build.register
-def separable(part: Separable, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequential:
+def separable(part: Separable, *, kernels: Kernels, norm: MakeNorm) -> SeparableHalves:
     """Make ReLU, depthwise, 1x1, BN, once or twice."""
     layers: list[nn.Module] = []
     for number in range(part.times):
@@ -99,7 +147,7 @@ def separable(part: Separable, *, kernels: Kernels, norm: MakeNorm) -> nn.Sequen
         options: dict[str, Any] = {"groups": width, "bias": False}
         depth = nn.Conv2d(width, width, part.kernel, stride, rim, part.dilation, **options)
         layers += [nn.ReLU(), depth, nn.Conv2d(width, width, 1, bias=False), norm(width)]
-    return nn.Sequential(*layers)
+    return SeparableHalves(layers, kernels=kernels)
 
 
 @build.register
@@ -117,6 +165,10 @@ class Halves(nn.Module):
         self.first = nn.Conv2d(before, after // 2, 1, 2, bias=False)
         self.second = nn.Conv2d(before, after - after // 2, 1, 2, bias=False)
 
+    def convolutions(self) -> tuple[nn.Conv2d, nn.Conv2d]:
+        """Return the two convolutions."""
+        return self.first, self.second
+
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C, H, W]`` to ``[N, D, ceil(H / 2), ceil(W / 2)]``; odd sides are padded."""
         height, width = x.shape[2:]
@@ -133,9 +185,8 @@ def is_bare(norm: nn.Module) -> bool:
 class ReluPointwiseNorm(nn.Sequential):
     """ReLU, one 1x1 convolution or ``Halves``, BN.
 
-    Where it is ``compiled`` and BN has neither parameters nor statistics, as in a mixture,
-    operators compute it, as long as these are the layers that were built and the pass is one of
-    plain numbers.
+    Where it is ``compiled`` and BN takes the statistics of the batch, operators compute it, as long
+    as these are the layers that were built and the pass is one of plain numbers.
     """
 
     def __init__(self, layers: Sequence[nn.Module], *, kernels: Kernels) -> None:
@@ -146,28 +197,38 @@ class ReluPointwiseNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C, H, W]`` to ``[N, D, H, W]``, or ``[N, D, ceil(H / 2), ceil(W / 2)]``."""
-        weights, norm = self[1], self[2]
-        if (
-            self.compiled
-            and is_bare(norm)
-            and is_plain(x)
-            and all(b.holds(m) for m, b in self.built)
-        ):
-            if isinstance(weights, Halves):
-                return relu_halves_bn(x, weights)
-            if isinstance(weights, nn.Conv2d):
-                return relu_dw_pw_bn([Term(x, None)], weights.weight)
+        if self.compiled and is_plain(x) and all(b.holds(m) for m, b in self.built):
+            _, weights, norm = layers = list[Any](self._modules.values())
+            halves = isinstance(weights, Halves)
+            convolutions = weights.convolutions() if halves else layers[1:2]
+            if have_operators(x, [(own, norm) for own in convolutions]):
+                own, _, momentum = advance_(norm)
+                if halves:
+                    return relu_halves_bn(x, weights, own, momentum=momentum)
+                return relu_dw_pw_bn([Term(x, None)], weights.weight, own, momentum=momentum)
         found: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return found
 
 
-def relu_halves_bn(x: Tensor, halves: Halves, *, scale: Tensor | None = None) -> Tensor:
+def relu_halves_bn(
+    x: Tensor,
+    halves: Halves,
+    norm: BatchNorm = NO_NORM,
+    *,
+    scale: Tensor | None = None,
+    momentum: float = 0.0,
+) -> Tensor:
     """Compute ``scale BN(halves(ReLU(x)))``, each half by one operator, as BN goes by channels."""
-    weights = halves.first.weight, halves.second.weight
+    weights = [own.weight for own in halves.convolutions()]
+    sizes = [len(own) for own in weights]
+    parts = [(None, None) if own is None else own.split_with_sizes(sizes) for own in norm]
     found = [
-        relu_dw_pw_bn([Term(x, None, stride=2, shift=shift)], weight, scale=scale)
-        for shift, weight in enumerate(weights)
-    ]
+        relu_dw_pw_bn(
+            [Term(x, None, stride=2, shift=shift)], weight, BatchNorm(*own),
+            scale=scale, momentum=momentum,
+        )
+        for shift, (weight, *own) in enumerate(zip(weights, *parts, strict=True))
+    ]  # fmt: skip
     return torch.cat(found, 1)
 
 

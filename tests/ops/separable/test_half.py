@@ -64,8 +64,23 @@ def drawn(
     return terms, draw(after, before, 1, 1) / before**0.5, draw()
 
 
+Affine = tuple[Tensor | None, Tensor | None]
+
+
+def drawn_affine(channels: int) -> list[Affine]:
+    """Draw BN's weight and bias in float64: none, the first, both."""
+    generator = torch.Generator().manual_seed(2)
+    weight, bias = torch.randn(2, channels, generator=generator, dtype=torch.float64)
+    return [(None, None), (weight, None), (weight, bias)]
+
+
 def outcome(
-    form: Any, terms: list[Term], pointwise: Tensor, scale: Tensor | None, dtype: torch.dtype
+    form: Any,
+    terms: list[Term],
+    pointwise: Tensor,
+    scale: Tensor | None,
+    dtype: torch.dtype,
+    affine: Affine = (None, None),
 ) -> dict[str, Tensor]:
     """Return output, statistics and gradients of one call on copies in ``dtype``."""
 
@@ -76,11 +91,11 @@ def outcome(
         t._replace(x=own(t.x), kernel=None if t.kernel is None else own(t.kernel)) for t in terms
     ]
     leaves = [own(pointwise), *(v for t in terms for v in t[:2] if v is not None)]
-    if scale is not None:
-        leaves.append(own(scale))
+    scale, *affine = (None if value is None else own(value) for value in (scale, *affine))
+    leaves += [value for value in (scale, *affine) if value is not None]
     channels = len(pointwise)
-    norm = BatchNorm(None, None, torch.zeros(channels).to(dtype), torch.ones(channels).to(dtype))
-    out = form(terms, leaves[0], norm, scale=None if scale is None else leaves[-1])
+    norm = BatchNorm(*affine, torch.zeros(channels).to(dtype), torch.ones(channels).to(dtype))
+    out = form(terms, leaves[0], norm, scale=scale)
     grad = torch.randn(out.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
     grads = torch.autograd.grad(out, leaves, grad)
     found = {"out": out.detach(), "mean": norm.running_mean, "var": norm.running_var}
@@ -94,10 +109,11 @@ def assert_same(
     *,
     dtype: torch.dtype,
     slack: float = 1.0,
+    affine: Affine = (None, None),
 ) -> None:
     """Compare the fused half in ``dtype`` with the twin in float64; slack: times the tolerance."""
-    ours = outcome(relu_dw_pw_bn, terms, pointwise, scale, dtype)
-    twin = outcome(reference.relu_dw_pw_bn, terms, pointwise, scale, torch.float64)
+    ours = outcome(relu_dw_pw_bn, terms, pointwise, scale, dtype, affine)
+    twin = outcome(reference.relu_dw_pw_bn, terms, pointwise, scale, torch.float64, affine)
     for name, expected in twin.items():
         assert error(ours[name], expected) <= slack * TOLERANCE["separable"][dtype], name
 
@@ -106,8 +122,9 @@ def assert_same(
 @pytest.mark.parametrize(("size", "kinds"), CASES, ids=str)
 def test_half_equals_twin(size: tuple[int, ...], kinds: list[Kind], dtype: torch.dtype) -> None:
     terms, pointwise, scale = drawn(size, kinds)
-    for given_scale in (scale, None):
-        assert_same(terms, pointwise, given_scale, dtype=dtype)
+    for affine in drawn_affine(len(pointwise)):
+        for given_scale in (scale, None):
+            assert_same(terms, pointwise, given_scale, dtype=dtype, affine=affine)
 
 
 @settings(max_examples=60, deadline=None)
@@ -143,11 +160,12 @@ def test_gradcheck(form: Any, size: tuple[int, ...], kinds: list[Kind]) -> None:
     terms, pointwise, scale = drawn(size, kinds)
 
     def call(*values: Tensor) -> Tensor:
-        pairs = zip(values[2::2], values[3::2], strict=True)
+        pairs = zip(values[2:-2:2], values[3:-2:2], strict=True)
         own = [Term(*pair, *term[2:]) for pair, term in zip(pairs, terms, strict=True)]
-        return form(own, values[0], scale=values[1])
+        return form(own, values[0], BatchNorm(*values[-2:]), scale=values[1])
 
-    leaves = [pointwise, scale, *(v for term in terms for v in term[:2])]
+    *_, affine = drawn_affine(len(pointwise))
+    leaves = [pointwise, scale, *(v for term in terms for v in term[:2]), *affine]
     assert torch.autograd.gradcheck(call, [leaf.requires_grad_() for leaf in leaves], atol=1e-6)
 
 
@@ -161,13 +179,15 @@ def test_opcheck(size: tuple[int, ...], kinds: list[Kind], dtype: torch.dtype) -
     xs = [t.x.to(dtype).contiguous(memory_format=torch.channels_last) for t in terms]
     kernels = [t.kernel.to(dtype) for t in terms if t.kernel is not None]
     strides, grids, shifts = ([t[i] for t in terms] for i in (2, 3, 4))
-    operators, own = torch.ops.stnas, (pointwise.to(dtype), scale.to(dtype))
-    for keep in (False, True):
-        forward = (xs, kernels, strides, grids, shifts, *own, keep)
-        torch.library.opcheck(operators.relu_dw_pw_bn_forward.default, forward)
-    out, *kept = operators.relu_dw_pw_bn_forward(*forward)
-    backward = (torch.ones_like(out), xs, kernels, strides, grids, shifts, *own, *kept)
-    torch.library.opcheck(operators.relu_dw_pw_bn_backward.default, backward)
+    operators = torch.ops.stnas
+    for affine in drawn_affine(len(pointwise)):
+        own = [None if value is None else value.to(dtype) for value in (pointwise, scale, *affine)]
+        for keep in (False, True):
+            forward = (xs, kernels, strides, grids, shifts, *own, keep)
+            torch.library.opcheck(operators.relu_dw_pw_bn_forward.default, forward)
+        out, *kept = operators.relu_dw_pw_bn_forward(*forward)
+        backward = (torch.ones_like(out), xs, kernels, strides, grids, shifts, *own, *kept)
+        torch.library.opcheck(operators.relu_dw_pw_bn_backward.default, backward)
 
 
 def test_result_does_not_depend_on_threads() -> None:
@@ -251,7 +271,6 @@ def test_a_second_derivative_is_refused() -> None:
         {"images": 0},
         {"kernel": 7},
         {"grid": 3},
-        {"norm": BatchNorm(torch.full((8,), 2.0), torch.ones(8))},
         {"training": False, "norm": BatchNorm(None, None, torch.ones(8), torch.ones(8))},
     ],
     ids=lambda value: "-".join(value),
@@ -333,6 +352,14 @@ def test_errors_name_argument_rule_and_value(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         relu_dw_pw_bn(terms, pointwise, scale=scale)
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_parameters_of_a_bn_are_one_a_channel(name: str) -> None:
+    terms = [Term(zeros(2, 8, 6, 6), zeros(8, 1, 3, 3))]
+    norm = BatchNorm(zeros(4), zeros(4))._replace(**{name: zeros(3)})
+    with pytest.raises(ValueError, match=rf"{name} must have shape \[4\], got \[3\]"):
+        relu_dw_pw_bn(terms, zeros(4, 8, 1, 1), norm)
 
 
 @with_every_instruction_set
