@@ -17,17 +17,22 @@ from stnas.space import SearchSpace
 from stnas.store.bench import NAMES, bench_table
 
 PAGE = Path(__file__).parents[1] / "docs" / "toponas.md"
-SHOWN = {"none": "`none`", "merge": "`merge`", "merge-raw": "`merge`, `kernel_norm none`"}
+SHOWN = {
+    "none": "`none`",
+    "merge": "`merge`",
+    "merge-raw": "`merge`, `kernel_norm none`",
+    "float": "`float`",
+}
 LARGEST = "333333"
 RESNET = "303101"
 Group = dict[int, Row]
 """Searches of one strategy and level, by seed."""
 
 
-def groups() -> dict[tuple[str, str], Group]:
-    """Return the committed searches by strategy and level."""
+def groups(name: str) -> dict[tuple[str, str], Group]:
+    """Return the committed searches of a file by strategy and level."""
     found: dict[tuple[str, str], Group] = {}
-    for row in load("cell_search"):
+    for row in load(name):
         found.setdefault((row["strategy"], row["sharing"]), {})[int(row["seed"])] = row
     return dict(sorted(found.items()))
 
@@ -100,6 +105,33 @@ def differences(found: dict[tuple[str, str], Group]) -> str:
     return lines(head, body)
 
 
+def trained(found: dict[tuple[str, str], Group]) -> str:
+    """Tabulate what cells of DARTS reach beside random cells of their multiply-adds."""
+    head = ("strategy", "level", "seeds", "million MAdds", "cell, % (each seed)", "random, %",
+            "lead, points (95 %)", "lead over `none`, points (95 %)", "entropy of a")  # fmt: skip
+    body = []
+    for (strategy, sharing), group in found.items():
+        own, plain = leads(group), leads(found[strategy, "none"])
+        seeds = sorted(set(own) & set(plain))
+        gains = np.array([own[seed] - plain[seed] for seed in seeds])
+        rows = group.values()
+        body.append([
+            f"`{strategy}`", SHOWN[sharing], str(len(group)),
+            show(fmean(int(row["madds"]) for row in rows), scale=1e-6),
+            listed(points(group, "accuracy")),
+            show(fmean(points(group, "random_1"))),
+            difference(np.array(list(own.values())), 2),
+            "" if sharing == "none" else difference(gains, 2),
+            show(fmean(float(row["entropy"]) for row in rows), digits=3),
+        ])  # fmt: skip
+    return lines(head, body)
+
+
+def leads(group: Group) -> dict[int, float]:
+    """Return by how many points the cell of each seed is better than the random one beside it."""
+    return {s: 100 * (float(r["accuracy"]) - float(r["random_1"])) for s, r in group.items()}
+
+
 def agreement(pairs: list[tuple[str, str]]) -> float | None:
     """Return the share of edges with one operation in both genotypes of a pair; None for none."""
     digits = [(a.split("-")[2], b.split("-")[2]) for a, b in pairs]
@@ -109,10 +141,12 @@ def agreement(pairs: list[tuple[str, str]]) -> float | None:
 
 def main() -> None:
     """Write the tables."""
-    found = groups()
-    tables = {"searches": searches(found), "levels": differences(found)}
+    found, darts = groups("cell_search"), groups("cell_search_darts")
+    tables = {
+        "searches": searches(found), "levels": differences(found), "darts": trained(darts),
+    }  # fmt: skip
     PAGE.write_text(filled(PAGE.read_text(), tables))
-    print(f"{sum(map(len, found.values()))} searches: {PAGE}")
+    print(f"{sum(map(len, [*found.values(), *darts.values()]))} searches: {PAGE}")
 
 
 if __name__ == "__main__":
