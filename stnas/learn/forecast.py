@@ -7,6 +7,9 @@ from stnas.store.stages import whole_run
 RETRAINED, SCORED = 1.6, 12.0
 """Images a second of a network alone, and of a candidate that is scored, over those of the
 hyper-network in training: what the quickstarts in README.md took on three processors, rounded."""
+MIXED = 6.0
+"""Images a second of a network alone over those of a mixture, whose edges compute all candidates:
+what networks of ``darts`` took beside mixtures of both levels, rounded."""
 
 
 def forecast(config: Config, task: Task, images_per_second: float, left: float) -> str:
@@ -31,19 +34,20 @@ def work(config: Config, task: Task, left: float) -> dict[str, float]:
 
 def work_of(config: Config, train: int, held: int, left: float) -> dict[str, float]:
     """Return the same for so many images to train on and held-out ones."""
-    choices = len(config.search.limits or config.search.limit_shares or (0, 0))
+    derived = config.search.strategy == "derived"
+    choices = 1 if derived else len(config.search.limits or config.search.limit_shares or (0, 0))
+    alone = MIXED if config.train.mixes else RETRAINED
     networks = choices * (1 + config.retrain.random_twins + len(config.retrain.baselines))
     own = train + held * config.retrain.with_validation
     each = min(config.search.recalibration_images, train) + held
     drawn = config.sgld.samples if config.search.score == "score_avg" else 1
-    derived = config.search.strategy == "derived"
     candidates = 1 if derived else config.search.population * config.search.generations
     found = {
         "train": left * train / (2 if config.train.mixes else 1),
         "sgld": (config.sgld.samples - 1) * train,
         "search": candidates * each * drawn / SCORED,
-        "verdict": choices * verdict_epochs(config) * train / RETRAINED,
-        "retrain": networks * config.retrain.epochs * own / RETRAINED,
+        "verdict": choices * verdict_epochs(config) * train / alone,
+        "retrain": networks * config.retrain.epochs * own / alone,
     }
     return {stage: found[stage] for stage in whole_run(config) if stage in found}
 

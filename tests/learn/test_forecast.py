@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stnas.learn.forecast import duration, forecast, work
+from stnas.learn.forecast import duration, forecast, work, work_of
 from stnas.learn.task import prepare
 from stnas.train import run
 
@@ -24,6 +24,17 @@ def test_the_stages_are_counted_in_images(tiny_config, task):
     half = work(tiny_config, task, left=1.5)
     assert half["train"] == found["train"] / 2
     assert {**half, "train": 0} == {**found, "train": 0}
+
+
+def test_a_search_by_gradients_has_one_network_which_a_mixture_takes_longer_than(tiny_config):
+    config = replace(
+        tiny_config,
+        train=replace(tiny_config.train, strategy="darts1"),
+        search=replace(tiny_config.search, strategy="derived"),
+    )
+    found = work_of(config, 100, 20, 3)
+    assert found["train"] == 3 * 100 / 2
+    assert found["retrain"] == pytest.approx(1 * 2 * 2 * (100 + 20) / 6)
 
 
 @pytest.mark.parametrize(
