@@ -5,20 +5,24 @@
 
 ``cells``: NAS-Bench-201's (space ``nb201``, the extra ``bench``), ``macro``: NAS-Bench-Macro's
 networks at half their width (FILE: nas-bench-macro_cifar10.json, Su et al. 2021,
-github.com/xiusu/NAS-Bench-Macro). The accuracies are those of the published trainings, so nothing
-is trained from scratch. A run that was stopped goes on; each complete one adds its rows to
-``results/table_scores.csv``, from which ``table_ranking_tables.py`` makes the tables of the docs.
+github.com/xiusu/NAS-Bench-Macro), among which each hyper-network searches, too. The accuracies are
+those of the published trainings, so nothing is trained from scratch. A run that was stopped goes
+on; each complete one adds its rows to ``results/table_scores.csv``, and what it chose to
+``table_chosen.csv``, from which ``table_ranking_tables.py`` makes the tables of the docs.
 """
 
 import argparse
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from ranking import complete, scored, trainings
 from record import known, machine, save
 
+from stnas.rank.table import read_table
+from stnas.space import SearchSpace
 from stnas.store.files import read_json, read_rows
 
 WAYS = (
@@ -37,10 +41,11 @@ BOTH = (
 
 
 class Benchmark(NamedTuple):
-    """How the hyper-networks of a public table are trained, and where the table is."""
+    """How the hyper-networks of a public table are trained, and search; and where the table is."""
 
     train: tuple[str, ...]
     table: str | None = None
+    search: tuple[str, ...] = ()
 
 
 SETS = {
@@ -67,32 +72,62 @@ SETS = {
             "--train.learning_rate=0.2",
             "--train.checkpoints=5",
             "--search.recalibration_images=500",
-        )
+        ),
+        search=(
+            "--search.score=single",
+            "--search.population=20",
+            "--search.generations=10",
+            "--search.random=0",
+        ),
     ),
 }
 
 
 def work(run: Path, name: str, *, data: str, table: str, seed: int) -> None:
-    """Make one run; what is complete is skipped."""
+    """Make one run: train, rank, search if the set does; what is complete is skipped."""
     own = ["--run", str(run)]
     begin = ["train", *own, f"--data.path={data}", f"--seed={seed}", *BOTH, *SETS[name].train]
     rank = [f"--rank.table={table}", "--rank.architectures=200", "--rank.shared_statistics_steps=0"]
-    for words in (begin, ["rank", *own, *rank, f"--rank.ways=[{', '.join(WAYS)}]"]):
+    stages = [begin, ["rank", *own, *rank, f"--rank.ways=[{', '.join(WAYS)}]"]]
+    if SETS[name].search:
+        stages.append(["search", *own, *SETS[name].search])
+    for words in stages:
         if not (run / words[0] / "result.json").exists():
             subprocess.run([sys.executable, "-m", "stnas", *words], check=True)
 
 
-def collect(runs: Path, name: str) -> None:
-    """Put the accuracies and the scores of all complete runs in place of the rows of this set."""
+def chosen(run: Path, table: str) -> dict[str, Any]:
+    """Hold the network of the least shared loss that a search evaluated against all of a table."""
+    best = min(read_rows(run / "search" / "archive.jsonl", origin=None), key=lambda r: r["loss"])
+    space = SearchSpace.from_json(read_json(run / "train" / "result.json")["space"])
+    means = {genes: fmean(values) for genes, values in read_table(Path(table), space).items()}
+    own = means[space.parse(best["genotype"]).tobytes()]
+    return {
+        "genotype": best["genotype"],
+        "madds": best["madds"],
+        "loss": f"{best['loss']:.5f}",
+        "accuracy": f"{own:.5f}",
+        "best": f"{max(means.values()):.5f}",
+        "place": 1 + sum(other > own for other in means.values()),
+        "of": len(means),
+    }
+
+
+def collect(runs: Path, name: str, table: str) -> None:
+    """Put what all complete runs found in place of the rows of this set."""
     folders = sorted((f for f in runs.iterdir() if complete(f)), key=lambda f: int(f.name))
     truth = trainings(name, read_json(folders[0] / "rank" / "result.json"))
     scores: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for folder in folders:
+        if (folder / "search" / "result.json").exists():
+            found.append({"set": name, "seed": int(folder.name), **chosen(folder, table)})
         lines = read_rows(folder / "rank" / "scores.jsonl", origin=None)
         scores += scored(name, int(folder.name), lines)
     about = machine()
-    for file, rows in (("table_truth", truth), ("table_scores", scores)):
-        save(file, [*(row for row in known(file) if row["set"] != name), *rows], about)
+    for file, rows in (("table_truth", truth), ("table_scores", scores), ("table_chosen", found)):
+        if kept := [*(row for row in known(file) if row["set"] != name), *rows]:
+            save(file, kept, about)
 
 
 def main() -> None:
@@ -111,7 +146,7 @@ def main() -> None:
     own.runs.mkdir(parents=True, exist_ok=True)
     for seed in range(own.first, own.first + own.seeds):
         work(own.runs / str(seed), own.set, data=own.data, table=table, seed=seed)
-        collect(own.runs, own.set)
+        collect(own.runs, own.set, table)
 
 
 if __name__ == "__main__":

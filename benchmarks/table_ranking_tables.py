@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ranking_study import Study, lines_of, rounded
 from ranking_text import filled, lines, show, with_ends
-from record import load, machine, save
+from record import Row, known, load, machine, save
 from search_scores import ensemble_rows, mean_tau, way_rows
 
 from stnas.rank.analysis import ceiling, judge
@@ -93,6 +93,19 @@ def table(rows: list[dict[str, Any]]) -> str:
     return lines(head, body)
 
 
+def chosen_table(rows: list[Row]) -> str:
+    """Tabulate the network of the least shared loss that each hyper-network's search evaluated."""
+    body = []
+    for row in rows:
+        place, count = int(row["place"]), int(row["of"])
+        body.append([
+            row["seed"], show(row["madds"], scale=1e-6), show(row["accuracy"], scale=100),
+            show(row["best"], scale=100), f"{place:,} of {count:,}", f"{100 * place / count:.1f} %",
+        ])  # fmt: skip
+    head = ("seed", "million MAdds", "accuracy, %", "best, %", "place", "in the best")
+    return lines(head, body)
+
+
 def main() -> None:
     """Write the tables of every set that has scores."""
     truth, scores = load("table_truth"), load("table_scores")
@@ -106,6 +119,8 @@ def main() -> None:
         limit = {"way": "table, seed to seed", "form": "ceiling", **rounded(ceiling(study.reality))}
         figures += [{"set": name, **row} for row in (*rows, *noise, *together, limit)]
         tables = {name: table(rows), f"{name} noise": contrast_table(noise)}
+        if chosen := [row for row in known("table_chosen") if row["set"] == name]:
+            tables[f"{name} chosen"] = chosen_table(chosen)
         page.write_text(filled(page.read_text(), tables))
         print(f"{name}: {len(own)} networks, {len(study.lines)} hyper-networks, {page}")
     save("table_ranking", figures, machine())
