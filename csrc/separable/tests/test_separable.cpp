@@ -175,10 +175,10 @@ int main() {
     test(make(2, 20, 18, 9, 11, {{3, 1, 2, 0}}));
     test(make(2, 6, 17, 3, 3, {{0, 1, 1, 0}, {5, 1, 1, 0}}));
     test(make(3, 1, 1, 1, 2, {{5, 1, 2, 0}}));
-    for (const auto& [in, out] : {std::pair<index, index>{8, 8}, {3, 4}, {20, 18}}) {
-      auto h = make(3, in, out, 6, 7, {{3, 1, 1, 0}});
-      h.norm_weight = draw(out, 1), test(h);
-      h.norm_bias = draw(out, 1), test(h);
+    for (auto h : {make(3, 8, 8, 6, 7, {{3, 1, 1, 0}}), make(3, 20, 18, 6, 7, {{5, 2, 2, 0}}),
+                   make(3, 3, 4, 6, 7, {{3, 1, 1, 0}})}) {
+      h.norm_weight = draw(h.out, 1), test(h);
+      h.norm_bias = draw(h.out, 1), test(h);
     }
   });
 }
