@@ -22,6 +22,7 @@ from ranking import complete, scored, trainings
 from record import known, machine, save
 
 from stnas.rank.table import read_table
+from stnas.search.truth import held
 from stnas.space import SearchSpace
 from stnas.store.files import read_json, read_rows
 
@@ -101,15 +102,15 @@ def chosen(run: Path, table: str) -> dict[str, Any]:
     best = min(read_rows(run / "search" / "archive.jsonl", origin=None), key=lambda r: r["loss"])
     space = SearchSpace.from_json(read_json(run / "train" / "result.json")["space"])
     means = {genes: fmean(values) for genes, values in read_table(Path(table), space).items()}
-    own = means[space.parse(best["genotype"]).tobytes()]
+    truth = held(table, means, space.parse(best["genotype"]).tobytes())
     return {
         "genotype": best["genotype"],
         "madds": best["madds"],
         "loss": f"{best['loss']:.5f}",
-        "accuracy": f"{own:.5f}",
-        "best": f"{max(means.values()):.5f}",
-        "place": 1 + sum(other > own for other in means.values()),
-        "of": len(means),
+        "accuracy": f"{truth['accuracy']:.5f}",
+        "best": f"{truth['best']:.5f}",
+        "place": truth["place"],
+        "of": truth["cells"],
     }
 
 
