@@ -198,8 +198,10 @@ def rate_of(way: Sharing, step: int, steps: int) -> float:
     return cosine(step - warmup, steps=whole, start=way.learning_rate, end=2.5e-4)
 
 
-def shared_weights(data: Dataset, space: SearchSpace, way: Sharing, seed: int) -> SuperNet:
-    """Train shared weights one way."""
+def shared_weights(
+    data: Dataset, space: SearchSpace, way: Sharing, seed: int, recipe: Recipe = RECIPE
+) -> SuperNet:
+    """Train shared weights one way, on images cut as the recipe says."""
     with global_stream(seed, "weights"):
         supernet = SuperNet(space, affine=way.affine)
     draws = sampler(space, way, derive(seed, "architecture"))
@@ -212,7 +214,7 @@ def shared_weights(data: Dataset, space: SearchSpace, way: Sharing, seed: int) -
             order = epoch_order(len(data.train), seed=derive(seed, "order"), epoch=epoch)
         rows = order[i * way.batch : (i + 1) * way.batch]
         images, labels = training_batch(
-            data, data.train, rows, RECIPE, torch_generator(seed, "augment", step)
+            data, data.train, rows, recipe, torch_generator(seed, "augment", step)
         )
         drawn = [draws.genotype(step * way.paths + k) for k in range(way.paths)]
         genotypes = [large, small, *drawn] if way.sandwich else drawn

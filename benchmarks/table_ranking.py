@@ -5,9 +5,9 @@
 
 ``cells``: NAS-Bench-201's (space ``nb201``, the extra ``bench``), ``macro``: NAS-Bench-Macro's
 networks at half their width (FILE: nas-bench-macro_cifar10.json, Su et al. 2021,
-github.com/xiusu/NAS-Bench-Macro), among which each hyper-network searches, too. The accuracies are
-those of the published trainings, so nothing is trained from scratch. A run that was stopped goes
-on; each complete one adds its rows to ``results/table_scores.csv``, and what it chose to
+github.com/xiusu/NAS-Bench-Macro). What is ranked is held against the published trainings. Under the
+hyper-networks of ``macro`` a search proposes, too, and a verdict decides. A run that was stopped
+goes on; each complete one adds its rows to ``results/table_scores.csv``, and what it chose to
 ``table_chosen.csv``, from which ``table_ranking_tables.py`` makes the tables of the docs.
 """
 
@@ -18,11 +18,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+import numpy as np
 from ranking import complete, scored, trainings
 from record import known, machine, save
 
 from stnas.rank.table import read_table
-from stnas.search.truth import held
 from stnas.space import SearchSpace
 from stnas.store.files import read_json, read_rows
 
@@ -77,41 +77,75 @@ SETS = {
         search=(
             "--search.score=single",
             "--search.population=20",
-            "--search.generations=10",
+            "--search.generations=15",
             "--search.random=0",
+            "--search.limit_shares=[0.5, 0.75, 1]",
+            "--verdict.epochs=6",
+            "--retrain.batch_size=64",
+            "--retrain.learning_rate=0.1",
+            "--retrain.warmup_epochs=1",
         ),
     ),
 }
 
 
 def work(run: Path, name: str, *, data: str, table: str, seed: int) -> None:
-    """Make one run: train, rank, search if the set does; what is complete is skipped."""
+    """Make one run: train, rank, search and judge if the set does; what is complete is skipped."""
     own = ["--run", str(run)]
     begin = ["train", *own, f"--data.path={data}", f"--seed={seed}", *BOTH, *SETS[name].train]
     rank = [f"--rank.table={table}", "--rank.architectures=200", "--rank.shared_statistics_steps=0"]
     stages = [begin, ["rank", *own, *rank, f"--rank.ways=[{', '.join(WAYS)}]"]]
-    if SETS[name].search:
-        stages.append(["search", *own, *SETS[name].search])
+    if search := SETS[name].search:
+        stages += [[stage, *own, *search] for stage in ("search", "verdict")]
     for words in stages:
         if not (run / words[0] / "result.json").exists():
             subprocess.run([sys.executable, "-m", "stnas", *words], check=True)
 
 
-def chosen(run: Path, table: str) -> dict[str, Any]:
-    """Hold the network of the least shared loss that a search evaluated against all of a table."""
-    best = min(read_rows(run / "search" / "archive.jsonl", origin=None), key=lambda r: r["loss"])
-    space = SearchSpace.from_json(read_json(run / "train" / "result.json")["space"])
-    means = {genes: fmean(values) for genes, values in read_table(Path(table), space).items()}
-    truth = held(table, means, space.parse(best["genotype"]).tobytes())
-    return {
-        "genotype": best["genotype"],
-        "madds": best["madds"],
-        "loss": f"{best['loss']:.5f}",
-        "accuracy": f"{truth['accuracy']:.5f}",
-        "best": f"{truth['best']:.5f}",
-        "place": truth["place"],
-        "of": truth["cells"],
-    }
+class Published:
+    """All networks of a table: their genotypes, mean accuracies and multiply-adds."""
+
+    def __init__(self, table: Path, space: SearchSpace) -> None:
+        """Read the table."""
+        found = read_table(table, space)
+        self.space, self.genotypes = space, np.stack([np.frombuffer(k, np.int8) for k in found])
+        self.accuracies = np.array([fmean(values) for values in found.values()])
+        self.madds = space.madds(self.genotypes)
+
+    def row(self, network: int, limit: float, by: str) -> dict[str, Any]:
+        """Hold a network against those up to a limit, and those of its size, within 2 %."""
+        madds, accuracy = self.madds[network], self.accuracies[network]
+        rivals = self.accuracies[self.madds <= limit]
+        twins = np.abs(self.madds - madds) <= 0.02 * madds
+        twins[network] = False
+        return {
+            "limit": round(limit),
+            "by": by,
+            "genotype": self.space.format(self.genotypes[network]),
+            "madds": int(madds),
+            "accuracy": f"{accuracy:.5f}",
+            "twins": f"{self.accuracies[twins].mean():.5f}",
+            "best": f"{rivals.max():.5f}",
+            "place": 1 + int((rivals > accuracy).sum()),
+            "of": len(rivals),
+        }
+
+    def chosen(self, run: Path) -> list[dict[str, Any]]:
+        """List what the search puts first by shared loss and what the verdict chose, by limit.
+
+        Beside them, by ``size``, a network of the most multiply-adds that the limit allows.
+        """
+        rows = []
+        stages = {"shared loss": "search", "verdict": "verdict"}
+        for by, stage in stages.items():
+            for choice in read_json(run / stage / "result.json")["choices"]:
+                genotype = self.space.parse(choice["genotype"])
+                network = int(np.flatnonzero((self.genotypes == genotype).all(1))[0])
+                rows.append(self.row(network, choice["limit"], by))
+        for limit in dict.fromkeys(row["limit"] for row in rows):
+            size = np.where(self.madds <= limit, self.madds, 0)
+            rows.append(self.row(int(size.argmax()), limit, "size"))
+        return rows
 
 
 def collect(runs: Path, name: str, table: str) -> None:
@@ -120,15 +154,18 @@ def collect(runs: Path, name: str, table: str) -> None:
     truth = trainings(name, read_json(folders[0] / "rank" / "result.json"))
     scores: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
+    space = SearchSpace.from_json(read_json(folders[0] / "train" / "result.json")["space"])
+    published = Published(Path(table), space) if SETS[name].search else None
     for folder in folders:
-        if (folder / "search" / "result.json").exists():
-            found.append({"set": name, "seed": int(folder.name), **chosen(folder, table)})
+        if published and (folder / "verdict" / "result.json").exists():
+            about = {"set": name, "seed": int(folder.name)}
+            found += [{**about, **row} for row in published.chosen(folder)]
         lines = read_rows(folder / "rank" / "scores.jsonl", origin=None)
         scores += scored(name, int(folder.name), lines)
-    about = machine()
+    here = machine()
     for file, rows in (("table_truth", truth), ("table_scores", scores), ("table_chosen", found)):
         if kept := [*(row for row in known(file) if row["set"] != name), *rows]:
-            save(file, kept, about)
+            save(file, kept, here)
 
 
 def main() -> None:

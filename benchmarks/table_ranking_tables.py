@@ -6,6 +6,7 @@ It trains nothing: the scores are those that ``table_ranking.py`` has committed.
 ``results/table_ranking.csv`` too.
 """
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ranking_study import Study, lines_of, rounded
 from ranking_text import filled, lines, show, with_ends
 from record import Row, known, load, machine, save
 from search_scores import ensemble_rows, mean_tau, way_rows
+from search_value_tables import bounded
 
 from stnas.rank.analysis import ceiling, judge
 from stnas.rank.statistics import interval
@@ -94,15 +96,24 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def chosen_table(rows: list[Row]) -> str:
-    """Tabulate the network of the least shared loss that each hyper-network's search evaluated."""
-    body = []
+    """Tabulate what was chosen under each limit, by what, and how it stands in the whole table."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        place, count = int(row["place"]), int(row["of"])
+        groups[row["limit"], row["by"]].append(row)
+    body = []
+    for (limit, by), own in sorted(groups.items(), key=lambda item: int(item[0][0])):
+        percent = {
+            key: [100 * float(row[key]) for row in own] for key in ("accuracy", "twins", "best")
+        }
+        places = [100 * int(row["place"]) / int(row["of"]) for row in own]
         body.append([
-            row["seed"], show(row["madds"], scale=1e-6), show(row["accuracy"], scale=100),
-            show(row["best"], scale=100), f"{place:,} of {count:,}", f"{100 * place / count:.1f} %",
+            show(limit, scale=1e-6, digits=1), by, str(len(own)),
+            show(np.mean(percent["accuracy"])), show(percent["best"][0]),
+            bounded(np.subtract(percent["accuracy"], percent["twins"]), sign="+"),
+            f"{np.median(places):.1f} % ({min(places):.1f} to {max(places):.1f})",
         ])  # fmt: skip
-    head = ("seed", "million MAdds", "accuracy, %", "best, %", "place", "in the best")
+    head = ("limit, million MAdds", "chosen by", "runs", "accuracy, %", "best up to it, %",
+            "lead over all of its size (95 %)", "in the best, median and range")  # fmt: skip
     return lines(head, body)
 
 
