@@ -7,9 +7,10 @@ from typing import Literal
 from stnas.config import rules
 from stnas.config.sgld import NoiseMode
 
-WayKind = Literal["single", "tail", "ema", "chain", "finetune"]
+WayKind = Literal["single", "tail", "ema", "chain", "finetune", "probe"]
 GRAMMAR = re.compile(
     r"(?P<single>single)|(?P<tail>tail)|ema-(?P<ema>0?\.\d+)|finetune-(?P<finetune>\d+|epoch)"
+    r"|probe-(?P<probe>[1-9]\d*)"
     r"|((?P<mode>none|posterior|literal)|relative-(?P<rho>\d*\.?\d+))(@(?P<rate>\d*\.?\d+(e-?\d+)?))?"
 )
 WAYS = (
@@ -34,7 +35,7 @@ class Way:
     """A way of scoring: its name, and what the name says.
 
     mode, rho, rate: of a chain; rate None is ``sgld.learning_rate``. decay: of an EMA. steps: of
-    fine-tuning; None is an epoch.
+    fine-tuning; None is an epoch. images: that a probe is fitted to.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Way:
     rate: float | None = None
     decay: float = 0.0
     steps: int | None = None
+    images: int = 0
 
 
 def parse_way(name: str) -> Way:
@@ -52,8 +54,8 @@ def parse_way(name: str) -> Way:
     if found is None:
         raise ValueError(
             f"rank.ways must be words of single, tail, ema-DECAY, none, posterior, literal, "
-            f"relative-RHO (each of these four also with @RATE behind), finetune-STEPS and "
-            f"finetune-epoch, got {name!r}: correct the word"
+            f"relative-RHO (each of these four also with @RATE behind), finetune-STEPS, "
+            f"finetune-epoch and probe-IMAGES, got {name!r}: correct the word"
         )
     if found["mode"] or found["rho"]:
         rate = None if found["rate"] is None else float(found["rate"])
@@ -64,6 +66,8 @@ def parse_way(name: str) -> Way:
     if found["finetune"]:
         steps = None if found["finetune"] == "epoch" else int(found["finetune"])
         return Way(name, "finetune", steps=steps)
+    if found["probe"]:
+        return Way(name, "probe", images=int(found["probe"]))
     return Way(name, "single" if found["single"] else "tail")
 
 
@@ -96,7 +100,8 @@ class RankConfig:
     ways: tuple[str, ...] | None = None
     """Ways of scoring: `single` (each of the kept checkpoints; figures are medians), `tail` (their
     average), `ema-DECAY`, `none`, `posterior`, `relative-RHO`, `literal` (chains of `sgld.samples`
-    samples; `@RATE` behind replaces `sgld.learning_rate`), `finetune-STEPS`, `finetune-epoch`.
+    samples; `@RATE` behind replaces `sgld.learning_rate`), `finetune-STEPS`, `finetune-epoch`,
+    `probe-IMAGES` (a classifier of its own, fitted to so many training images: docs/ranking.md).
     Default: all that the trained run has the files for."""
     finetune_learning_rate: float = 0.01
     """Learning rate of fine-tuning an architecture cut out of the hyper-network."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from stnas.config.rank import Way
+from stnas.config.rank import Way, WayKind
 from stnas.learn.ranks import Vector
 from stnas.rank.ledger import Key, Statistics, vectors
 from stnas.rank.weights import MEAN, TRAINED
@@ -15,6 +15,8 @@ from stnas.store.rows import ScoreRow
 Form = Literal["checkpoint", "parameters", "scores", "bound", "network", "baseline"]
 """What is averaged: nothing (figures are medians over checkpoints), the weights, or the scores of
 samples; ``bound`` is their mean less their standard deviation."""
+FORMS: dict[WayKind, Form] = {"single": "checkpoint", "finetune": "network", "probe": "network"}
+"""What the other kinds of ways average are parameters."""
 Measure = Literal["accuracy", "loss", ""]
 
 
@@ -62,7 +64,7 @@ def of_way(way: Way, known: Mapping[Key, Vector], measure: Measure) -> list[Esti
             return []
         return [Estimator(way.name, form, statistics, measure, np.stack(values))]
 
-    form: Form = {"single": "checkpoint", "finetune": "network"}.get(way.kind, "parameters")  # type: ignore[assignment]
+    form = FORMS.get(way.kind, "parameters")
     found = []
     kinds: tuple[Statistics, ...] = ("own", "running")
     for statistics in kinds:

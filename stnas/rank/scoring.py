@@ -12,13 +12,16 @@ from torch import Tensor
 
 from stnas.config import Config
 from stnas.config.rank import Way
-from stnas.data.epochs import Batch, Batches, evaluation_batches
+from stnas.data import class_weights, epoch_order
+from stnas.data.epochs import Batch, Batches, evaluation_batches, subset
+from stnas.group.streams import derive
 from stnas.learn.evaluation import Evaluation, Tally, evaluate, fresh_statistics, recalibrate_
 from stnas.learn.memory import repaired_by, shorter_tuning, smaller_batches
 from stnas.learn.scoring import Scorer, recalibration_images
 from stnas.learn.task import Task, build_supernet
 from stnas.rank.finetuning import finetuned, stop_steps
 from stnas.rank.ledger import Key, Ledger, Statistics
+from stnas.rank.probe import probe_
 from stnas.rank.weights import MEAN, TRAINED, Weights, WeightSource
 from stnas.space import Genotypes
 from stnas.store.journal import Journal
@@ -103,6 +106,26 @@ class Bench:
             observe_(supernet, self.images, config=self.config, task=self.task)
             scores = [evaluate_path(supernet, genotype, self.data) for genotype in self.genotypes]
             self.ledger.add_((way.name, label, "running"), rows, scores)
+
+    def probe_(self, ways: Sequence[Way], position: int) -> None:
+        """Score the architectures one by one, each with classifiers of its own."""
+        supernet, dataset = self._loaded(self.source.trained()), self.task.dataset
+        order = epoch_order(len(dataset.train), seed=derive(self.config.seed, "probe"), epoch=0)
+        seen = {way: subset(dataset.train, order[: way.images]) for way in ways}
+        size = self.config.search.evaluation_batch
+        weights = class_weights(dataset.train.labels, dataset.num_classes, config=self.config.data)
+        for row, genotype in enumerate(self.genotypes):
+            keys: dict[Way, Key] = {way: (way.name, MEAN, "own") for way in ways}
+            missing = [way for way in ways if row not in self.ledger.known(keys[way])]
+            with repaired_by(smaller_batches(self.config.search)):
+                network = supernet.extract(genotype)
+                if missing:
+                    recalibrate_(network, self.images)
+                for way in missing:
+                    images = evaluation_batches(dataset, seen[way], size=size)
+                    probe_(network, images, weights=weights)
+                    self.ledger.add_(keys[way], [row], [evaluate(network, self.data)])
+            self.journal.progress(position + len(ways) * (row + 1) / len(self.genotypes))
 
     def finetune_(self, ways: Sequence[Way], position: int) -> None:
         """Fine-tune the architectures one by one, and score each at the ends of all these ways."""

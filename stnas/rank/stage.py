@@ -69,11 +69,12 @@ def run(config: Config) -> None:
 def score_(bench: Bench, ways: list[Way], *, position: int) -> dict[str, str]:
     """Score by every way; return why some have no scores: their weights stopped being finite.
 
-    All fine-tuning goes through the architectures once.
+    All fine-tuning goes through the architectures once, and so do all probes.
     """
     failed = {}
     tuning = [way for way in ways if way.kind == "finetune"]
-    others = [way for way in ways if way.kind != "finetune"]
+    probes = [way for way in ways if way.kind == "probe"]
+    others = [way for way in ways if way not in (*tuning, *probes)]
     for number, way in enumerate(others, start=position):
         try:
             bench.score_(way, number)
@@ -81,8 +82,10 @@ def score_(bench: Bench, ways: list[Way], *, position: int) -> dict[str, str]:
             failed[way.name] = str(error)
             bench.journal.say(f"rank: no scores by {way.name}: {error}")
             bench.source.forget(way)
+    if probes:
+        bench.probe_(probes, position + len(others))
     if tuning:
-        bench.finetune_(tuning, position + len(others))
+        bench.finetune_(tuning, position + len(others) + len(probes))
     return failed
 
 

@@ -148,7 +148,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Config:
             resamples=100,
             truth_seeds=1,
             shared_statistics_steps=2,
-            ways=("ema-0.9", "posterior", "finetune-1"),
+            ways=("ema-0.9", "posterior", "finetune-1", "probe-20"),
         ),
         retrain=RetrainConfig(
             epochs=1, batch_size=16, learning_rate=0.1, warmup_epochs=0.5, random_twins=0

@@ -68,6 +68,7 @@ def test_repetitions_are_spread_evenly():
         ("relative-0.02@1e-3", Way("relative-0.02@1e-3", "chain", "relative", 0.02, 1e-3)),
         ("finetune-10", Way("finetune-10", "finetune", steps=10)),
         ("finetune-epoch", Way("finetune-epoch", "finetune")),
+        ("probe-500", Way("probe-500", "probe", images=500)),
     ],
 )
 def test_the_name_of_a_way_says_what_it_is(name, way):
@@ -75,7 +76,7 @@ def test_the_name_of_a_way_says_what_it_is(name, way):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "swa", "ema-2", "ema-", "posterior@", "finetune-x", "single "]
+    "name", ["", "swa", "ema-2", "ema-", "posterior@", "finetune-x", "probe-0", "single "]
 )
 def test_other_words_are_refused(name):
     with pytest.raises(ValueError, match=r"rank\.ways must be words of single, tail, ema-DECAY"):

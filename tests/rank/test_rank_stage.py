@@ -21,7 +21,10 @@ from stnas.rank.statistics import tau
 from stnas.store.files import read_json, read_rows
 from stnas.store.run_folder import RunFolder, StageCompleteError
 
-WAYS = ("single", "tail", "ema-0.9", "none", "relative-0.02@0.1", "finetune-3", "finetune-epoch")
+WAYS = (
+    *("single", "tail", "ema-0.9", "none", "relative-0.02@0.1"),
+    *("finetune-3", "finetune-epoch", "probe-40", "probe-100"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,8 @@ def test_every_way_is_held_against_the_ground_truth(ranked):
     kinds = {(row["way"], row["form"]) for row in found["table"]}
     assert {("madds", "baseline"), ("params", "baseline"), ("single", "checkpoint")} <= kinds
     assert {(way, form) for way in ("tail", "none") for form in ("parameters", "scores")} <= kinds
-    assert {("finetune-3", "network"), ("ema-0.9", "parameters")} <= kinds
+    networks = {("finetune-3", "network"), ("probe-40", "network")}
+    assert networks | {("ema-0.9", "parameters")} <= kinds
     assert ("truth, seed to seed", "ceiling") in kinds
     accuracy = vectors(scores(config), 6, "accuracy")
     means = [np.mean(row["truth"]) for row in rows]
