@@ -72,12 +72,12 @@ def mean_tau(study: Study, key: tuple[str, ...]) -> float:
     )
 
 
-def ensemble_rows(study: Study) -> list[dict[str, Any]]:
-    """Return tau-b of the mean loss of k hyper-networks, a mean over all sets of k seeds.
+def ensemble_rows(study: Study, key: tuple[str, ...] = AVERAGE) -> list[dict[str, Any]]:
+    """Return tau-b of the mean score of k hyper-networks, a mean over all sets of k seeds.
 
     The intervals cover the choice of architectures alone.
     """
-    scores = [estimator.values[-1] for estimator in study.estimators[AVERAGE]]
+    scores = [estimator.values[-1] for estimator in study.estimators[key]]
     truth, counts = study.reality.mean, study.reality.samples
 
     def taus(k: int) -> tuple[float, Vector]:
@@ -86,12 +86,12 @@ def ensemble_rows(study: Study) -> list[dict[str, Any]]:
         return float(np.mean([tau(mean, truth) for mean in means])), np.mean(drawn, axis=0)
 
     one, base = taus(1)
-    rows = []
+    rows, mark = [], "" if key == AVERAGE else f", {key[0]}"
     for k in range(1, len(scores) + 1):
         value, drawn = taus(k)
         low, high = interval(drawn - base)
         numbers = {"tau": value, "gain": value - one, "gain_low": low, "gain_high": high}
-        rows.append({"way": f"{k} hyper-networks", "form": "ensemble", **rounded(numbers)})
+        rows.append({"way": f"{k} hyper-networks{mark}", "form": "ensemble", **rounded(numbers)})
     return rows
 
 

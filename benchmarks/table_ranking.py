@@ -6,7 +6,7 @@
 ``cells``: NAS-Bench-201's (space ``nb201``, the extra ``bench``), ``macro``: NAS-Bench-Macro's
 networks at half their width (FILE: nas-bench-macro_cifar10.json, Su et al. 2021,
 github.com/xiusu/NAS-Bench-Macro). What is ranked is held against the published trainings. Under the
-hyper-networks of ``macro`` a search proposes, too, and a verdict decides. A run that was stopped
+hyper-networks of ``macro`` a search proposes networks for two limits, too. A run that was stopped
 goes on; each complete one adds its rows to ``results/table_scores.csv``, and what it chose to
 ``table_chosen.csv``, from which ``table_ranking_tables.py`` makes the tables of the docs.
 """
@@ -28,7 +28,7 @@ from stnas.store.files import read_json, read_rows
 
 WAYS = (
     *("single", "tail", "ema-0.999", "none", "posterior", "relative-0.02", "literal"),
-    *("none@0.05", "posterior@0.05", "relative-0.02@0.05", "finetune-10"),
+    *("none@0.05", "posterior@0.05", "relative-0.02@0.05", "finetune-10", "probe-3000"),
 )
 BOTH = (
     "--data.split_seed=0",
@@ -80,23 +80,19 @@ SETS = {
             "--search.generations=15",
             "--search.random=0",
             "--search.limit_shares=[0.5, 0.75]",
-            "--verdict.epochs=6",
-            "--retrain.batch_size=64",
-            "--retrain.learning_rate=0.1",
-            "--retrain.warmup_epochs=1",
         ),
     ),
 }
 
 
 def work(run: Path, name: str, *, data: str, table: str, seed: int) -> None:
-    """Make one run: train, rank, search and judge if the set does; what is complete is skipped."""
+    """Make one run: train, rank, search if the set does; what is complete is skipped."""
     own = ["--run", str(run)]
     begin = ["train", *own, f"--data.path={data}", f"--seed={seed}", *BOTH, *SETS[name].train]
     rank = [f"--rank.table={table}", "--rank.architectures=200", "--rank.shared_statistics_steps=0"]
     stages = [begin, ["rank", *own, *rank, f"--rank.ways=[{', '.join(WAYS)}]"]]
     if search := SETS[name].search:
-        stages += [[stage, *own, *search] for stage in ("search", "verdict")]
+        stages.append(["search", *own, *search])
     for words in stages:
         if not (run / words[0] / "result.json").exists():
             subprocess.run([sys.executable, "-m", "stnas", *words], check=True)
@@ -118,30 +114,29 @@ class Published:
         rivals = self.accuracies[self.madds <= limit]
         twins = np.abs(self.madds - madds) <= 0.02 * madds
         twins[network] = False
+        mean = f"{self.accuracies[twins].mean():.5f}" if twins.any() else ""
         return {
             "limit": round(limit),
             "by": by,
             "genotype": self.space.format(self.genotypes[network]),
             "madds": int(madds),
             "accuracy": f"{accuracy:.5f}",
-            "twins": f"{self.accuracies[twins].mean():.5f}",
+            "twins": mean,
             "best": f"{rivals.max():.5f}",
             "place": 1 + int((rivals > accuracy).sum()),
             "of": len(rivals),
         }
 
     def chosen(self, run: Path) -> list[dict[str, Any]]:
-        """List what the search puts first by shared loss and what the verdict chose, by limit.
+        """List what the search puts first by shared loss under each limit.
 
         Beside them, by ``size``, a network of the most multiply-adds that the limit allows.
         """
         rows = []
-        stages = {"shared loss": "search", "verdict": "verdict"}
-        for by, stage in stages.items():
-            for choice in read_json(run / stage / "result.json")["choices"]:
-                genotype = self.space.parse(choice["genotype"])
-                network = int(np.flatnonzero((self.genotypes == genotype).all(1))[0])
-                rows.append(self.row(network, choice["limit"], by))
+        for choice in read_json(run / "search" / "result.json")["choices"]:
+            genotype = self.space.parse(choice["genotype"])
+            network = int(np.flatnonzero((self.genotypes == genotype).all(1))[0])
+            rows.append(self.row(network, choice["limit"], "shared loss"))
         for limit in dict.fromkeys(row["limit"] for row in rows):
             size = np.where(self.madds <= limit, self.madds, 0)
             rows.append(self.row(int(size.argmax()), limit, "size"))
@@ -157,7 +152,7 @@ def collect(runs: Path, name: str, table: str) -> None:
     space = SearchSpace.from_json(read_json(folders[0] / "train" / "result.json")["space"])
     published = Published(Path(table), space) if SETS[name].search else None
     for folder in folders:
-        if published and (folder / "verdict" / "result.json").exists():
+        if published and (folder / "search" / "result.json").exists():
             about = {"set": name, "seed": int(folder.name)}
             found += [{**about, **row} for row in published.chosen(folder)]
         lines = read_rows(folder / "rank" / "scores.jsonl", origin=None)

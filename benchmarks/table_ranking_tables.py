@@ -23,6 +23,7 @@ from stnas.rank.statistics import interval
 DOCS = Path(__file__).parents[1] / "docs"
 NOISE = ("posterior", "relative-0.02", "literal")
 FORMS = ("parameters", "scores")
+PROBE = ("probe-3000", "network", "own", "loss")
 PAGES = {"cells": DOCS / "toponas.md", "macro": DOCS / "search-value.md"}
 
 
@@ -126,7 +127,10 @@ def main() -> None:
         if not own:
             continue
         study = Study(name, own, lines_of(scores, name))
-        rows, noise, together = ways(study), contrasts(study), ensemble_rows(study)
+        rows, noise = ways(study), contrasts(study)
+        together = ensemble_rows(study)
+        if PROBE in study.estimators:
+            together += ensemble_rows(study, PROBE)
         limit = {"way": "table, seed to seed", "form": "ceiling", **rounded(ceiling(study.reality))}
         figures += [{"set": name, **row} for row in (*rows, *noise, *together, limit)]
         tables = {name: table(rows), f"{name} noise": contrast_table(noise)}

@@ -14,7 +14,7 @@ from torch.optim import LBFGS
 from stnas.data.epochs import Batch
 from stnas.supernet import Network
 
-DECAY, STEPS = 0.01, 30
+DECAY, STEPS = 0.001, 30
 """Weight of the squared norm of the weights, and most steps of L-BFGS."""
 
 
@@ -46,7 +46,7 @@ def fitted(
     """Fit a multinomial logistic regression; return its weights ``[classes, f]`` and biases.
 
     features: float64 ``[n, f]``, each standardised to z, or 0 where all images have the same. The
-    least of ``mean_i CE(W z_i + b, y_i) + 0.01 |W|^2`` is sought by 30 steps of L-BFGS from 0, and
+    least of ``mean_i CE(W z_i + b, y_i) + 0.001 |W|^2`` is sought by 30 steps of L-BFGS from 0, and
     what it is of the features as they are is returned.
     """
     mean, spread = features.mean(0), features.std(0, correction=0)
