@@ -14,7 +14,7 @@ import numpy as np
 from ranking_study import Study, lines_of, rounded
 from ranking_text import filled, lines, show, with_ends
 from record import Row, known, load, machine, save
-from search_scores import ensemble_rows, mean_tau, way_rows
+from search_scores import SINGLE, ensemble_rows, mean_tau, way_rows
 from search_value_tables import bounded
 
 from stnas.rank.analysis import ceiling, judge
@@ -96,6 +96,29 @@ def table(rows: list[dict[str, Any]]) -> str:
     return lines(head, body)
 
 
+def blocks_table(study: Study) -> str:
+    """Tabulate what the largest candidate of each block of a chain adds to the identity.
+
+    Effects of a linear fit to the choices of all blocks, means over the hyper-networks, in points:
+    every score is scaled to the standard deviation of the published accuracies.
+    """
+    genes = np.array([[int(d) for d in row["genotype"].split("-")[2]] for row in study.truth])
+    columns = np.concatenate([np.ones((len(genes), 1)), genes == 1, genes == 2], axis=1)
+    truth = 100 * study.reality.mean
+    scores = {"published accuracy": [truth]}
+    for name, key in {"shared loss": SINGLE, "shared loss, probed": PROBE}.items():
+        scores[name] = [each.values[-1] for each in study.estimators[key]]
+    body = []
+    for name, own in scores.items():
+        scaled = np.stack([(v - v.mean()) / v.std() * truth.std() for v in own], axis=1)
+        effects = np.linalg.lstsq(columns, scaled, rcond=None)[0]
+        explained = 1 - (scaled - columns @ effects).var(0) / truth.var()
+        largest = effects[-genes.shape[1] :].mean(1)
+        body.append([name, show(explained.mean()), *map(show, largest)])
+    head = ("score", "explained", *(f"block {i + 1}" for i in range(genes.shape[1])))
+    return lines(head, body)
+
+
 def chosen_table(rows: list[Row]) -> str:
     """Tabulate what was chosen under each limit, by what, and how it stands in the whole table."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -136,6 +159,7 @@ def main() -> None:
         tables = {name: table(rows), f"{name} noise": contrast_table(noise)}
         if chosen := [row for row in known("table_chosen") if row["set"] == name]:
             tables[f"{name} chosen"] = chosen_table(chosen)
+            tables[f"{name} blocks"] = blocks_table(study)
         page.write_text(filled(page.read_text(), tables))
         print(f"{name}: {len(own)} networks, {len(study.lines)} hyper-networks, {page}")
     save("table_ranking", figures, machine())
