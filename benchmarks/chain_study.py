@@ -33,6 +33,10 @@ WAYS: dict[str, tuple[Literal["nas_bench_macro_half", "nas_bench_macro"], Sharin
         HALF,
         replace(BASE, sandwich=True, distill=True, epochs=10),
     ),
+    "sandwich, 10 epochs, probe of 3,000 images": (
+        HALF,
+        replace(BASE, sandwich=True, epochs=10, probe=3000),
+    ),
     "fair": (HALF, replace(BASE, sampling="fair")),
     "momentum 0.9, rate 0.05": (HALF, replace(BASE, momentum=0.9, learning_rate=0.05)),
     "3 paths, fair, 10 epochs": (HALF, replace(BASE, sampling="fair", paths=3, epochs=10)),
@@ -66,7 +70,7 @@ def main() -> None:
             seconds = time.process_time() - begin
             about = {"way": name, "seed": seed, "seconds": f"{seconds:.0f}"}
             genotypes = np.stack([space.parse_digits(text.split("-")[2]) for text in texts])
-            row = {**about, **scores(data, supernet, genotypes, way.recalibration)}
+            row = {**about, **scores(data, supernet, genotypes, way)}
             save(SCORES, [*known(SCORES), row], machine())
             print(name, seed, about["seconds"], flush=True)
 

@@ -31,9 +31,12 @@ from stnas.config.data import DataConfig
 from stnas.config.space import Merge
 from stnas.data import Dataset, epoch_order, eval_batch
 from stnas.data import load as load_images
+from stnas.data.epochs import Batch
 from stnas.group.streams import derive, global_stream, torch_generator
+from stnas.learn.evaluation import Evaluation, evaluate, recalibrate_
 from stnas.learn.scoring import Scorer
 from stnas.learn.single_path import cosine
+from stnas.rank.probe import probe_
 from stnas.space import Genotype, Genotypes, SearchSpace
 from stnas.space.sampling import Sampler, make_sampler
 from stnas.supernet import Network, SuperNet
@@ -53,7 +56,8 @@ class Sharing:
     limit, each limit alike. paths: architectures a step, whose mean gradient moves the weights;
     sandwich: the smallest and the largest beside them; distill: all but the largest learn from it.
     momentum: of the active tensors alone (Nesterov). warmup: epochs in which the rate rises.
-    recalibration: images. merge: how the edges of a node join in the hyper-network; the networks of
+    recalibration: images. probe: images that a classifier of each network's own is fitted to before
+    it is scored; 0: none. merge: how the edges of a node join in the hyper-network; the networks of
     the truth add them.
     """
 
@@ -71,6 +75,7 @@ class Sharing:
     smoothing: float = 0.0
     warmup: int = 0
     recalibration: int = 1000
+    probe: int = 0
     merge: Merge = "sum"
 
 
@@ -104,6 +109,7 @@ WAYS = {
     "warm-up of 4 epochs": replace(BASE, warmup=4),
     "250 images recalibrate": replace(BASE, recalibration=250),
     "4,000 images recalibrate": replace(BASE, recalibration=4000),
+    "probe of 3,000 images": replace(BASE, probe=3000),
 }
 
 
@@ -232,19 +238,34 @@ def shared_weights(
     return supernet
 
 
-def scores(data: Dataset, supernet: SuperNet, genotypes: Genotypes, images: int) -> dict[str, str]:
+def scores(data: Dataset, supernet: SuperNet, genotypes: Genotypes, way: Sharing) -> dict[str, str]:
     """Return losses and accuracies on the held-out images, as lists in JSON."""
-    order = epoch_order(len(data.train), seed=0, epoch=0)[:images]
-    sub = data.train.take(order)
-    mean, std = data.mean, data.std
-    seen = [eval_batch(sub, i, i + 250, mean=mean, std=std)[0] for i in range(0, images, 250)]
+    order = epoch_order(len(data.train), seed=0, epoch=0)
+    count = max(way.recalibration, way.probe)
+    sub, mean, std = data.train.take(order[:count]), data.mean, data.std
+    seen = [eval_batch(sub, i, i + 250, mean=mean, std=std) for i in range(0, count, 250)]
+    images = [batch for batch, _ in seen[: way.recalibration // 250]]
     held = data.validation
     own = [eval_batch(held, i, i + 240, mean=mean, std=std) for i in range(0, len(held), 240)]
-    found = Scorer([supernet], seen, own)(genotypes)
+    if way.probe:
+        found = [
+            probed(supernet.extract(g), images, seen[: way.probe // 250], own) for g in genotypes
+        ]
+    else:
+        found = Scorer([supernet], images, own)(genotypes)
     return {
         "loss": json.dumps([round(f.loss, 5) for f in found]),
         "accuracy": json.dumps([round(f.accuracy, 5) for f in found]),
     }
+
+
+def probed(
+    network: Network, images: list[Tensor], seen: list[Batch], held: list[Batch]
+) -> Evaluation:
+    """Score a network with BN statistics and a classifier of its own."""
+    recalibrate_(network, images)
+    probe_(network, seen)
+    return evaluate(network, held)
 
 
 def make_truth(fashion: Path) -> None:
@@ -306,7 +327,7 @@ def score(seeds: list[int], ways: list[str]) -> None:
             supernet = shared_weights(data, own, WAYS[name], seed)
             seconds = time.process_time() - begin
             about = {"way": name, "seed": seed, "seconds": f"{seconds:.0f}"}
-            rows.append({**about, **scores(data, supernet, genotypes, WAYS[name].recalibration)})
+            rows.append({**about, **scores(data, supernet, genotypes, WAYS[name])})
             save(SCORES, rows, machine())
             print(name, seed, about["seconds"], flush=True)
 
