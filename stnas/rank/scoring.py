@@ -111,19 +111,22 @@ class Bench:
         """Score the architectures one by one, each with classifiers of its own."""
         supernet, dataset = self._loaded(self.source.trained()), self.task.dataset
         order = epoch_order(len(dataset.train), seed=derive(self.config.seed, "probe"), epoch=0)
-        seen = {way: subset(dataset.train, order[: way.images]) for way in ways}
         size = self.config.search.evaluation_batch
+        seen = {
+            way: evaluation_batches(dataset, subset(dataset.train, order[: way.images]), size=size)
+            for way in ways
+        }
         weights = class_weights(dataset.train.labels, dataset.num_classes, config=self.config.data)
         for row, genotype in enumerate(self.genotypes):
             keys: dict[Way, Key] = {way: (way.name, MEAN, "own") for way in ways}
             missing = [way for way in ways if row not in self.ledger.known(keys[way])]
+            if not missing:
+                continue
             with repaired_by(smaller_batches(self.config.search)):
                 network = supernet.extract(genotype)
-                if missing:
-                    recalibrate_(network, self.images)
+                recalibrate_(network, self.images)
                 for way in missing:
-                    images = evaluation_batches(dataset, seen[way], size=size)
-                    probe_(network, images, weights=weights)
+                    probe_(network, seen[way], weights=weights)
                     self.ledger.add_(keys[way], [row], [evaluate(network, self.data)])
             self.journal.progress(position + len(ways) * (row + 1) / len(self.genotypes))
 

@@ -1,8 +1,7 @@
 """What public tables know of a chosen cell: its accuracy after a training of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
 
 from stnas.space import SearchSpace
 from stnas.space.genotype import gene_digits
@@ -21,16 +20,11 @@ def truths(space: SearchSpace, genotype: str) -> list[TruthRow]:
 
 
 def truth(name: str, digits: str) -> TruthRow:
-    """Hold a cell against all cells of a table of NAS-Bench-201."""
+    """Hold a cell against all cells of a table, by their mean accuracies in [0, 1]."""
     means = {key: fmean(values) / 100 for key, values in bench_table(name).items()}
-    return held(name, means, digits)
-
-
-def held(table: str, means: Mapping[Any, float], key: object) -> TruthRow:
-    """Hold an architecture against all of a table, by their mean accuracies in [0, 1]."""
-    own = means[key]
+    own = means[digits]
     return {
-        "table": table,
+        "table": name,
         "accuracy": own,
         "best": max(means.values()),
         "median": sorted(means.values())[len(means) // 2],
